@@ -1,0 +1,62 @@
+/**
+ * Who may import whom. The project references already stop an import against `cli → server → node → core`; this table
+ * adds the walls inside the core, and keeps npm packages and Node's modules out of it. A directory that the table does
+ * not name is an error, so that a new one gets its place here first.
+ */
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join, posix, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+type Imports = { readonly area: readonly string[]; readonly packages: boolean };
+
+const walls: Readonly<Record<string, Imports>> = {
+  "core/base": { area: [], packages: false },
+  "core/stun": { area: ["core/base"], packages: false },
+  // turn, ice and sip are siblings: composition happens above them.
+  "core/turn": { area: ["core/base", "core/stun"], packages: false },
+  "core/ice": { area: ["core/base", "core/stun"], packages: false },
+  "core/sip": { area: ["core/base", "core/sdp"], packages: false },
+  "core/sdp": { area: ["core/base"], packages: false },
+  node: { area: ["core"], packages: true },
+  server: { area: ["core", "node"], packages: true },
+  cli: { area: ["core", "node", "server"], packages: true },
+};
+
+const specifiers = /^\s*(?:import|export)\b[^"';]*?\bfrom\s*"([^"]+)"|^\s*import\s*"([^"]+)"|\bimport\(\s*"([^"]+)"/gm;
+
+function within(path: string, area: string): boolean {
+  return path === area || path.startsWith(`${area}/`);
+}
+
+/** Every breach under `root` (the directory that holds `src`), one sentence each. */
+export function breaches(root: string): string[] {
+  const found: string[] = [];
+  for (const file of globSync("src/**/*.ts", { cwd: root }).sort()) {
+    const path = file.replaceAll("\\", "/").slice("src/".length);
+    const own = Object.keys(walls).find((area) => within(path, area));
+    if (own === undefined) {
+      found.push(`src/${path}: no area of tools/walls.ts holds this file`);
+      continue;
+    }
+    const allowed = walls[own] as Imports;
+    for (const match of readFileSync(join(root, file), "utf8").matchAll(specifiers)) {
+      const specifier = (match[1] ?? match[2] ?? match[3]) as string;
+      if (!specifier.startsWith(".")) {
+        if (!allowed.packages) found.push(`src/${path}: ${own} imports no package or Node module: "${specifier}"`);
+        continue;
+      }
+      const target = posix.join(posix.dirname(path), specifier);
+      if (![own, ...allowed.area].some((area) => within(target, area))) {
+        found.push(`src/${path}: ${own} may not import src/${target}`);
+      }
+    }
+  }
+  return found;
+}
+
+if (import.meta.main) {
+  const root = resolve(process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), ".."));
+  const found = breaches(root);
+  for (const line of found) console.error(line);
+  process.exitCode = found.length > 0 ? 1 : 0;
+}
