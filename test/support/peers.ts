@@ -1,0 +1,82 @@
+/**
+ * What a test needs from the machine beyond Node: a peer program, a privilege, an address family. The answer goes into
+ * node:test's `skip` option:
+ *
+ *   test("coturn's client relays", { skip: requirePeer("turnutils_uclient") }, async () => { … });
+ *
+ * It is `false` when the need is met, else the reason to skip; with POSTERN_PEERS=required an unmet need throws.
+ */
+import { accessSync, constants, readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import { delimiter, join } from "node:path";
+
+/** The Debian package that holds each peer. */
+const packages = {
+  chromium: "chromium",
+  certutil: "libnss3-tools",
+  gcc: "gcc libc6-dev",
+  ip: "iproute2",
+  nft: "nftables",
+  openssl: "openssl",
+  pidstat: "sysstat",
+  ps: "procps",
+  stun: "stun-client",
+  "systemd-analyze": "systemd",
+  turnserver: "coturn",
+  turnutils_natdiscovery: "coturn",
+  turnutils_peer: "coturn",
+  turnutils_stunclient: "coturn",
+  turnutils_uclient: "coturn",
+} as const;
+export type Peer = keyof typeof packages;
+
+const capabilities = { "net-admin": 12, "net-raw": 13, "sys-admin": 21, "net-bind-service": 10 } as const;
+export type Privilege = keyof typeof capabilities | "root";
+
+export type Skip = string | false;
+
+function unmet(reason: string): string {
+  if (process.env.POSTERN_PEERS === "required") throw new Error(`${reason}, and POSTERN_PEERS=required`);
+  return reason;
+}
+
+/** The path of a peer program, or undefined when it is not installed. */
+export function peerPath(peer: Peer): string | undefined {
+  for (const directory of [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/sbin"]) {
+    const path = join(directory, peer);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not in this directory.
+    }
+  }
+  return undefined;
+}
+
+/** Needs every one of these programs. */
+export function requirePeer(...peers: readonly Peer[]): Skip {
+  const missing = peers.filter((peer) => peerPath(peer) === undefined);
+  if (missing.length === 0) return false;
+  const install = [...new Set(missing.map((peer) => packages[peer]))].join(" ");
+  return unmet(`${missing.join(", ")} not installed (apt-get install ${install})`);
+}
+
+function hasPrivilege(privilege: Privilege): boolean {
+  if (process.platform !== "linux") return false;
+  if (privilege === "root") return process.getuid?.() === 0;
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+  return effective !== undefined && ((BigInt(`0x${effective}`) >> BigInt(capabilities[privilege])) & 1n) === 1n;
+}
+
+/** Needs every one of these Linux capabilities (or to be root). */
+export function requirePrivilege(...privileges: readonly Privilege[]): Skip {
+  const missing = privileges.filter((privilege) => !hasPrivilege(privilege));
+  return missing.length === 0 ? false : unmet(`not permitted here: ${missing.join(", ")} (run as root)`);
+}
+
+/** Needs an IPv6 loopback address. */
+export function requireIpv6(): Skip {
+  const has = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1"));
+  return has ? false : unmet("no IPv6 loopback address on this machine");
+}
