@@ -1,0 +1,36 @@
+/** Base64 (RFC 4648 §4), for nonces and time-limited passwords. */
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/** Encodes with padding, or without when `padding` is "". */
+export function encodeBase64(bytes: Uint8Array, padding: "=" | "" = "="): string {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 3) {
+    const left = bytes.length - i;
+    const word = ((bytes[i] as number) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
+    text += ALPHABET.charAt(word >> 18) + ALPHABET.charAt((word >> 12) & 63);
+    text += left > 1 ? ALPHABET.charAt((word >> 6) & 63) : padding;
+    text += left > 2 ? ALPHABET.charAt(word & 63) : padding;
+  }
+  return text;
+}
+
+/** Decodes canonical base64, padded or not; undefined for anything else. */
+export function decodeBase64(text: string): Uint8Array | undefined {
+  const body = text.replace(/={1,2}$/, "");
+  if (body.length % 4 === 1) return undefined;
+  const out = new Uint8Array(Math.floor((body.length * 3) / 4));
+  let word = 0;
+  let bits = 0;
+  let at = 0;
+  for (const character of body) {
+    const value = ALPHABET.indexOf(character);
+    if (value < 0) return undefined;
+    word = ((word << 6) | value) & 0xffffff;
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      out[at++] = word >> bits;
+    }
+  }
+  return (word & ((1 << bits) - 1)) === 0 ? out : undefined;
+}

@@ -1,0 +1,39 @@
+/** Reading and writing integers in network order, without a DataView per packet. Bounds are the caller's. */
+
+export function readU16(b: Uint8Array, at: number): number {
+  return ((b[at] as number) << 8) | (b[at + 1] as number);
+}
+
+export function readU32(b: Uint8Array, at: number): number {
+  return ((readU16(b, at) << 16) | readU16(b, at + 2)) >>> 0;
+}
+
+export function writeU16(b: Uint8Array, at: number, value: number): void {
+  b[at] = value >>> 8;
+  b[at + 1] = value;
+}
+
+export function writeU32(b: Uint8Array, at: number, value: number): void {
+  writeU16(b, at, value >>> 16);
+  writeU16(b, at + 2, value & 0xffff);
+}
+
+/** Compares without an early exit. Lengths are public. */
+export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= (a[i] as number) ^ (b[i] as number);
+  return difference === 0;
+}
+
+export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const out = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}

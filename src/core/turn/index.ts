@@ -1,0 +1,18 @@
+/** `postern/turn`: the TURN server as a pure machine (RFC 8656), and the pieces around it. */
+export { CHANNEL_HEADER_LENGTH, channelDataLength, encodeChannelHeader, looksLikeChannelData } from "./channel-data.ts";
+export type { ClientPath } from "./server/client-path.ts";
+export type { Budgets, PeerPolicy, Quotas, RelayAddress, SharedSecret, TurnServerConfig } from "./server/config.ts";
+export type { Flow, Forward, RelayId } from "./server/flow.ts";
+export type {
+  AllocationSummary,
+  EndReason,
+  KeyQueryId,
+  Traffic,
+  TurnServerEvent,
+  TurnServerOutput,
+  UserKeys,
+  UserQuery,
+} from "./server/outputs.ts";
+export type { DropReason, TurnServerStats } from "./server/stats.ts";
+export { TurnServer } from "./server/turn-server.ts";
+export { type FramingFailure, StreamFramer } from "./stream-framing.ts";

@@ -1,0 +1,36 @@
+/**
+ * A flow: what arrives on this socket from that remote, with that channel number, leaves from that socket to that
+ * remote, with this channel number. The core decides flows; a datapath moves their packets. A flow object lives as
+ * long as its channel or permission, so that handing it out for every packet allocates nothing.
+ */
+import type { PeerAddress } from "../../base/address.ts";
+import type { ClientPath } from "./client-path.ts";
+
+declare const relayId: unique symbol;
+
+/** Names one relayed transport address of one allocation. Small integers, reused after release. */
+export type RelayId = number & { readonly [relayId]?: true };
+
+export interface Flow {
+  /** Which way this flow's packets go. */
+  readonly toward: "peer" | "client";
+  readonly client: ClientPath;
+  /** The channel number on the client's side; 0 where the client's side is not ChannelData. */
+  readonly channel: number;
+  readonly relay: RelayId;
+  readonly peer: PeerAddress;
+  /** Counted by the core for what it forwards; a datapath that forwards by itself adds what it did. */
+  packets: number;
+  /** Payload bytes, without any header. */
+  bytes: number;
+}
+
+/**
+ * What to do with the bytes just handed in: `[offset, offset + length)` of them leave by `flow`. The machine has one
+ * such object; it is valid until its next `handle*` call.
+ */
+export interface Forward {
+  flow: Flow;
+  offset: number;
+  length: number;
+}
