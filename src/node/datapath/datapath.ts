@@ -1,0 +1,109 @@
+/**
+ * A datapath moves datagrams: it opens sockets, hands up what arrives and sends what it is told to. The core decides
+ * where packets go. An implementation may be Node's own sockets, batched system calls, or a wrapper that lets the
+ * kernel forward established flows by itself; nothing above can tell them apart but by `stats`.
+ *
+ * Nothing here makes an object per packet, and nothing waits: `send` says at once whether the datagram left, and the
+ * end of a `bind` is an input that comes later, as in a machine.
+ */
+import type { Address } from "../../core/base/address.ts";
+import type { Flow } from "../../core/turn/server/flow.ts";
+
+/** Names one socket of a datapath. Small integers, reused after release. */
+export type SocketId = number;
+
+/**
+ * What a socket is for, which decides how much memory its buffers may take: there are few listeners, and each carries
+ * many clients; there are many relays.
+ */
+export type SocketPurpose = "listener" | "relay";
+
+/** `busy`: the port is somebody else's; `exhausted`: no descriptor or memory is left; `gone`: the address is not ours. */
+export type BindFailure = "busy" | "exhausted" | "gone";
+
+/** Where one socket's inputs go. Calls come from the datapath's own turn of the event loop, never from inside `bind`. */
+export interface DatagramSink {
+  /** The socket is open. `address` is the sink's to keep, its port the one that was bound. */
+  handleBound(socket: SocketId, address: Readonly<Address>): void;
+  /** The socket never opened; its number is free again. `cause`: the operating system's error. */
+  handleBindFailed(socket: SocketId, why: BindFailure, cause: Error): void;
+  /**
+   * One datagram: `data[0, length)`, from `from`, both borrowed until the call returns. The bytes may be handed to
+   * `send` of the same datapath, which keeps what it needs.
+   */
+  handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>): void;
+}
+
+/**
+ * Why a datagram did not leave. `queue-full`: the kernel's buffer is full and so is the bounded queue behind it;
+ * `too-long`: more than a datagram can hold; `closed`: the socket is not open.
+ */
+export const SEND_DROPS = ["queue-full", "too-long", "closed"] as const;
+export type SendDrop = (typeof SEND_DROPS)[number];
+
+/** Plain numbers that only grow, but for `sockets`; read when somebody scrapes. */
+export interface DatapathStats {
+  /** Open now. */
+  sockets: number;
+  packetsIn: number;
+  bytesIn: number;
+  /** Handed to the kernel or queued for it. */
+  packetsOut: number;
+  bytesOut: number;
+  drops: Record<SendDrop, number>;
+  /** Errors that the operating system reported on an open socket, none of which closed it. */
+  socketErrors: number;
+  bindFailures: Record<BindFailure, number>;
+}
+
+export function createDatapathStats(): DatapathStats {
+  return {
+    sockets: 0,
+    packetsIn: 0,
+    bytesIn: 0,
+    packetsOut: 0,
+    bytesOut: 0,
+    drops: { "queue-full": 0, "too-long": 0, closed: 0 },
+    socketErrors: 0,
+    bindFailures: { busy: 0, exhausted: 0, gone: 0 },
+  };
+}
+
+export interface Datapath {
+  readonly stats: Readonly<DatapathStats>;
+
+  /**
+   * Opens a UDP socket on exactly this address and port (0: any free one), never a wildcard; IPv6 sockets take no
+   * IPv4. The sink hears how it ended. Throws `PosternError` `wildcard-address` for 0.0.0.0 and `::`.
+   */
+  bind(address: Readonly<Address>, purpose: SocketPurpose, sink: DatagramSink): SocketId;
+
+  /** Closes a socket, open or opening: its sink hears nothing more. Unknown numbers are ignored. */
+  release(socket: SocketId): void;
+
+  /**
+   * Sends `data[offset, offset + length)`, which must not change afterwards. True when it was given to the kernel or
+   * queued for it; false when it was dropped, and counted. `to` may be given its text here, for next time.
+   */
+  send(socket: SocketId, data: Uint8Array, offset: number, length: number, to: Readonly<Address>): boolean;
+
+  /** The same, behind a ChannelData header for `channel` (RFC 8656 §12.4). */
+  sendChannelData(
+    socket: SocketId,
+    channel: number,
+    data: Uint8Array,
+    offset: number,
+    length: number,
+    to: Readonly<Address>,
+  ): boolean;
+
+  /**
+   * Hints, which may be ignored: this flow's packets, between these two sockets, may be forwarded without coming up,
+   * or must come up again. A datapath that forwards adds to the flow's counters.
+   */
+  offload(flow: Flow, client: SocketId, relay: SocketId): void;
+  withdraw(flow: Flow): void;
+
+  /** Releases every socket and resolves when the operating system has them back. */
+  close(): Promise<void>;
+}

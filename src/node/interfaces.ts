@@ -1,0 +1,72 @@
+/**
+ * The host's addresses, and a watch over them. Node tells nobody when an address comes or goes, so they are read every
+ * few seconds.
+ */
+import { networkInterfaces } from "node:os";
+import { type Address, formatIp, parseIp } from "../core/base/address.ts";
+
+export interface InterfaceAddress {
+  /** Port 0. Link-local addresses carry their zone. */
+  readonly address: Readonly<Address>;
+  /** Such as `eth0`. */
+  readonly name: string;
+  /** Only this host can reach it. */
+  readonly loopback: boolean;
+}
+
+export interface InterfaceChange {
+  readonly added: readonly InterfaceAddress[];
+  readonly removed: readonly InterfaceAddress[];
+  /** All that are there now. */
+  readonly addresses: readonly InterfaceAddress[];
+}
+
+type Read = typeof networkInterfaces;
+
+/** Every IPv4 and IPv6 address of this host, in the operating system's order. */
+export function interfaceAddresses(read: Read = networkInterfaces): InterfaceAddress[] {
+  const found: InterfaceAddress[] = [];
+  for (const [name, entries] of Object.entries(read())) {
+    for (const entry of entries ?? []) {
+      const zone = entry.family === "IPv6" && entry.scopeid !== 0 ? `%${name}` : "";
+      const address = parseIp(entry.address + zone);
+      if (address !== undefined) found.push({ address, name, loopback: entry.internal });
+    }
+  }
+  return found;
+}
+
+function keyed(addresses: readonly InterfaceAddress[]): Map<string, InterfaceAddress> {
+  return new Map(addresses.map((a) => [`${a.name} ${formatIp(a.address)}`, a]));
+}
+
+/** What differs between two readings; undefined when nothing does. */
+export function interfaceChange(
+  before: readonly InterfaceAddress[],
+  addresses: readonly InterfaceAddress[],
+): InterfaceChange | undefined {
+  const old = keyed(before);
+  const now = keyed(addresses);
+  const added = [...now].filter(([key]) => !old.has(key)).map(([, address]) => address);
+  const removed = [...old].filter(([key]) => !now.has(key)).map(([, address]) => address);
+  return added.length + removed.length === 0 ? undefined : { added, removed, addresses };
+}
+
+/**
+ * Calls `onChange` whenever the addresses differ from the last reading, looking every `everyMs`. Does not keep the
+ * process alive. The disposer ends the watch.
+ */
+export function watchInterfaces(
+  onChange: (change: InterfaceChange) => void,
+  { everyMs = 5_000, read = networkInterfaces }: { everyMs?: number; read?: Read } = {},
+): Disposable {
+  let last = interfaceAddresses(read);
+  const timer = setInterval(() => {
+    const addresses = interfaceAddresses(read);
+    const change = interfaceChange(last, addresses);
+    if (change === undefined) return;
+    last = addresses;
+    onChange(change);
+  }, everyMs).unref();
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}

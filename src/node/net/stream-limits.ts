@@ -1,0 +1,39 @@
+/** How much a client on TCP or TLS may take, and how long it may take for it. Times are in milliseconds. */
+export interface StreamLimits {
+  /** Connections at once, over all listeners. */
+  readonly connections: number;
+  /** Connections at once from one source (IPv4 address, IPv6 /56). */
+  readonly connectionsPerSource: number;
+  /** Connections that have not sent their first frame (TLS: nor finished their handshake), over all listeners. */
+  readonly halfOpen: number;
+  /** The same, from one source. */
+  readonly halfOpenPerSource: number;
+  /** From accept to the first frame. */
+  readonly halfOpenMs: number;
+  /** From the first byte of a frame to its last: a slow loris ends here. */
+  readonly frameMs: number;
+  /** Without a byte from a client that has no allocation; an allocation's lifetime bounds the others. */
+  readonly idleMs: number;
+  /** How long a client may leave unread what was sent to it. */
+  readonly stalledMs: number;
+  /** The longest frame, header included. */
+  readonly frameBytes: number;
+  /** Unsent bytes past which media for this client is dropped, and no more is read from it. */
+  readonly mediaBacklog: number;
+  /** Unsent bytes past which a response closes the connection. */
+  readonly controlBacklog: number;
+}
+
+export const defaultStreamLimits: StreamLimits = {
+  connections: 10_000,
+  connectionsPerSource: 256,
+  halfOpen: 512,
+  halfOpenPerSource: 64,
+  halfOpenMs: 10_000,
+  frameMs: 10_000,
+  idleMs: 60_000,
+  stalledMs: 30_000,
+  frameBytes: 16_384 + 20,
+  mediaBacklog: 131_072,
+  controlBacklog: 262_144,
+};
