@@ -21,7 +21,8 @@ function packageShape(): boolean {
   const directory = mkdtempSync(join(tmpdir(), "postern-check-"));
   try {
     return succeeds("publint", "run", pack(directory), "--strict");
-  } catch {
+  } catch (error) {
+    console.error(error);
     return false;
   } finally {
     rmSync(directory, { recursive: true });

@@ -7,7 +7,7 @@
  *
  * `npm pack` and `npm publish` in the working tree refuse (see `prepack`). To publish: npm publish postern-<version>.tgz
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -33,7 +33,8 @@ function stage(directory: string): void {
   const manifest = publishedManifest(JSON.parse(readFileSync(join(root, "package.json"), "utf8")));
   writeFileSync(join(directory, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   symlinkSync(join(root, "node_modules"), join(directory, "node_modules"));
-  execFileSync(join(root, "node_modules/.bin/tsc"), ["-b", "src/cli"], { cwd: directory, stdio: "inherit" });
+  const { status, stdout } = spawnSync(join(root, "node_modules/.bin/tsc"), ["-b", "src/cli"], { cwd: directory });
+  if (status !== 0) throw new Error(`the sources do not compile:\n${stdout}`);
   rmSync(join(directory, "node_modules"));
 }
 
