@@ -25,6 +25,8 @@ function frameLength(b: Uint8Array, at: number, end: number): number | FramingFa
 export class StreamFramer {
   readonly #maxFrame: number;
   #buffer: Uint8Array = new Uint8Array(0);
+  /** The buffer is the framer's own, with room behind `#end`; else it is a chunk that somebody else allocated. */
+  #spare = false;
   #start = 0;
   #end = 0;
   /** Set once the stream is beyond repair; every later call returns undefined. */
@@ -40,20 +42,32 @@ export class StreamFramer {
     return this.#end - this.#start;
   }
 
-  /** Takes what the stream delivered. The bytes may be kept until they are framed, so they must not be reused. */
+  /**
+   * Takes what the stream delivered. The bytes may be kept until they are framed, so they must not be reused. A frame
+   * that arrives in pieces is collected in a buffer that doubles: each byte is copied a bounded number of times.
+   */
   push(chunk: Uint8Array): void {
-    if (this.failure !== undefined) return;
+    if (this.failure !== undefined || chunk.length === 0) return;
     const rest = this.#end - this.#start;
     if (rest === 0) {
       this.#buffer = chunk;
-    } else {
-      const joined = new Uint8Array(rest + chunk.length);
-      joined.set(this.#buffer.subarray(this.#start, this.#end));
-      joined.set(chunk, rest);
-      this.#buffer = joined;
+      this.#spare = false;
+      this.#start = 0;
+      this.#end = chunk.length;
+      return;
     }
-    this.#start = 0;
-    this.#end = rest === 0 ? chunk.length : rest + chunk.length;
+    const needed = rest + chunk.length;
+    if (!this.#spare || this.#end + chunk.length > this.#buffer.length) {
+      const larger = new Uint8Array(Math.max(needed, Math.min(needed * 2, this.#maxFrame)));
+      larger.set(this.#buffer.subarray(this.#start, this.#end));
+      this.#buffer = larger;
+      this.#spare = true;
+      this.#start = 0;
+      this.#end = rest;
+    }
+    // Only bytes that no frame has been cut from are written, so frames stay as they were handed out.
+    this.#buffer.set(chunk, this.#end);
+    this.#end += chunk.length;
   }
 
   /** The next whole frame, padding included, or undefined until more arrives or after a failure. */

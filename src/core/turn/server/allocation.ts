@@ -1,0 +1,132 @@
+/**
+ * What the server keeps: an allocation with its relayed transport addresses, permissions and channels (RFC 8656 §3.2).
+ * Everything that expires carries its own deadline. Lists are short and capped, so they are scanned.
+ */
+import { type Address, type PeerAddress, sameAddress, sameIp } from "../../base/address.ts";
+import type { Timed } from "../../base/deadlines.ts";
+import type { Instant } from "../../base/machine.ts";
+import type { ClientPath } from "./client-path.ts";
+import type { Credentials } from "./credentials.ts";
+import type { Flow, RelayId } from "./flow.ts";
+import type { AllocationSummary } from "./outputs.ts";
+import type { RelayPlace } from "./relay-places.ts";
+import type { ReplyTo } from "./reply.ts";
+import type { TokenBucket } from "./token-bucket.ts";
+
+/** One relayed transport address: a socket that is being opened, or is open. */
+export interface Relay extends Timed {
+  readonly kind: "relay";
+  readonly id: RelayId;
+  place: RelayPlace;
+  /** What the socket is bound to. */
+  bound: Address;
+  /** What the world is told. */
+  advertised: Address;
+  /** `abandoned`: given up while being opened; released when the answer comes. */
+  state: "binding" | "bound" | "abandoned";
+  /** Ports tried so far. */
+  attempts: number;
+  readonly parity: PortParity;
+  /** The allocation it serves; undefined while it is reserved or abandoned. */
+  allocation: Allocation | undefined;
+}
+
+/** `pair`: an even port whose successor is reserved too (RFC 8656 §7.2). */
+export type PortParity = "any" | "even" | "pair" | "successor";
+
+/** Leave for a peer's IP address to be heard and spoken to (RFC 8656 §9). */
+export interface Permission extends Timed {
+  readonly kind: "permission";
+  readonly allocation: Allocation;
+  /** Port 0. */
+  readonly peer: PeerAddress;
+  /** Whether a socket may be used: false for our own addresses, where only hand-over is. */
+  open: boolean;
+}
+
+/** A channel bound to a peer's transport address (RFC 8656 §12). */
+export interface Channel extends Timed {
+  readonly kind: "channel";
+  readonly allocation: Allocation;
+  readonly number: number;
+  readonly relay: Relay;
+  readonly toPeer: Flow;
+  readonly toClient: Flow;
+  /** The live permission for the peer's address: without it nothing comes back. */
+  permission: Permission | undefined;
+  /** The peer is at one of our own relay addresses: look for a live allocation there first. */
+  own: boolean;
+  /** Whether a socket may be used. */
+  open: boolean;
+}
+
+/** The successor of an even port, held for whoever brings the token (RFC 8656 §7.2). */
+export interface Reservation extends Timed {
+  readonly kind: "reservation";
+  readonly token: Uint8Array;
+  readonly username: string;
+  readonly relay: Relay;
+}
+
+export interface Allocation {
+  readonly id: number;
+  readonly path: ClientPath;
+  readonly credentials: Credentials;
+  /** How to answer the Allocate: while it waits for its sockets, and again when it is retransmitted. */
+  readonly reply: ReplyTo;
+  state: "binding" | "live" | "ended";
+  readonly relays: Relay[];
+  readonly permissions: Permission[];
+  readonly channels: Channel[];
+  /** Seconds asked for and granted by the Allocate. */
+  readonly lifetime: number;
+  readonly createdAt: Instant;
+  /** No refresh reaches beyond this: the credential's end. */
+  readonly sessionEnd: Instant;
+  reservation: Reservation | undefined;
+  /** The second family of a dual allocation could not be had (RFC 8656 §18.12). */
+  familyError: { readonly family: number; readonly code: number } | undefined;
+  readonly newPeers: TokenBucket;
+  readonly uplink: TokenBucket | undefined;
+  readonly downlink: TokenBucket | undefined;
+  packetsToPeers: number;
+  bytesToPeers: number;
+  packetsToClient: number;
+  bytesToClient: number;
+  /** Next in the client table's chain. */
+  next: Allocation | undefined;
+}
+
+export type Expiring = Relay | Permission | Channel | Reservation;
+
+export function findPermission(allocation: Allocation, peer: PeerAddress): Permission | undefined {
+  for (const permission of allocation.permissions) if (sameIp(permission.peer, peer)) return permission;
+  return undefined;
+}
+
+export function findChannel(allocation: Allocation, number: number): Channel | undefined {
+  for (const channel of allocation.channels) if (channel.number === number) return channel;
+  return undefined;
+}
+
+export function findChannelByPeer(allocation: Allocation, peer: PeerAddress): Channel | undefined {
+  for (const channel of allocation.channels) if (sameAddress(channel.toPeer.peer, peer)) return channel;
+  return undefined;
+}
+
+/** The allocation's open relay of this family. */
+export function findRelay(allocation: Allocation, family: 4 | 6): Relay | undefined {
+  for (const relay of allocation.relays) {
+    if (relay.bound.family === family && relay.state === "bound") return relay;
+  }
+  return undefined;
+}
+
+export function summarize(allocation: Allocation): AllocationSummary {
+  return {
+    id: allocation.id,
+    username: allocation.credentials.username,
+    client: allocation.path,
+    relayed: allocation.relays.map((relay) => relay.advertised),
+  };
+}

@@ -1,0 +1,57 @@
+/** Binding: answered from the packet alone, without any state (RFC 8489 §6, §12; RFC 3489 §8 for classic clients). */
+import type { Instant } from "../../base/machine.ts";
+import { Attribute, ErrorCode, isComprehensionRequired, MessageClass, Method } from "../../stun/registry.ts";
+import type { StunView } from "../../stun/view.ts";
+import type { ClientPath } from "./client-path.ts";
+import { sendUnproven } from "./reply.ts";
+import type { ServerState } from "./state.ts";
+
+/** UNKNOWN-ATTRIBUTES lists no more than this: a longer list tells a client nothing new, and makes an answer large. */
+const MAX_UNKNOWN = 4;
+
+/** Types that a Binding request may carry and that need no action here: an ICE agent's, or a client's that signs. */
+const IGNORED: readonly number[] = [
+  Attribute.Username,
+  Attribute.Userhash,
+  Attribute.Realm,
+  Attribute.Nonce,
+  Attribute.MessageIntegrity,
+  Attribute.MessageIntegritySha256,
+  Attribute.PasswordAlgorithm,
+  Attribute.Priority,
+  Attribute.UseCandidate,
+];
+
+/** The comprehension-required attributes of `view` that are not in `known`, first ones first. */
+export function unknownAttributes(view: StunView, known: readonly number[]): number[] {
+  const unknown: number[] = [];
+  for (let i = 0; i < view.attributeCount && unknown.length < MAX_UNKNOWN; i++) {
+    const type = view.typeAt(i);
+    if (isComprehensionRequired(type) && !known.includes(type) && !unknown.includes(type)) unknown.push(type);
+  }
+  return unknown;
+}
+
+/** RFC 3489 §11.2.4: a classic client may send CHANGE-REQUEST with no change in it. */
+function isIdleChangeRequest(view: StunView): boolean {
+  return view.has(Attribute.ChangeRequest) && view.u32(Attribute.ChangeRequest) === 0;
+}
+
+export function handleBinding(state: ServerState, view: StunView, path: ClientPath, now: Instant): void {
+  if (!state.strangers.take(path.remote, now)) return state.drop("over-budget");
+  const id = view.data.subarray(4, 20);
+  const known = isIdleChangeRequest(view) ? [...IGNORED, Attribute.ChangeRequest] : IGNORED;
+  const unknown = unknownAttributes(view, known);
+  if (unknown.length > 0) {
+    const writer = state.writer.begin(Method.Binding, MessageClass.Error, id).errorCode(ErrorCode.UnknownAttribute);
+    writer.u16List(Attribute.UnknownAttributes, unknown);
+    if (sendUnproven(state, view, path)) state.countError(ErrorCode.UnknownAttribute);
+    return;
+  }
+  const writer = state.writer.begin(Method.Binding, MessageClass.Success, id);
+  // RFC 8489 §12.2: without the magic cookie it is a classic client, which knows MAPPED-ADDRESS alone.
+  if (view.classic) writer.address(Attribute.MappedAddress, path.remote);
+  else writer.xorAddress(Attribute.XorMappedAddress, path.remote);
+  if (view.has(Attribute.Fingerprint)) writer.fingerprint();
+  if (sendUnproven(state, view, path)) state.stats.bindings++;
+}

@@ -1,0 +1,135 @@
+/** How long things live, and the ends they come to. */
+import type { Address } from "../../base/address.ts";
+import { after, type Instant } from "../../base/machine.ts";
+import type { Allocation, Channel, Permission, Relay, Reservation } from "./allocation.ts";
+import { summarize } from "./allocation.ts";
+import type { Credentials } from "./credentials.ts";
+import type { EndReason } from "./outputs.ts";
+import type { ServerState } from "./state.ts";
+
+export const NEVER: Instant = Number.POSITIVE_INFINITY as Instant;
+
+/** RFC 8656 §7.2, §8.2: the lifetime granted for what was asked, in seconds. */
+export function grantedLifetime(state: ServerState, asked: number | undefined): number {
+  const { default: usual, max } = state.config.lifetime;
+  return asked === undefined ? usual : Math.max(Math.min(asked, max), usual);
+}
+
+/** The instant beyond which no refresh reaches. */
+export function sessionEnd(state: ServerState, { expiry }: Credentials, now: Instant): Instant {
+  if (expiry === undefined) return NEVER;
+  const seconds = expiry - state.ports.wallClock.now() + state.config.sessionBeyondExpiry;
+  return after(now, Math.max(0, seconds) * 1000);
+}
+
+/** Sets the end of a relay `lifetime` seconds ahead, or at the session's end; returns the seconds that are left. */
+export function extend(
+  state: ServerState,
+  relay: Relay,
+  allocation: Allocation,
+  lifetime: number,
+  now: Instant,
+): number {
+  const deadline = Math.min(after(now, lifetime * 1000), allocation.sessionEnd) as Instant;
+  state.deadlines.set(relay, deadline);
+  return state.secondsUntil(deadline, now);
+}
+
+/** Closes a relay's socket and frees its port. While it is being opened that has to wait. */
+export function releaseRelay(state: ServerState, relay: Relay): void {
+  state.deadlines.clear(relay);
+  relay.allocation = undefined;
+  if (relay.state === "binding") {
+    relay.state = "abandoned";
+    return;
+  }
+  state.relays.unpublish(relay);
+  dropRelay(state, relay);
+}
+
+/** Frees the identifier and the port of a relay that is open, and closes it. */
+export function dropRelay(state: ServerState, relay: Relay): void {
+  state.outputs.push({ kind: "releaseRelay", relay: relay.id });
+  relay.place.giveBack(relay.bound.port);
+  state.relays.remove(relay);
+}
+
+export function removePermission(state: ServerState, permission: Permission): void {
+  const { allocation } = permission;
+  state.deadlines.clear(permission);
+  remove(allocation.permissions, permission);
+  state.stats.permissions--;
+  for (const channel of allocation.channels) {
+    if (channel.permission !== permission) continue;
+    channel.permission = undefined;
+    if (!channel.own) state.outputs.push({ kind: "withdraw", flow: channel.toClient });
+  }
+}
+
+export function removeChannel(state: ServerState, channel: Channel): void {
+  const { allocation } = channel;
+  state.deadlines.clear(channel);
+  remove(allocation.channels, channel);
+  state.stats.channels--;
+  if (channel.own) return;
+  state.outputs.push({ kind: "withdraw", flow: channel.toPeer });
+  if (channel.permission !== undefined) state.outputs.push({ kind: "withdraw", flow: channel.toClient });
+}
+
+/** Gives up a reservation that nobody claimed. */
+export function removeReservation(state: ServerState, reservation: Reservation): void {
+  state.deadlines.clear(reservation);
+  state.reservations.delete(reservation);
+  releaseRelay(state, reservation.relay);
+}
+
+/** Ends one relay of an allocation with what belongs to its family, and the allocation with its last relay. */
+export function endRelay(state: ServerState, relay: Relay, reason: EndReason, now: Instant): void {
+  const { allocation } = relay;
+  if (allocation === undefined) return;
+  if (allocation.relays.length === 1) return endAllocation(state, allocation, reason, now);
+  for (const channel of [...allocation.channels]) if (channel.relay === relay) removeChannel(state, channel);
+  for (const permission of [...allocation.permissions]) {
+    if (permission.peer.family === relay.bound.family) removePermission(state, permission);
+  }
+  remove(allocation.relays, relay);
+  releaseRelay(state, relay);
+}
+
+export function endAllocation(state: ServerState, allocation: Allocation, reason: EndReason, now: Instant): void {
+  if (allocation.state === "ended") return;
+  const wasLive = allocation.state === "live";
+  const summary = summarize(allocation);
+  allocation.state = "ended";
+  for (const channel of [...allocation.channels]) removeChannel(state, channel);
+  for (const permission of [...allocation.permissions]) removePermission(state, permission);
+  for (const relay of allocation.relays.splice(0)) releaseRelay(state, relay);
+  const { reservation } = allocation;
+  if (reservation !== undefined && state.reservations.has(reservation)) removeReservation(state, reservation);
+  state.clients.remove(allocation);
+  state.quota.giveBack(allocation.credentials.user, allocation.path.remote);
+  if (!wasLive) return;
+  state.stats.allocations--;
+  const { packetsToPeers, bytesToPeers, packetsToClient, bytesToClient } = allocation;
+  const traffic = { packetsToPeers, bytesToPeers, packetsToClient, bytesToClient };
+  const seconds = Math.round((now - allocation.createdAt) / 1000);
+  state.outputs.push({
+    kind: "event",
+    event: { type: "allocation-ended", allocation: summary, reason, seconds, traffic },
+  });
+}
+
+/** Whether the session is over because its credential is. */
+export function expiryReason(allocation: Allocation, now: Instant): EndReason {
+  return allocation.sessionEnd <= now ? "credentials-expired" : "expired";
+}
+
+function remove<T>(list: T[], item: T): void {
+  const at = list.indexOf(item);
+  if (at >= 0) list.splice(at, 1);
+}
+
+/** The transport address at `port` of an IP address. */
+export function withPort(address: Readonly<Address>, port: number): Address {
+  return { ...address, port };
+}

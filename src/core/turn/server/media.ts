@@ -1,0 +1,159 @@
+/**
+ * The media lane: ChannelData and Send indications toward peers (RFC 8656 §12.6, §11.2), and what peers send
+ * (§11.3, §12.7). Nothing is allocated for a channel's packet; a Data indication is built, because it needs a header of
+ * its own. A packet for one of our own relayed addresses is handed to the allocation there and never enters the kernel.
+ */
+import type { PeerAddress } from "../../base/address.ts";
+import { readU16 } from "../../base/bytes.ts";
+import type { Instant } from "../../base/machine.ts";
+import { Attribute, MessageClass, Method } from "../../stun/registry.ts";
+import type { StunView } from "../../stun/view.ts";
+import { messageId } from "../../stun/writer.ts";
+import { CHANNEL_HEADER_LENGTH, channelDataLength } from "../channel-data.ts";
+import {
+  type Allocation,
+  findChannel,
+  findChannelByPeer,
+  findPermission,
+  findRelay,
+  type Relay,
+} from "./allocation.ts";
+import type { ClientPath } from "./client-path.ts";
+import type { Flow, Forward } from "./flow.ts";
+import type { ServerState } from "./state.ts";
+
+/** ChannelData from a client. */
+export function handleChannelData(
+  state: ServerState,
+  data: Uint8Array,
+  size: number,
+  from: ClientPath,
+  now: Instant,
+): Forward | undefined {
+  const length = channelDataLength(data, size);
+  if (length < 0) return state.drop("malformed");
+  const allocation = state.clients.find(from);
+  if (allocation === undefined) return state.drop("no-allocation");
+  const channel = findChannel(allocation, readU16(data, 0));
+  // RFC 8656 §12.6: data on a channel that is not bound is silently discarded.
+  if (channel === undefined) return state.drop("no-channel");
+  if (allocation.uplink !== undefined && !allocation.uplink.take(length, now)) return state.drop("bandwidth");
+  if (channel.own) {
+    const there = state.relays.findAt(channel.toPeer.peer);
+    if (there !== undefined)
+      return handOver(state, allocation, channel.relay, there, data, CHANNEL_HEADER_LENGTH, length, now);
+    if (!channel.open) return state.drop("own-address");
+  }
+  return toPeer(state, allocation, channel.toPeer, CHANNEL_HEADER_LENGTH, length);
+}
+
+function toPeer(state: ServerState, allocation: Allocation, flow: Flow, offset: number, length: number): Forward {
+  countToPeer(state, allocation, length);
+  flow.packets++;
+  flow.bytes += length;
+  return state.forwardBy(flow, offset, length);
+}
+
+function countToPeer(state: ServerState, allocation: Allocation, length: number): void {
+  allocation.packetsToPeers++;
+  allocation.bytesToPeers += length;
+  state.stats.packetsToPeers++;
+  state.stats.bytesToPeers += length;
+}
+
+/** A Send indication (RFC 8656 §11.2): whatever is wrong with it, it is silently discarded. */
+export function handleSend(state: ServerState, view: StunView, from: ClientPath, now: Instant): Forward | undefined {
+  const allocation = state.clients.find(from);
+  if (allocation === undefined) return state.drop("no-allocation");
+  const peer = state.sendPeer;
+  const peerAt = view.indexOf(Attribute.XorPeerAddress);
+  const dataAt = view.indexOf(Attribute.Data);
+  if (peerAt < 0 || dataAt < 0 || !view.xorAddressAt(peerAt, peer)) return state.drop("malformed");
+  // RFC 8656 §11.2: where DF cannot be set, DONT-FRAGMENT is an unknown attribute, and the indication is dropped.
+  if (!state.config.dontFragment && view.has(Attribute.DontFragment)) return state.drop("unexpected");
+  const permission = findPermission(allocation, peer);
+  const relay = findRelay(allocation, peer.family);
+  if (permission === undefined || relay === undefined) return state.drop("no-permission");
+  if (!state.gate.allowsPort(peer.port)) return state.drop("forbidden-peer");
+  const length = view.lengthAt(dataAt);
+  if (allocation.uplink !== undefined && !allocation.uplink.take(length, now)) return state.drop("bandwidth");
+  const there = state.relays.findAt(peer);
+  if (there !== undefined) {
+    return handOver(state, allocation, relay, there, view.data, view.offsetAt(dataAt), length, now);
+  }
+  if (!permission.open) return state.drop("own-address");
+  return toPeer(state, allocation, state.sendFlow(allocation.path, relay.id), view.offsetAt(dataAt), length);
+}
+
+/** A datagram from outside, at one of our relayed transport addresses. */
+export function handlePeerData(
+  state: ServerState,
+  data: Uint8Array,
+  length: number,
+  from: PeerAddress,
+  relay: Relay,
+  now: Instant,
+): Forward | undefined {
+  const { allocation } = relay;
+  if (allocation === undefined || allocation.state !== "live") return state.drop("no-allocation");
+  return toClient(state, allocation, from, true, data, 0, length, now);
+}
+
+/**
+ * From one allocation to another on this server: the receiver sees the sender's advertised address, and its permission
+ * counts as it does for any peer.
+ */
+function handOver(
+  state: ServerState,
+  sender: Allocation,
+  relay: Relay,
+  there: Relay,
+  data: Uint8Array,
+  offset: number,
+  length: number,
+  now: Instant,
+): Forward | undefined {
+  const receiver = there.allocation;
+  if (receiver === undefined || receiver.state !== "live") return state.drop("no-allocation");
+  countToPeer(state, sender, length);
+  return toClient(state, receiver, relay.advertised, false, data, offset, length, now);
+}
+
+function toClient(
+  state: ServerState,
+  allocation: Allocation,
+  from: PeerAddress,
+  bySocket: boolean,
+  data: Uint8Array,
+  offset: number,
+  length: number,
+  now: Instant,
+): Forward | undefined {
+  const channel = findChannelByPeer(allocation, from);
+  // RFC 8656 §9: nothing comes in without a permission for its source address; a channel alone is not enough.
+  const permission = channel === undefined ? findPermission(allocation, from) : channel.permission;
+  if (permission === undefined) return state.drop("no-permission");
+  // Our own addresses speak to a relay by hand-over only: a socket could be anybody on this host.
+  if (bySocket && !permission.open) return state.drop("own-address");
+  if (allocation.downlink !== undefined && !allocation.downlink.take(length, now)) return state.drop("bandwidth");
+  allocation.packetsToClient++;
+  allocation.bytesToClient += length;
+  state.stats.packetsToClients++;
+  state.stats.bytesToClients += length;
+  if (channel === undefined) return indicate(state, allocation, from, data.subarray(offset, offset + length));
+  const flow = channel.toClient;
+  flow.packets++;
+  flow.bytes += length;
+  return state.forwardBy(flow, offset, length);
+}
+
+/** RFC 8656 §11.3: to a client without a channel for this peer, a Data indication. */
+function indicate(state: ServerState, allocation: Allocation, from: PeerAddress, payload: Uint8Array): undefined {
+  const { writer, ports } = state;
+  writer
+    .begin(Method.Data, MessageClass.Indication, messageId(ports.random.bytes(12)))
+    .xorAddress(Attribute.XorPeerAddress, from)
+    .bytes(Attribute.Data, payload);
+  state.outputs.push({ kind: "send", to: allocation.path, data: writer.finish() });
+  return undefined;
+}

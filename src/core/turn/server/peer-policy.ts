@@ -1,0 +1,107 @@
+/**
+ * Whom a client may reach through us: decided once for an address when a permission or a channel is made, and again
+ * for every Send. Denied unless it is an ordinary Internet address or the operator allowed it. The host's own addresses
+ * are never reached through a socket, but a live allocation at one of our relayed addresses is (`hand-over.ts`).
+ */
+import { type Address, blankAddress, sameIp } from "../../base/address.ts";
+import { anyPrefixContains, type Prefix } from "../../base/prefix.ts";
+import type { PeerPolicy, RelayAddress } from "./config.ts";
+import { ALWAYS_FORBIDDEN, FORBIDDEN_BY_DEFAULT } from "./special-purpose.ts";
+
+/** `own`: one of our relayed transport addresses' IPs, good for hand-over to a live allocation and nothing else. */
+export type PeerVerdict = "open" | "own" | "forbidden";
+
+const embedded: Address = blankAddress();
+
+/**
+ * The IPv4 address that an IPv6 address carries, if it is of a form that carries one: NAT64 (RFC 6052), 6to4
+ * (RFC 3056), Teredo (RFC 4380), ISATAP (RFC 5214), IPv4-mapped and IPv4-compatible (RFC 4291). Reused storage.
+ */
+export function embeddedIpv4(a: Readonly<Address>): Readonly<Address> | undefined {
+  if (a.family !== 6) return undefined;
+  const word = embeddedWord(a);
+  if (word === undefined) return undefined;
+  embedded.w3 = word >>> 0;
+  return embedded;
+}
+
+function embeddedWord(a: Readonly<Address>): number | undefined {
+  if (a.w0 === 0 && a.w1 === 0 && (a.w2 === 0 || a.w2 === 0xffff)) return a.w3;
+  if (a.w0 === 0x0064ff9b && a.w1 === 0 && a.w2 === 0) return a.w3;
+  if (a.w0 >>> 16 === 0x2002) return ((a.w0 << 16) | (a.w1 >>> 16)) >>> 0;
+  if (a.w0 === 0x20010000) return ~a.w3 >>> 0;
+  if ((a.w2 & 0xfdffffff) >>> 0 === 0x00005efe) return a.w3;
+  return undefined;
+}
+
+export class PeerGate {
+  readonly #policy: PeerPolicy;
+  readonly #allowedHost: readonly Prefix[];
+  #relays: readonly RelayAddress[];
+  #own: readonly Readonly<Address>[];
+
+  constructor(policy: PeerPolicy, relays: readonly RelayAddress[], own: readonly Readonly<Address>[]) {
+    this.#policy = policy;
+    this.#allowedHost = policy.allow.filter(namesTheHost);
+    this.#relays = relays;
+    this.#own = own;
+  }
+
+  setAddresses(relays: readonly RelayAddress[], own: readonly Readonly<Address>[]): void {
+    this.#relays = relays;
+    this.#own = own;
+  }
+
+  allowsPort(port: number): boolean {
+    const { ports } = this.#policy;
+    return port !== 0 && (ports === undefined || (port >= ports.min && port <= ports.max));
+  }
+
+  /** The verdict on an IP address; the port is not looked at. */
+  judge(peer: Readonly<Address>): PeerVerdict {
+    if (this.#isRelay(peer)) return "own";
+    return this.isOpen(peer) ? "open" : "forbidden";
+  }
+
+  /** Whether a socket may send to this address and hear from it. */
+  isOpen(peer: Readonly<Address>): boolean {
+    if (this.isOwn(peer)) return anyPrefixContains(this.#allowedHost, peer);
+    if (!isLoopback6(peer) && anyPrefixContains(ALWAYS_FORBIDDEN, peer)) return false;
+    if (anyPrefixContains(this.#policy.allow, peer)) return true;
+    if (anyPrefixContains(FORBIDDEN_BY_DEFAULT, peer) || anyPrefixContains(this.#policy.deny, peer)) return false;
+    const inner = embeddedIpv4(peer);
+    return inner === undefined || this.#isOpenInside(inner);
+  }
+
+  /** The IPv4 address inside an IPv6 one: an operator's exception for IPv4 does not reach it. */
+  #isOpenInside(inner: Readonly<Address>): boolean {
+    if (this.isOwn(inner) || this.#isRelay(inner)) return false;
+    return ![ALWAYS_FORBIDDEN, FORBIDDEN_BY_DEFAULT, this.#policy.deny].some((list) => anyPrefixContains(list, inner));
+  }
+
+  #isRelay(a: Readonly<Address>): boolean {
+    for (const relay of this.#relays) if (sameIp(relay.advertised, a) || sameIp(relay.bound, a)) return true;
+    return false;
+  }
+
+  /** Whether this is an address of the host, bound or advertised. */
+  isOwn(a: Readonly<Address>): boolean {
+    if (this.#isRelay(a) || isLoopback6(a) || (a.family === 4 && a.w3 >>> 24 === 127)) return true;
+    for (const own of this.#own) if (sameIp(own, a)) return true;
+    return false;
+  }
+}
+
+function isLoopback6(a: Readonly<Address>): boolean {
+  return a.family === 6 && a.w0 === 0 && a.w1 === 0 && a.w2 === 0 && a.w3 === 1;
+}
+
+/**
+ * Whether an exception is meant for the host itself: it names one address, or lies inside the loopback block. A wider
+ * one, say for the local network, does not open the host's own services.
+ */
+function namesTheHost(prefix: Prefix): boolean {
+  const { address, length } = prefix;
+  if (address.family === 6) return length === 128;
+  return length === 32 || (length >= 8 && address.w3 >>> 24 === 127);
+}

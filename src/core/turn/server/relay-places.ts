@@ -1,0 +1,87 @@
+/**
+ * Ports of relayed transport addresses: which are taken on each relay address, and which to try next. Ports are chosen
+ * at random, so that nobody can guess the next one (RFC 8656 §7.2 leaves the choice open; RFC 6056 says why).
+ */
+import { type Address, sameIp } from "../../base/address.ts";
+import type { Random } from "../../base/ports.ts";
+import { randomBelow } from "../../base/random.ts";
+import type { PortParity } from "./allocation.ts";
+import type { RelayAddress } from "./config.ts";
+
+export interface PortRange {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** One relay address and its ports. */
+export class RelayPlace {
+  readonly address: RelayAddress;
+  readonly #range: PortRange;
+  readonly #taken: Uint8Array;
+
+  constructor(address: RelayAddress, range: PortRange) {
+    this.address = address;
+    this.#range = range;
+    this.#taken = new Uint8Array(range.max - range.min + 1);
+  }
+
+  isTaken(port: number): boolean {
+    return this.#taken[port - this.#range.min] !== 0;
+  }
+
+  /** Takes one port; false when it is taken or out of range. */
+  takePort(port: number): boolean {
+    if (port < this.#range.min || port > this.#range.max || this.isTaken(port)) return false;
+    this.#taken[port - this.#range.min] = 1;
+    return true;
+  }
+
+  giveBack(port: number): void {
+    this.#taken[port - this.#range.min] = 0;
+  }
+
+  /** Takes a free port, from a random start; undefined when there is none. For `pair` its successor is free too. */
+  take(random: Random, parity: PortParity): number | undefined {
+    const { min, max } = this.#range;
+    const count = max - min + 1;
+    const start = randomBelow(random, count);
+    for (let i = 0; i < count; i++) {
+      const port = min + ((start + i) % count);
+      if (parity !== "any" && port % 2 !== 0) continue;
+      if (parity === "pair" && (port === max || this.isTaken(port + 1))) continue;
+      if (this.takePort(port)) return port;
+    }
+    return undefined;
+  }
+}
+
+export class RelayPlaces {
+  readonly #range: PortRange;
+  #places: readonly RelayPlace[];
+
+  constructor(addresses: readonly RelayAddress[], range: PortRange) {
+    this.#range = range;
+    this.#places = addresses.map((address) => new RelayPlace(address, range));
+  }
+
+  /** Replaces the addresses; those that stay keep their ports. */
+  setAddresses(addresses: readonly RelayAddress[]): void {
+    this.#places = addresses.map((address) => this.#findSame(address) ?? new RelayPlace(address, this.#range));
+  }
+
+  #findSame(address: RelayAddress): RelayPlace | undefined {
+    return this.#places.find(
+      ({ address: a }) => sameIp(a.bound, address.bound) && sameIp(a.advertised, address.advertised),
+    );
+  }
+
+  has(place: RelayPlace): boolean {
+    return this.#places.includes(place);
+  }
+
+  /** The place for a client that reached us at `local`: that address itself if it relays, else the first of its family. */
+  choose(family: 4 | 6, local: Readonly<Address>): RelayPlace | undefined {
+    const places = this.#places.filter((place) => place.address.bound.family === family);
+    return places.find((place) => sameIp(place.address.bound, local)) ?? places[0];
+  }
+}

@@ -1,0 +1,115 @@
+/** What the procedures of the server share. */
+import { type Address, blankAddress } from "../../base/address.ts";
+import { readU32 } from "../../base/bytes.ts";
+import { Deadlines } from "../../base/deadlines.ts";
+import type { Instant } from "../../base/machine.ts";
+import { OutputQueue } from "../../base/output-queue.ts";
+import type { Ports } from "../../base/ports.ts";
+import type { ErrorCode } from "../../stun/registry.ts";
+import { SecurityFeature } from "../../stun/security-features.ts";
+import { StunWriter } from "../../stun/writer.ts";
+import type { Expiring, Reservation } from "./allocation.ts";
+import type { ClientPath } from "./client-path.ts";
+import { ClientTable } from "./client-table.ts";
+import type { SharedSecret, TurnServerConfig } from "./config.ts";
+import type { Flow, Forward, RelayId } from "./flow.ts";
+import { Nonces } from "./nonces.ts";
+import type { TurnServerOutput } from "./outputs.ts";
+import { PeerGate } from "./peer-policy.ts";
+import { PendingLookups } from "./pending-lookups.ts";
+import { AllocationQuota } from "./quota.ts";
+import { RelayPlaces } from "./relay-places.ts";
+import { RelayTable } from "./relay-table.ts";
+import { SourceBudget } from "./source-budget.ts";
+import { createStats, type DropReason, type TurnServerStats } from "./stats.ts";
+
+const NOBODY: ClientPath = {
+  transport: "udp",
+  listener: 0,
+  local: blankAddress(),
+  remote: blankAddress(),
+  connection: 0,
+};
+
+export class ServerState {
+  readonly config: TurnServerConfig;
+  readonly ports: Ports;
+  readonly stats: TurnServerStats = createStats();
+  readonly outputs: OutputQueue<TurnServerOutput> = new OutputQueue();
+  readonly deadlines: Deadlines<Expiring> = new Deadlines();
+  readonly writer: StunWriter = new StunWriter();
+  readonly clients: ClientTable;
+  readonly relays: RelayTable = new RelayTable();
+  readonly places: RelayPlaces;
+  readonly reservations: Set<Reservation> = new Set();
+  readonly gate: PeerGate;
+  readonly quota: AllocationQuota;
+  readonly nonces: Nonces;
+  readonly lookups: PendingLookups = new PendingLookups();
+  /** For whoever has not proven a return path. */
+  readonly strangers: SourceBudget;
+  /** For requests with a valid nonce. */
+  readonly acquaintances: SourceBudget;
+  secrets: readonly SharedSecret[];
+  draining = false;
+  lastAllocationId = 0;
+  /** The peer of the Send indication at hand. */
+  readonly sendPeer: Address = blankAddress();
+  readonly #sendFlow: { -readonly [K in keyof Flow]: Flow[K] };
+  readonly #forward: Forward;
+
+  constructor(config: TurnServerConfig, ports: Ports) {
+    this.config = config;
+    this.ports = ports;
+    this.secrets = config.sharedSecrets;
+    const seed = readU32(ports.random.bytes(4), 0);
+    this.clients = new ClientTable(seed);
+    this.places = new RelayPlaces(config.relays, config.relayPorts);
+    this.gate = new PeerGate(config.peers, config.relays, config.ownAddresses);
+    this.quota = new AllocationQuota(config.quotas, seed);
+    this.strangers = new SourceBudget(config.budgets.unauthenticatedPerSecond, seed);
+    this.acquaintances = new SourceBudget(config.budgets.requestsPerSecond, seed);
+    const anonymity = config.usernameAnonymity ? SecurityFeature.UsernameAnonymity : 0;
+    const features = SecurityFeature.PasswordAlgorithms | anonymity;
+    this.nonces = new Nonces(ports.crypto, config.nonceKeys, config.nonceLifetime, features);
+    this.#sendFlow = {
+      toward: "peer",
+      client: NOBODY,
+      channel: 0,
+      relay: 0,
+      peer: this.sendPeer,
+      packets: 0,
+      bytes: 0,
+    };
+    this.#forward = { flow: this.#sendFlow, offset: 0, length: 0 };
+  }
+
+  /** The flow of Send indications: its peer, `sendPeer`, is another for every packet, so it is written anew each time. */
+  sendFlow(client: ClientPath, relay: RelayId): Flow {
+    this.#sendFlow.client = client;
+    this.#sendFlow.relay = relay;
+    return this.#sendFlow;
+  }
+
+  /** The one object in which payloads are handed out. */
+  forwardBy(flow: Flow, offset: number, length: number): Forward {
+    this.#forward.flow = flow;
+    this.#forward.offset = offset;
+    this.#forward.length = length;
+    return this.#forward;
+  }
+
+  drop(reason: DropReason): undefined {
+    this.stats.drops[reason]++;
+    return undefined;
+  }
+
+  countError(code: ErrorCode): void {
+    this.stats.errors[code] = (this.stats.errors[code] as number) + 1;
+  }
+
+  /** Seconds from now until an instant, rounded down; what LIFETIME says. */
+  secondsUntil(deadline: Instant, now: Instant): number {
+    return Math.max(0, Math.floor((deadline - now) / 1000));
+  }
+}
