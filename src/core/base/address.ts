@@ -114,6 +114,9 @@ function hexDigit(c: number): number {
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
 }
 
+/** What names an interface: visible ASCII, but for what ends an address in a URI or a prefix. */
+const ZONE = /^[!-$&-.0-Z^-~]{1,64}$/;
+
 const groups = new Uint16Array(8);
 const embedded: Address = blankAddress();
 
@@ -121,7 +124,7 @@ const embedded: Address = blankAddress();
 function parseIpv6(text: string, out: Address): boolean {
   const percent = text.indexOf("%");
   const end = percent < 0 ? text.length : percent;
-  if (percent >= 0 && percent === text.length - 1) return false;
+  if (percent >= 0 && !ZONE.test(text.slice(percent + 1))) return false;
   groups.fill(0);
   let count = 0;
   let gap = -1;
@@ -187,7 +190,13 @@ export function parseIp(text: string, port = 0): Address | undefined {
   return out;
 }
 
+function formatIpv4(w3: number): string {
+  return `${w3 >>> 24}.${(w3 >>> 16) & 255}.${(w3 >>> 8) & 255}.${w3 & 255}`;
+}
+
 function formatIpv6(a: Readonly<Address>): string {
+  // RFC 5952 §5: an IPv4-mapped address shows its IPv4 address.
+  if (a.w0 === 0 && a.w1 === 0 && a.w2 === 0xffff) return `::ffff:${formatIpv4(a.w3)}`;
   const parts = [a.w0 >>> 16, a.w0 & 0xffff, a.w1 >>> 16, a.w1 & 0xffff, a.w2 >>> 16, a.w2 & 0xffff, a.w3 >>> 16];
   parts.push(a.w3 & 0xffff);
   // RFC 5952 §4.2: the longest run of two or more zero groups, the first of equals, is shortened.
@@ -213,8 +222,7 @@ function formatIpv6(a: Readonly<Address>): string {
 /** The IP address as text, RFC 5952 form for IPv6, with its zone where one is known. */
 export function formatIp(a: Readonly<Address>): string {
   if (a.text !== "") return a.text;
-  if (a.family === 6) return formatIpv6(a);
-  return `${a.w3 >>> 24}.${(a.w3 >>> 16) & 255}.${(a.w3 >>> 8) & 255}.${a.w3 & 255}`;
+  return a.family === 6 ? formatIpv6(a) : formatIpv4(a.w3);
 }
 
 /** `192.0.2.1:3478` or `[2001:db8::1]:3478`. */

@@ -17,7 +17,7 @@ export function encodeBase64(bytes: Uint8Array, padding: "=" | "" = "="): string
 /** Decodes canonical base64, padded or not; undefined for anything else. */
 export function decodeBase64(text: string): Uint8Array | undefined {
   const body = text.replace(/={1,2}$/, "");
-  if (body.length % 4 === 1) return undefined;
+  if (body.length % 4 === 1 || (body.length < text.length && text.length % 4 !== 0)) return undefined;
   const out = new Uint8Array(Math.floor((body.length * 3) / 4));
   let word = 0;
   let bits = 0;

@@ -33,7 +33,8 @@ export class StunView {
   classic = false;
   attributeCount = 0;
   readonly #types = new Uint16Array(MAX_ATTRIBUTES);
-  readonly #offsets = new Uint16Array(MAX_ATTRIBUTES);
+  /** The header is not counted in a message's length, so offsets may pass 65,535. */
+  readonly #offsets = new Uint32Array(MAX_ATTRIBUTES);
   readonly #lengths = new Uint16Array(MAX_ATTRIBUTES);
 
   /** Decodes `data`, which must be exactly one message; undefined on success. */
