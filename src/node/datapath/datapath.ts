@@ -36,9 +36,10 @@ export interface DatagramSink {
 
 /**
  * Why a datagram did not leave. `queue-full`: the kernel's buffer is full and so is the bounded queue behind it;
- * `too-long`: more than a datagram can hold; `closed`: the socket is not open.
+ * `too-long`: more than a datagram can hold; `unreachable`: port 0, or an address of the other family; `closed`: the
+ * socket is not open.
  */
-export const SEND_DROPS = ["queue-full", "too-long", "closed"] as const;
+export const SEND_DROPS = ["queue-full", "too-long", "unreachable", "closed"] as const;
 export type SendDrop = (typeof SEND_DROPS)[number];
 
 /** Plain numbers that only grow, but for `sockets`; read when somebody scrapes. */
@@ -56,6 +57,9 @@ export interface DatapathStats {
   bindFailures: Record<BindFailure, number>;
 }
 
+/** The longest payload of one datagram: 65,535 bytes less the UDP header, and for IPv4 less the IP header. */
+export const MAX_PAYLOAD = { 4: 65_507, 6: 65_527 } as const;
+
 export function createDatapathStats(): DatapathStats {
   return {
     sockets: 0,
@@ -63,7 +67,7 @@ export function createDatapathStats(): DatapathStats {
     bytesIn: 0,
     packetsOut: 0,
     bytesOut: 0,
-    drops: { "queue-full": 0, "too-long": 0, closed: 0 },
+    drops: { "queue-full": 0, "too-long": 0, unreachable: 0, closed: 0 },
     socketErrors: 0,
     bindFailures: { busy: 0, exhausted: 0, gone: 0 },
   };

@@ -1,0 +1,101 @@
+/**
+ * The datapath that runs wherever Node does, and the reference for the others: one `node:dgram` socket per local
+ * address. It allocates nothing per packet beyond what dgram itself does.
+ */
+import { type Address, formatIp } from "../../core/base/address.ts";
+import { PosternError } from "../../core/base/failure.ts";
+import {
+  createDatapathStats,
+  type DatagramSink,
+  type Datapath,
+  type DatapathStats,
+  type SocketId,
+  type SocketPurpose,
+} from "./datapath.ts";
+import { DgramSocket } from "./dgram-socket.ts";
+
+function isWildcard(a: Readonly<Address>): boolean {
+  return a.w0 === 0 && a.w1 === 0 && a.w2 === 0 && a.w3 === 0;
+}
+
+export class DgramDatapath implements Datapath {
+  readonly #stats = createDatapathStats();
+  readonly #sockets: (DgramSocket | undefined)[] = [];
+  readonly #free: SocketId[] = [];
+  /** Sockets whose sinks have not heard yet how binding ended. */
+  #opening: DgramSocket[] = [];
+  readonly #closing = new Set<Promise<void>>();
+
+  get stats(): Readonly<DatapathStats> {
+    return this.#stats;
+  }
+
+  bind(address: Readonly<Address>, purpose: SocketPurpose, sink: DatagramSink): SocketId {
+    // A socket on all addresses cannot tell to which one a packet came.
+    if (isWildcard(address)) {
+      throw new PosternError("wildcard-address", `Give one local address instead of ${formatIp(address)}.`);
+    }
+    const id = this.#free.pop() ?? this.#sockets.length;
+    const socket = new DgramSocket(id, address, purpose, sink, this.#stats);
+    this.#sockets[id] = socket;
+    if (this.#opening.push(socket) === 1) queueMicrotask(() => this.#finishBinds());
+    return id;
+  }
+
+  release(id: SocketId): void {
+    const socket = this.#sockets[id];
+    if (socket === undefined) return;
+    this.#forget(id);
+    const closed = socket.close().then(() => {
+      this.#closing.delete(closed);
+    });
+    this.#closing.add(closed);
+  }
+
+  send(id: SocketId, data: Uint8Array, offset: number, length: number, to: Readonly<Address>): boolean {
+    const socket = this.#sockets[id];
+    return socket?.isOpen === true ? socket.send(data, offset, length, to) : this.#dropClosed();
+  }
+
+  sendChannelData(
+    id: SocketId,
+    channel: number,
+    data: Uint8Array,
+    offset: number,
+    length: number,
+    to: Readonly<Address>,
+  ): boolean {
+    const socket = this.#sockets[id];
+    return socket?.isOpen === true ? socket.sendChannelData(channel, data, offset, length, to) : this.#dropClosed();
+  }
+
+  /** Every packet comes up. */
+  offload(): void {}
+
+  withdraw(): void {}
+
+  async close(): Promise<void> {
+    for (const id of this.#sockets.keys()) this.release(id);
+    await Promise.all(this.#closing);
+  }
+
+  #finishBinds(): void {
+    const opening = this.#opening;
+    this.#opening = [];
+    for (const socket of opening) {
+      // First, because the sink may bind again, or release, from inside the call.
+      if (socket.hasFailed) this.#forget(socket.id);
+      socket.finishBind();
+    }
+  }
+
+  #forget(id: SocketId): void {
+    this.#sockets[id] = undefined;
+    this.#free.push(id);
+  }
+
+  #dropClosed(): boolean {
+    this.#stats.drops.closed++;
+    return false;
+  }
+}
