@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { fuzz, replay } from "./target.ts";
+import { targets } from "./targets.ts";
+
+const INPUTS = 200_000;
+
+for (const target of targets) {
+  test(`${target.name}: the kept inputs and ${INPUTS} mutated ones break no law, and memory stays flat`, async () => {
+    assert.ok(replay(target) > 0);
+    const { inputs, accepted } = await fuzz(target, INPUTS, 1);
+    assert.equal(inputs, INPUTS);
+    assert.ok(accepted > INPUTS / 20 && accepted < INPUTS, `${accepted} were accepted`);
+  });
+}
+
+test("every decoder's steps are bounded by its input's length", async () => {
+  const { NODE_V8_COVERAGE: _, ...env } = process.env;
+  const main = fileURLToPath(new URL("main.ts", import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [main, "--steps", "1000", "--seed", "1"], { env });
+  assert.equal(stdout.match(/1000 inputs/g)?.length, targets.length, stdout);
+});

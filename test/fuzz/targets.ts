@@ -1,0 +1,16 @@
+/** Every decoder that is fuzzed. */
+import { channelDataTarget, framingTarget } from "./framing.ts";
+import { stunTarget } from "./stun.ts";
+import type { Target } from "./target.ts";
+import { addressTarget, base64Target, nonceTarget, opaqueStringTarget, utf8Target } from "./text.ts";
+
+export const targets: readonly Target[] = [
+  stunTarget,
+  framingTarget,
+  channelDataTarget,
+  addressTarget,
+  utf8Target,
+  base64Target,
+  opaqueStringTarget,
+  nonceTarget,
+];
