@@ -3,14 +3,31 @@
  * which clients come; whatever arrives becomes one input of the machine, and the driver carries out what it asks for.
  */
 import type { Address } from "../core/base/address.ts";
+import { PosternError } from "../core/base/failure.ts";
 import type { RelayAddress, SharedSecret, TurnServerConfig } from "../core/turn/server/config.ts";
-import type { TurnServerEvent, UserKeys, UserQuery } from "../core/turn/server/outputs.ts";
+import type { TurnServerEvent, TurnServerOutput } from "../core/turn/server/outputs.ts";
 import type { TurnServerStats } from "../core/turn/server/stats.ts";
+import { TurnServer } from "../core/turn/server/turn-server.ts";
+import { wallClock } from "./clock.ts";
+import { nodeCrypto } from "./crypto.ts";
 import type { Datapath, DatapathStats } from "./datapath/datapath.ts";
-import type { Log } from "./log.ts";
-import type { StreamLimits } from "./net/stream-limits.ts";
+import { isWildcard, wildcardFailure } from "./datapath/wildcard.ts";
+import { FailureLog } from "./failure-log.ts";
+import { type Log, silentLog } from "./log.ts";
+import { StreamClients } from "./net/stream-clients.ts";
+import { defaultStreamLimits, type StreamLimits } from "./net/stream-limits.ts";
+import { StreamListener } from "./net/stream-listener.ts";
 import type { StreamStats } from "./net/stream-stats.ts";
 import type { TlsIdentity } from "./net/tls-identity.ts";
+import { PooledRandom } from "./random.ts";
+import { type Capacity, capacityOf, openDescriptorLimit } from "./turn/capacity.ts";
+import { Egress } from "./turn/egress.ts";
+import { type FindKeys, KeyLookups } from "./turn/key-lookups.ts";
+import { RelaySockets } from "./turn/relay-sockets.ts";
+import { TurnDriver } from "./turn/turn-driver.ts";
+import { UdpListener } from "./turn/udp-listener.ts";
+
+export type { Capacity } from "./turn/capacity.ts";
 
 export interface TurnHostOptions {
   readonly config: TurnServerConfig;
@@ -20,7 +37,7 @@ export interface TurnHostOptions {
    * Looks a user up; undefined when there is none. `signal` fires after five seconds and on close: the answer is not
    * waited for any longer, and the user counts as unknown. A rejection is logged and counts the same.
    */
-  readonly keys?: (user: UserQuery, realm: string, signal: AbortSignal) => Promise<UserKeys | undefined>;
+  readonly keys?: FindKeys;
   readonly onEvent?: (event: TurnServerEvent) => void;
   readonly log?: Log;
   /** What is not given is as in `defaultStreamLimits`. */
@@ -50,54 +67,236 @@ export interface HostStats {
   readonly streams: Readonly<StreamStats>;
 }
 
-/** How many allocations this process has room for, and what ends first. */
-export interface Capacity {
-  readonly allocations: number;
-  readonly limitedBy: "descriptors" | "ports" | "quota";
-}
-
-export declare class TurnHost implements AsyncDisposable {
-  /** Opens nothing yet. */
-  constructor(options: TurnHostOptions);
-
+export class TurnHost implements AsyncDisposable {
   readonly stats: HostStats;
+  readonly #config: TurnServerConfig;
+  readonly #datapath: Datapath;
+  readonly #onEvent: (event: TurnServerEvent) => void;
+  readonly #log: Log;
+  readonly #failures: FailureLog;
+  readonly #streams: StreamClients;
+  readonly #egress: Egress;
+  readonly #driver: TurnDriver;
+  readonly #relays: RelaySockets;
+  readonly #lookups: KeyLookups;
+  readonly #listeners: Map<number, ListenerEntry> = new Map();
+  readonly #waiting: Set<() => void> = new Set();
+  #lastListener = 0;
+  #closing: Promise<void> | undefined;
+
+  /** Opens nothing yet. Throws `PosternError` `wildcard-address` when a relay is not one address. */
+  constructor(options: TurnHostOptions) {
+    const { config, datapath } = options;
+    for (const { bound } of config.relays) refuseWildcard(bound);
+    this.#config = config;
+    this.#datapath = datapath;
+    this.#onEvent = options.onEvent ?? (() => {});
+    this.#log = options.log ?? silentLog;
+    this.#failures = new FailureLog(this.#log, "turn-server-failed");
+    const ports = { crypto: nodeCrypto, random: new PooledRandom(), wallClock };
+    const machine = new TurnServer(config, ports);
+    this.#streams = new StreamClients(streamLimits(options.streams), {
+      handleFrame: (frame, from) => this.#driver.clientDatagram(frame, frame.length, from),
+      handleClosed: (from) => this.#driver.input((server, now) => server.handleClientClosed(from, now)),
+    });
+    this.#egress = new Egress(datapath, this.#streams);
+    this.#driver = new TurnDriver(machine, this.#egress, {
+      perform: (output) => this.#perform(output),
+      // The machine broke one of its own invariants; what it was handed is lost, and the rest goes on.
+      handleFailure: (error) => this.#failures.report(error),
+    });
+    this.#relays = new RelaySockets(datapath, this.#driver, this.#egress);
+    this.#lookups = new KeyLookups(
+      options.keys ?? (() => Promise.resolve(undefined)),
+      (query, keys) => this.#driver.input((server, now) => server.handleKey(query, keys, now)),
+      this.#log,
+    );
+    this.stats = { server: machine.stats, datapath: datapath.stats, streams: this.#streams.stats };
+  }
+
   /** Judged by the open-descriptor limit, the relay ports and the quota; printed at start. */
-  readonly capacity: Capacity;
-  readonly listeners: readonly BoundListener[];
+  get capacity(): Capacity {
+    return capacityOf(this.#config, this.#streams.limits.connections);
+  }
+
+  get listeners(): readonly BoundListener[] {
+    return [...this.#listeners.values()].flatMap(({ bound }) => bound ?? []);
+  }
 
   /**
    * Opens a listener. Rejects with `PosternError`: `address-busy`, `address-gone`, `descriptors-exhausted`,
    * `wildcard-address`, `permission-denied` (a port below 1024), `bad-tls-identity`, `missing-tls-identity`,
    * `closed`; or with the signal's reason.
    */
-  listen(spec: ListenSpec, signal?: AbortSignal): Promise<BoundListener>;
+  async listen(spec: ListenSpec, signal?: AbortSignal): Promise<BoundListener> {
+    signal?.throwIfAborted();
+    this.#refuseClosed();
+    refuseWildcard(spec.address);
+    const id = ++this.#lastListener;
+    const listener = spec.transport === "udp" ? this.#udpListener(id, spec) : this.#streamListener(id, spec);
+    const entry: ListenerEntry = { listener, bound: undefined };
+    this.#listeners.set(id, entry);
+    const abandon = (): void => listener.close();
+    signal?.addEventListener("abort", abandon);
+    try {
+      const address = await listener.open();
+      signal?.throwIfAborted();
+      this.#refuseClosed();
+      entry.bound = { id, transport: spec.transport, address };
+      return entry.bound;
+    } catch (error) {
+      this.#listeners.delete(id);
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", abandon);
+    }
+  }
 
   /**
-   * Closes a listener and resolves when it is closed. Connections that came through it stay; UDP clients that came
-   * through it cannot be answered any more.
+   * Closes a listener. Connections that came through it stay; UDP clients that came through it cannot be answered any
+   * more. One that is closed already is ignored.
    */
-  unlisten(listener: BoundListener): Promise<void>;
+  unlisten({ id }: BoundListener): void {
+    this.#listeners.get(id)?.listener.close();
+    this.#listeners.delete(id);
+  }
 
   /**
    * New handshakes use this certificate, on every TLS listener; connections stay. Throws `PosternError`
    * `bad-tls-identity`, and then everything stays as it is.
    */
-  updateTls(identity: TlsIdentity): void;
+  updateTls(identity: TlsIdentity): void {
+    for (const { listener } of this.#listeners.values()) {
+      if (listener instanceof StreamListener) listener.updateTls(identity);
+    }
+  }
 
-  /** The host's addresses changed: allocations on relays that are gone end. Listeners are the caller's to move. */
-  setAddresses(relays: readonly RelayAddress[], ownAddresses: readonly Readonly<Address>[]): void;
+  /**
+   * The host's addresses changed: allocations on relays that are gone end. Listeners are the caller's to move. Throws
+   * `PosternError` `wildcard-address`.
+   */
+  setAddresses(relays: readonly RelayAddress[], ownAddresses: readonly Readonly<Address>[]): void {
+    for (const { bound } of relays) refuseWildcard(bound);
+    this.#driver.input((server, now) => server.handleAddresses(relays, ownAddresses, now));
+  }
+
   /** Replaces the shared secrets; sessions made with one that is gone end. */
-  setSecrets(secrets: readonly SharedSecret[]): void;
+  setSecrets(secrets: readonly SharedSecret[]): void {
+    this.#driver.input((server, now) => server.handleSecrets(secrets, now));
+  }
+
   /** The user was removed or has a new password: that user's sessions end. */
-  removeUser(username: string): void;
+  removeUser(username: string): void {
+    this.#driver.input((server, now) => server.handleUserRemoved(username, now));
+  }
 
   /**
    * Refuses new allocations from now on. Resolves with the number of allocations left: 0 as soon as there is none, or
    * what is there when `deadlineMs` have passed. Rejects with the signal's reason.
    */
-  drain(deadlineMs: number, signal?: AbortSignal): Promise<number>;
+  async drain(deadlineMs: number, signal?: AbortSignal): Promise<number> {
+    signal?.throwIfAborted();
+    this.#driver.input((server, now) => server.handleDrain(now));
+    if (this.stats.server.allocations > 0) await this.#emptied(deadlineMs, signal);
+    signal?.throwIfAborted();
+    return this.stats.server.allocations;
+  }
 
   /** Ends every allocation, closes every socket; resolves when the operating system has them back. */
-  close(): Promise<void>;
-  [Symbol.asyncDispose](): Promise<void>;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    for (const { listener } of this.#listeners.values()) listener.close();
+    this.#listeners.clear();
+    this.#lookups.close();
+    this.#driver.input((server, now) => server.close(now));
+    await this.#streams.close();
+    this.#driver.stop();
+    await this.#datapath.close();
+    for (const wake of this.#waiting) wake();
+  }
+
+  #udpListener(id: number, { address }: ListenSpec): UdpListener {
+    return new UdpListener(id, address, this.#driver, this.#datapath, this.#egress);
+  }
+
+  #streamListener(id: number, { transport, address, tls }: ListenSpec): StreamListener {
+    if (transport === "tls" && tls === undefined) {
+      throw new PosternError("missing-tls-identity", "A TLS listener needs a certificate and a key: give `tls`.");
+    }
+    return new StreamListener(id, address, transport === "tls" ? tls : undefined, this.#streams);
+  }
+
+  #refuseClosed(): void {
+    if (this.#closing !== undefined) throw hostClosed();
+  }
+
+  /** Resolves when there is no allocation, the host is closed, or time is up. */
+  async #emptied(deadlineMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, deadlineMs);
+    const wake = (): void => resolve();
+    this.#waiting.add(wake);
+    signal?.addEventListener("abort", wake);
+    await promise;
+    clearTimeout(timer);
+    this.#waiting.delete(wake);
+    signal?.removeEventListener("abort", wake);
+  }
+
+  #perform(output: TurnServerOutput): void {
+    switch (output.kind) {
+      case "send":
+        return this.#egress.send(output.to, output.data);
+      case "bindRelay":
+        return this.#relays.open(output.relay, output.address);
+      case "releaseRelay":
+        return this.#relays.close(output.relay);
+      case "lookupKey":
+        return this.#lookups.start(output.query, output.user, output.realm);
+      case "offload":
+        return this.#egress.offload(output.flow);
+      case "withdraw":
+        return this.#egress.withdraw(output.flow);
+      case "event":
+        return this.#report(output.event);
+    }
+  }
+
+  #report(event: TurnServerEvent): void {
+    if (event.type !== "refused") {
+      const { connection } = event.allocation.client;
+      if (connection !== 0) this.#streams.setAllocation(connection, event.type === "allocation-created");
+      if (this.stats.server.allocations === 0) for (const wake of this.#waiting) wake();
+    }
+    this.#onEvent(event);
+  }
+}
+
+interface ListenerEntry {
+  readonly listener: UdpListener | StreamListener;
+  /** Once it is open. */
+  bound: BoundListener | undefined;
+}
+
+function hostClosed(): PosternError {
+  return new PosternError("closed", "This host is closed: make a new one.");
+}
+
+function refuseWildcard(address: Readonly<Address>): void {
+  if (isWildcard(address)) throw wildcardFailure(address);
+}
+
+/** Stream connections may not eat the descriptors that relays need: a quarter is theirs, unless told otherwise. */
+function streamLimits(given: Partial<StreamLimits> = {}): StreamLimits {
+  const share = Math.floor((openDescriptorLimit() ?? Number.POSITIVE_INFINITY) / 4);
+  return { ...defaultStreamLimits, connections: Math.min(defaultStreamLimits.connections, share), ...given };
 }

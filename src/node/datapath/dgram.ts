@@ -2,8 +2,7 @@
  * The datapath that runs wherever Node does, and the reference for the others: one `node:dgram` socket per local
  * address. It allocates nothing per packet beyond what dgram itself does.
  */
-import { type Address, formatIp } from "../../core/base/address.ts";
-import { PosternError } from "../../core/base/failure.ts";
+import type { Address } from "../../core/base/address.ts";
 import {
   createDatapathStats,
   type DatagramSink,
@@ -13,10 +12,7 @@ import {
   type SocketPurpose,
 } from "./datapath.ts";
 import { DgramSocket } from "./dgram-socket.ts";
-
-function isWildcard(a: Readonly<Address>): boolean {
-  return a.w0 === 0 && a.w1 === 0 && a.w2 === 0 && a.w3 === 0;
-}
+import { isWildcard, wildcardFailure } from "./wildcard.ts";
 
 export class DgramDatapath implements Datapath {
   readonly #stats = createDatapathStats();
@@ -31,10 +27,7 @@ export class DgramDatapath implements Datapath {
   }
 
   bind(address: Readonly<Address>, purpose: SocketPurpose, sink: DatagramSink): SocketId {
-    // A socket on all addresses cannot tell to which one a packet came.
-    if (isWildcard(address)) {
-      throw new PosternError("wildcard-address", `Give one local address instead of ${formatIp(address)}.`);
-    }
+    if (isWildcard(address)) throw wildcardFailure(address);
     const id = this.#free.pop() ?? this.#sockets.length;
     const socket = new DgramSocket(id, address, purpose, sink, this.#stats);
     this.#sockets[id] = socket;

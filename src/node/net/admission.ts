@@ -1,0 +1,91 @@
+/**
+ * Who may connect: connections are counted in total and per source, and those that have proven nothing yet are counted
+ * apart. Refusing costs one reset and no state.
+ */
+import type { Address } from "../../core/base/address.ts";
+import type { StreamLimits } from "./stream-limits.ts";
+import type { Refusal, StreamEnd, StreamStats } from "./stream-stats.ts";
+
+interface Source {
+  open: number;
+  halfOpen: number;
+}
+
+/** One IPv4 address, or one IPv6 /56, which is what one household gets. */
+function sourceOf(a: Readonly<Address>): string {
+  return a.family === 4 ? `${a.w3}` : `${a.w0}:${a.w1 >>> 8}`;
+}
+
+export class Admission {
+  readonly #limits: StreamLimits;
+  readonly #stats: StreamStats;
+  readonly #sources: Map<string, Source> = new Map();
+
+  constructor(limits: StreamLimits, stats: StreamStats) {
+    this.#limits = limits;
+    this.#stats = stats;
+  }
+
+  /** Counts a connection in, half-open; undefined, and counted, when it must be refused. */
+  admit(from: Readonly<Address>): Admitted | undefined {
+    const key = sourceOf(from);
+    const source = this.#sources.get(key) ?? { open: 0, halfOpen: 0 };
+    const refusal = this.#refusal(source);
+    if (refusal !== undefined) {
+      this.#stats.refused[refusal]++;
+      return undefined;
+    }
+    this.#sources.set(key, source);
+    return new Admitted(source, this.#stats, () => this.#sources.delete(key));
+  }
+
+  #refusal(source: Source): Refusal | undefined {
+    const limits = this.#limits;
+    if (this.#stats.open >= limits.connections) return "connections";
+    if (source.open >= limits.connectionsPerSource) return "connections-per-source";
+    if (this.#stats.halfOpen >= limits.halfOpen) return "half-open";
+    if (source.halfOpen >= limits.halfOpenPerSource) return "half-open-per-source";
+    return undefined;
+  }
+}
+
+/** One connection's place. */
+export class Admitted {
+  readonly #source: Source;
+  readonly #stats: StreamStats;
+  readonly #forget: () => void;
+  #state: "half-open" | "open" | "left" = "half-open";
+
+  constructor(source: Source, stats: StreamStats, forget: () => void) {
+    this.#source = source;
+    this.#stats = stats;
+    this.#forget = forget;
+    source.open++;
+    source.halfOpen++;
+    stats.open++;
+    stats.halfOpen++;
+    stats.accepted++;
+  }
+
+  get isHalfOpen(): boolean {
+    return this.#state === "half-open";
+  }
+
+  /** The connection has sent a frame. */
+  settle(): void {
+    if (this.#state !== "half-open") return;
+    this.#state = "open";
+    this.#source.halfOpen--;
+    this.#stats.halfOpen--;
+  }
+
+  /** The connection is closed. */
+  leave(end: StreamEnd): void {
+    if (this.#state === "left") return;
+    this.settle();
+    this.#state = "left";
+    this.#stats.open--;
+    this.#stats.closed[end]++;
+    if (--this.#source.open === 0) this.#forget();
+  }
+}

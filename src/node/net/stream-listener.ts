@@ -1,0 +1,141 @@
+/**
+ * A TCP or TLS socket that accepts clients. A TLS client counts as half-open from the moment it is accepted; Node does
+ * not say which accepted socket a finished handshake belongs to, so they are found again by the client's address.
+ */
+import { constants } from "node:crypto";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { createSecureContext, createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import { type Address, formatIp, parseIp } from "../../core/base/address.ts";
+import { PosternError } from "../../core/base/failure.ts";
+import { listenerClosed, listenFailure } from "./listen-failure.ts";
+import type { Arrival, StreamClients } from "./stream-clients.ts";
+import type { TlsIdentity } from "./tls-identity.ts";
+
+/** How soon the kernel begins to ask a silent client whether it is still there. */
+const keepAliveMs = 60_000;
+
+const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs } as const;
+
+/** What a TLS server needs besides its sockets. Throws `PosternError` `bad-tls-identity`. */
+function secureOptions({ certificate, key }: TlsIdentity) {
+  const options = {
+    cert: certificate as string | Buffer,
+    key: key.reveal() as string | Buffer,
+    minVersion: "TLSv1.2",
+    // Renegotiation costs us far more than it costs a client.
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+  } as const;
+  try {
+    createSecureContext(options);
+  } catch (cause) {
+    throw badIdentity(cause);
+  }
+  return options;
+}
+
+function badIdentity(cause: unknown): PosternError {
+  const sentence = "The TLS certificate and key do not work together: give a PEM chain and the key of its first one.";
+  return new PosternError("bad-tls-identity", sentence, { cause });
+}
+
+interface Handshake {
+  readonly socket: Socket;
+  readonly arrival: Arrival;
+}
+
+export class StreamListener {
+  readonly id: number;
+  readonly #clients: StreamClients;
+  readonly #server: Server;
+  readonly #tls: TlsServer | undefined;
+  readonly #handshakes: Map<string, Handshake> = new Map();
+  readonly #opened: PromiseWithResolvers<Readonly<Address>> = Promise.withResolvers();
+  #address: Readonly<Address>;
+
+  /** Throws `PosternError` `bad-tls-identity`. */
+  constructor(id: number, address: Readonly<Address>, identity: TlsIdentity | undefined, clients: StreamClients) {
+    this.id = id;
+    this.#address = address;
+    this.#clients = clients;
+    if (identity === undefined) {
+      this.#server = createServer(socketOptions, (socket) => this.#acceptTcp(socket));
+    } else {
+      const handshakeTimeout = clients.limits.halfOpenMs;
+      this.#tls = createTlsServer({ ...socketOptions, ...secureOptions(identity), handshakeTimeout });
+      this.#tls.on("connection", (socket) => this.#acceptTls(socket));
+      this.#tls.on("secureConnection", (socket) => this.#handleSecure(socket));
+      this.#tls.on("tlsClientError", (_error, socket) => socket.destroy());
+      this.#server = this.#tls;
+    }
+  }
+
+  /** Resolves with the address that was bound; rejects with `PosternError`, see `TurnHost.listen`. */
+  open(): Promise<Readonly<Address>> {
+    const asked = this.#address;
+    this.#server.on("error", (error) => this.#opened.reject(listenFailure(this.#transport, asked, error)));
+    this.#server.on("listening", () => {
+      const { address, port } = this.#server.address() as AddressInfo;
+      this.#address = parseIp(address, port) ?? asked;
+      this.#opened.resolve(this.#address);
+    });
+    this.#server.listen({ host: formatIp(asked), port: asked.port, exclusive: true, ipv6Only: true });
+    return this.#opened.promise;
+  }
+
+  /** Accepts nobody any more and ends unfinished handshakes; those who are in stay. What is still opening rejects. */
+  close(): void {
+    this.#server.close();
+    for (const { socket } of this.#handshakes.values()) socket.destroy();
+    this.#opened.reject(listenerClosed());
+  }
+
+  /** For new handshakes. Throws `PosternError` `bad-tls-identity`, and changes nothing then. */
+  updateTls(identity: TlsIdentity): void {
+    this.#tls?.setSecureContext(secureOptions(identity));
+  }
+
+  get #transport(): "tcp" | "tls" {
+    return this.#tls === undefined ? "tcp" : "tls";
+  }
+
+  #acceptTcp(socket: Socket): void {
+    socket.on("error", ignore);
+    const arrival = this.#clients.admit(socket);
+    if (arrival !== undefined) this.#clients.serve(socket, arrival, this.id, "tcp", this.#address);
+  }
+
+  #acceptTls(socket: Socket): void {
+    socket.on("error", ignore);
+    const arrival = this.#clients.admit(socket);
+    if (arrival === undefined) return;
+    const key = clientKey(socket);
+    const handshake = { socket, arrival };
+    // An older one from this address can only be a socket whose end we have not heard of yet.
+    this.#handshakes.get(key)?.arrival.admitted.leave("tls");
+    this.#handshakes.set(key, handshake);
+    socket.on("close", () => {
+      if (this.#handshakes.get(key) !== handshake) return;
+      this.#handshakes.delete(key);
+      arrival.admitted.leave("tls");
+    });
+  }
+
+  #handleSecure(socket: Socket): void {
+    socket.on("error", ignore);
+    const key = clientKey(socket);
+    const handshake = this.#handshakes.get(key);
+    if (handshake === undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#handshakes.delete(key);
+    this.#clients.serve(socket, handshake.arrival, this.id, "tls", this.#address);
+  }
+}
+
+function clientKey({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
+/** Every failure also closes the socket, which is what counts. */
+function ignore(): void {}

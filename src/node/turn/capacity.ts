@@ -1,0 +1,51 @@
+/** How many allocations this process has room for: descriptors, relay ports, or the quota, whichever ends first. */
+import { readFileSync } from "node:fs";
+import type { TurnServerConfig } from "../../core/turn/server/config.ts";
+
+export interface Capacity {
+  readonly allocations: number;
+  readonly limitedBy: "descriptors" | "ports" | "quota";
+  /** The open-descriptor limit; undefined where there is none, or it cannot be told. */
+  readonly descriptors: number | undefined;
+}
+
+/** What Node and the daemon keep open besides sockets of clients and relays: a generous guess. */
+const ownDescriptors = 64;
+
+/** The soft limit, which Node raises to the hard one when it starts. */
+export function openDescriptorLimit(): number | undefined {
+  try {
+    const limits = readFileSync("/proc/self/limits", "utf8");
+    const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
+    return soft === undefined ? undefined : Number(soft);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Ports of the family that has fewest: an allocation takes one of each relay family at most. */
+function portRoom({ relays, relayPorts }: TurnServerConfig): number {
+  const ports = relayPorts.max - relayPorts.min + 1;
+  const perFamily = [4, 6].map((family) => relays.filter(({ bound }) => bound.family === family).length);
+  return ports * Math.min(...perFamily.filter((addresses) => addresses > 0));
+}
+
+/**
+ * Every allocation is counted with one relay of each family that is served, and all stream connections as taken, so
+ * that the number holds at the worst.
+ */
+export function capacityOf(
+  config: TurnServerConfig,
+  streamConnections: number,
+  descriptors: number | undefined = openDescriptorLimit(),
+): Capacity {
+  const families = new Set(config.relays.map(({ bound }) => bound.family)).size;
+  const free = descriptors === undefined ? Number.POSITIVE_INFINITY : descriptors - ownDescriptors - streamConnections;
+  const rooms = [
+    { limitedBy: "quota", allocations: config.quotas.allocations },
+    { limitedBy: "ports", allocations: families === 0 ? 0 : portRoom(config) },
+    { limitedBy: "descriptors", allocations: families === 0 ? 0 : Math.max(0, Math.floor(free / families)) },
+  ] as const;
+  const tightest = rooms.reduce((least, room) => (room.allocations < least.allocations ? room : least));
+  return { ...tightest, descriptors };
+}

@@ -1,0 +1,79 @@
+/** The ways out: which socket or connection the bytes for a client, or for a peer, leave by. */
+import type { ClientPath } from "../../core/turn/server/client-path.ts";
+import type { Flow, Forward, RelayId } from "../../core/turn/server/flow.ts";
+import type { Datapath, SocketId } from "../datapath/datapath.ts";
+
+/** What the streams can send; `connection` is a `ClientPath`'s. */
+export interface StreamOutlet {
+  /** A whole frame. */
+  sendFrame(connection: number, frame: Uint8Array): void;
+  sendChannelData(connection: number, channel: number, data: Uint8Array, offset: number, length: number): void;
+}
+
+/** No socket has this number, so that a datapath drops and counts what is sent to it. */
+const NO_SOCKET = -1;
+
+export class Egress {
+  readonly #datapath: Datapath;
+  readonly #streams: StreamOutlet;
+  readonly #relays: SocketId[] = [];
+  readonly #listeners: SocketId[] = [];
+
+  constructor(datapath: Datapath, streams: StreamOutlet) {
+    this.#datapath = datapath;
+    this.#streams = streams;
+  }
+
+  setRelay(relay: RelayId, socket: SocketId): void {
+    this.#relays[relay] = socket;
+  }
+
+  removeRelay(relay: RelayId): void {
+    this.#relays[relay] = NO_SOCKET;
+  }
+
+  setListener(listener: number, socket: SocketId): void {
+    this.#listeners[listener] = socket;
+  }
+
+  removeListener(listener: number): void {
+    this.#listeners[listener] = NO_SOCKET;
+  }
+
+  relaySocket(relay: RelayId): SocketId {
+    return this.#relays[relay] ?? NO_SOCKET;
+  }
+
+  forward({ flow, offset, length }: Forward, data: Uint8Array): void {
+    if (flow.toward === "peer") {
+      this.#datapath.send(this.relaySocket(flow.relay), data, offset, length, flow.peer);
+      return;
+    }
+    const { client } = flow;
+    if (client.transport === "udp") {
+      const socket = this.#listenerSocket(client.listener);
+      this.#datapath.sendChannelData(socket, flow.channel, data, offset, length, client.remote);
+    } else this.#streams.sendChannelData(client.connection, flow.channel, data, offset, length);
+  }
+
+  /** Sends a whole message to a client. */
+  send(to: ClientPath, data: Uint8Array): void {
+    if (to.transport === "udp") {
+      this.#datapath.send(this.#listenerSocket(to.listener), data, 0, data.length, to.remote);
+    } else this.#streams.sendFrame(to.connection, data);
+  }
+
+  /** Flows of stream clients are no datapath's business. */
+  offload(flow: Flow): void {
+    if (flow.client.transport !== "udp") return;
+    this.#datapath.offload(flow, this.#listenerSocket(flow.client.listener), this.relaySocket(flow.relay));
+  }
+
+  withdraw(flow: Flow): void {
+    if (flow.client.transport === "udp") this.#datapath.withdraw(flow);
+  }
+
+  #listenerSocket(listener: number): SocketId {
+    return this.#listeners[listener] ?? NO_SOCKET;
+  }
+}

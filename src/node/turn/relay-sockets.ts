@@ -1,0 +1,53 @@
+/** The sockets of relayed transport addresses: opened and closed as the machine asks, each a source of its inputs. */
+import type { Address } from "../../core/base/address.ts";
+import type { RelayId } from "../../core/turn/server/flow.ts";
+import type { BindFailure, DatagramSink, Datapath, SocketId } from "../datapath/datapath.ts";
+import type { Egress } from "./egress.ts";
+import type { TurnDriver } from "./turn-driver.ts";
+
+class RelaySocket implements DatagramSink {
+  readonly #relay: RelayId;
+  readonly #driver: TurnDriver;
+  readonly #egress: Egress;
+
+  constructor(relay: RelayId, driver: TurnDriver, egress: Egress) {
+    this.#relay = relay;
+    this.#driver = driver;
+    this.#egress = egress;
+  }
+
+  handleBound(): void {
+    this.#driver.input((machine, now) => machine.handleRelayBound(this.#relay, now));
+  }
+
+  handleBindFailed(_socket: SocketId, why: BindFailure): void {
+    this.#egress.removeRelay(this.#relay);
+    this.#driver.input((machine, now) => machine.handleRelayFailed(this.#relay, why, now));
+  }
+
+  handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>): void {
+    this.#driver.peerDatagram(data, length, from, this.#relay);
+  }
+}
+
+export class RelaySockets {
+  readonly #datapath: Datapath;
+  readonly #driver: TurnDriver;
+  readonly #egress: Egress;
+
+  constructor(datapath: Datapath, driver: TurnDriver, egress: Egress) {
+    this.#datapath = datapath;
+    this.#driver = driver;
+    this.#egress = egress;
+  }
+
+  open(relay: RelayId, address: Readonly<Address>): void {
+    const sink = new RelaySocket(relay, this.#driver, this.#egress);
+    this.#egress.setRelay(relay, this.#datapath.bind(address, "relay", sink));
+  }
+
+  close(relay: RelayId): void {
+    this.#datapath.release(this.#egress.relaySocket(relay));
+    this.#egress.removeRelay(relay);
+  }
+}

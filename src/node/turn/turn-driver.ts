@@ -1,0 +1,47 @@
+/** Drives a TURN server. Media has inputs of its own: what they return leaves at once, and nothing is made for a packet. */
+import type { PeerAddress } from "../../core/base/address.ts";
+import type { Instant } from "../../core/base/machine.ts";
+import type { ClientPath } from "../../core/turn/server/client-path.ts";
+import type { RelayId } from "../../core/turn/server/flow.ts";
+import type { TurnServerOutput } from "../../core/turn/server/outputs.ts";
+import type { TurnServerStats } from "../../core/turn/server/stats.ts";
+import type { TurnServer } from "../../core/turn/server/turn-server.ts";
+import { Driver, type DriverHost } from "../driver.ts";
+import type { Egress } from "./egress.ts";
+
+export class TurnDriver extends Driver<TurnServer, TurnServerOutput> {
+  readonly #egress: Egress;
+
+  constructor(machine: TurnServer, egress: Egress, host: DriverHost<TurnServerOutput>, now?: () => Instant) {
+    super(machine, host, now);
+    this.#egress = egress;
+  }
+
+  get stats(): Readonly<TurnServerStats> {
+    return this.machine.stats;
+  }
+
+  /** One datagram, or one frame of a stream, from a client. */
+  clientDatagram(data: Uint8Array, length: number, from: ClientPath): void {
+    if (this.stopped) return;
+    try {
+      const forward = this.machine.handleClientDatagram(data, length, from, this.now());
+      if (forward !== undefined) this.#egress.forward(forward, data);
+    } catch (cause) {
+      this.fail(cause);
+    }
+    this.settle();
+  }
+
+  /** One datagram that arrived at a relay. */
+  peerDatagram(data: Uint8Array, length: number, from: PeerAddress, relay: RelayId): void {
+    if (this.stopped) return;
+    try {
+      const forward = this.machine.handlePeerDatagram(data, length, from, relay, this.now());
+      if (forward !== undefined) this.#egress.forward(forward, data);
+    } catch (cause) {
+      this.fail(cause);
+    }
+    this.settle();
+  }
+}
