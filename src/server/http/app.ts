@@ -1,0 +1,139 @@
+/**
+ * What Postern says over HTTP: whether it is well, what it counts, and, to who holds the token, fresh credentials for an
+ * application's users. Nothing here changes anything.
+ */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { type Context, Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type { Secret } from "../../node/secret.ts";
+import type { HostStats } from "../../node/turn-host.ts";
+import { createMetrics } from "./metrics.ts";
+
+/** What an application passes on to a browser. */
+export interface IssuedCredentials {
+  readonly username: string;
+  readonly credential: string;
+  /** Seconds until `username` expires. */
+  readonly ttl: number;
+  readonly urls: readonly string[];
+}
+
+export interface HttpAppOptions {
+  /** What `/credentials` asks for as `Authorization: Bearer …`. */
+  readonly token: () => Secret;
+  readonly stats: () => HostStats;
+  readonly isDraining: () => boolean;
+  readonly version: string;
+  /** Credentials for this user, for `ttl` seconds or the default; undefined where there is no shared secret. */
+  readonly issue: (user: string | undefined, ttl: number | undefined) => IssuedCredentials | undefined;
+  readonly maxTtl: number;
+}
+
+/** What is asked for wrongly, per minute, before the endpoint answers 429: a token of 32 bytes is not guessed anyway. */
+const MAX_FAILURES_PER_MINUTE = 60;
+const MAX_BODY_BYTES = 4096;
+/** Printable, and short enough for a USERNAME with the expiry in front (RFC 8489 §14.3). */
+const USER = /^[^\p{C}:]{1,128}$/u;
+
+const limitBody = bodyLimit({
+  maxSize: MAX_BODY_BYTES,
+  onError: (c) => c.json({ error: `The body must be at most ${MAX_BODY_BYTES} bytes.` }, 413),
+});
+
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}
+
+function isToken(header: string | undefined, token: Secret): boolean {
+  const given = /^Bearer +(\S+)$/i.exec(header ?? "")?.[1];
+  return given !== undefined && timingSafeEqual(digest(given), digest(token.reveal()));
+}
+
+/** Counts failures in windows of a minute. */
+class Throttle {
+  #window = 0;
+  #failures = 0;
+
+  get isShut(): boolean {
+    return this.#window === minute() && this.#failures >= MAX_FAILURES_PER_MINUTE;
+  }
+
+  count(): void {
+    if (this.#window !== minute()) {
+      this.#window = minute();
+      this.#failures = 0;
+    }
+    this.#failures++;
+  }
+}
+
+function minute(): number {
+  return Math.floor(Date.now() / 60_000);
+}
+
+interface Wish {
+  readonly user: string | undefined;
+  readonly ttl: number | undefined;
+}
+
+/** What was asked for, from the query or a JSON body; a sentence when it is wrong. */
+async function readWish(c: Context, maxTtl: number): Promise<Wish | string> {
+  let given: Record<string, unknown> = c.req.query();
+  if (c.req.method === "POST" && (c.req.header("content-type") ?? "").includes("json")) {
+    const body: unknown = await c.req.json().catch(() => undefined);
+    if (typeof body !== "object" || body === null || Array.isArray(body)) return "The body must be a JSON object.";
+    given = body as Record<string, unknown>;
+  }
+  const { user, ttl } = given;
+  if (user !== undefined && (typeof user !== "string" || !USER.test(user))) {
+    return "`user` must be 1 to 128 printable characters without a colon.";
+  }
+  const seconds = ttl === undefined ? undefined : Number(ttl);
+  if (seconds !== undefined && !(Number.isInteger(seconds) && seconds >= 1 && seconds <= maxTtl)) {
+    return `\`ttl\` must be whole seconds from 1 to ${maxTtl}.`;
+  }
+  return { user: user as string | undefined, ttl: seconds };
+}
+
+export function createHttpApp(options: HttpAppOptions): Hono {
+  const app = new Hono();
+  const metrics = createMetrics(options.stats);
+  const throttle = new Throttle();
+
+  app.use(async (c, next) => {
+    await next();
+    c.header("Cache-Control", "no-store");
+    c.header("X-Content-Type-Options", "nosniff");
+  });
+
+  app.get("/healthz", (c) => {
+    const draining = options.isDraining();
+    const { allocations } = options.stats().server;
+    const body = { status: draining ? "draining" : "ok", version: options.version, allocations };
+    return c.json(body, draining ? 503 : 200);
+  });
+
+  app.get("/metrics", async (c) => {
+    return c.body(await metrics.metrics(), 200, { "Content-Type": metrics.contentType });
+  });
+
+  app.on(["GET", "POST"], "/credentials", limitBody, async (c) => {
+    if (throttle.isShut) return c.json({ error: "Too many wrong tokens; try again in a minute." }, 429);
+    if (!isToken(c.req.header("authorization"), options.token())) {
+      throttle.count();
+      c.header("WWW-Authenticate", 'Bearer realm="postern"');
+      return c.json({ error: "Send the HTTP token as `Authorization: Bearer …`." }, 401);
+    }
+    const wish = await readWish(c, options.maxTtl);
+    if (typeof wish === "string") return c.json({ error: wish }, 400);
+    const issued = options.issue(wish.user, wish.ttl);
+    if (issued === undefined)
+      return c.json({ error: "No shared secret is configured, so there is nothing to issue." }, 404);
+    const { username, credential, ttl, urls } = issued;
+    return c.json({ username, credential, ttl, urls, iceServers: [{ urls, username, credential }] });
+  });
+
+  app.notFound((c) => c.json({ error: "There is /healthz, /metrics and /credentials." }, 404));
+  app.onError((_, c) => c.json({ error: "Something failed here; the log says what." }, 500));
+  return app;
+}

@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { test } from "node:test";
+import { createSelfSigned, isStillGood } from "../../src/server/tls/certificate.ts";
+
+const day = 86_400_000;
+
+test("a self-signed certificate names its hosts and addresses and fits its key", async () => {
+  const now = new Date("2026-03-01T00:00:00Z");
+  const { certificate, key } = await createSelfSigned(
+    ["relay.example", "localhost"],
+    ["192.0.2.7", "2001:db8::7"],
+    now,
+  );
+  const x509 = new X509Certificate(certificate);
+  assert.ok(x509.checkHost("relay.example") && x509.checkHost("localhost"));
+  assert.ok(x509.checkIP("192.0.2.7") && x509.checkIP("2001:db8::7"));
+  assert.ok(x509.checkPrivateKey(createPrivateKey(key)));
+  assert.ok(x509.verify(x509.publicKey));
+  assert.equal(x509.ca, false);
+});
+
+test("a certificate is replaced when names are missing or its end is near", async () => {
+  const now = new Date();
+  const { certificate } = await createSelfSigned(["localhost"], ["192.0.2.7"], now);
+  const good = (names: string[], addresses: string[], days: number) =>
+    isStillGood(certificate, names, addresses, new Date(now.getTime() + days * day));
+  assert.ok(good(["localhost"], ["192.0.2.7"], 300));
+  assert.equal(good(["localhost"], ["192.0.2.7"], 380), false);
+  assert.equal(good(["localhost", "other.example"], [], 0), false);
+  assert.equal(good([], ["192.0.2.8"], 0), false);
+  assert.equal(isStillGood("nonsense", [], [], now), false);
+});
