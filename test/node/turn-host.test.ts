@@ -1,0 +1,421 @@
+import assert from "node:assert/strict";
+import { createConnection, createServer } from "node:net";
+import { describe, test } from "node:test";
+import { connect as connectTls } from "node:tls";
+import { formatAddress, formatIp } from "../../src/core/base/address.ts";
+import { PosternError } from "../../src/core/base/failure.ts";
+import { DgramDatapath } from "../../src/node/datapath/dgram.ts";
+import { Secret } from "../../src/node/secret.ts";
+import { TurnHost } from "../../src/node/turn-host.ts";
+import { requireIpv6 } from "../support/peers.ts";
+import { freePort } from "../support/ports.ts";
+import { Refused, TurnClient } from "../support/turn-client.ts";
+import { CONFIG, SECRET } from "../support/turn-world.ts";
+import { until } from "../support/until.ts";
+import { makeIdentity } from "./certificate.ts";
+import { alice, aliceKeys, at, HostUnderTest, LoopbackPeer } from "./host-under-test.ts";
+
+const identity = await makeIdentity("first.example");
+
+function hasCode(code: string) {
+  return (error: unknown): boolean => error instanceof PosternError && error.code === code;
+}
+
+async function listen({ host }: HostUnderTest, transport: "udp" | "tcp" | "tls" = "udp", ip = "127.0.0.1") {
+  return host.listen({ transport, address: at(ip), ...(transport === "tls" ? { tls: identity } : {}) });
+}
+
+describe("relaying through real sockets", () => {
+  for (const transport of ["udp", "tcp", "tls"] as const) {
+    for (const ip of ["127.0.0.1", "::1"]) {
+      const skip = ip === "::1" && requireIpv6();
+      test(`a client on ${transport} at ${ip}: channels and indications, both ways`, { skip }, async () => {
+        await using t = await HostUnderTest.create();
+        const { address } = await listen(t, transport, ip);
+        await using peer = await LoopbackPeer.open();
+        await using client = await TurnClient.connect({ transport, host: ip, port: address.port, ...alice });
+        const { relayed, mapped } = await client.allocate();
+        assert.equal(formatIp(mapped), ip);
+        const relay = relayed[0]!;
+        assert.equal(formatIp(relay), "127.0.0.1");
+
+        await client.permit(peer.address);
+        client.send(peer.address, Buffer.from("by indication"));
+        await until("the indication's payload", () => peer.received.length === 1);
+        assert.deepEqual(peer.received[0], { data: Buffer.from("by indication"), from: formatAddress(relay) });
+        peer.send(Buffer.from("back"), relay);
+        const back = await client.receive();
+        assert.equal(Buffer.from(back.data).toString(), "back");
+        assert.equal(formatAddress(back.peer!), formatAddress(peer.address));
+
+        await client.bindChannel(0x4001, peer.address);
+        for (const size of [0, 1, 2, 3, 4, 171, 1200, 9000]) {
+          const payload = Buffer.alloc(size, size);
+          const sent = peer.received.length;
+          client.sendOnChannel(0x4001, payload);
+          await until("the channel's payload", () => peer.received.length === sent + 1);
+          assert.deepEqual(peer.received[sent]?.data, payload);
+          peer.send(payload, relay);
+          assert.deepEqual(await client.receive(), { channel: 0x4001, data: payload });
+        }
+        assert.equal(t.host.stats.server.allocations, 1);
+        assert.equal(t.events[0]?.type, "allocation-created");
+      });
+    }
+  }
+
+  test("two clients of one host meet at their relayed addresses", async () => {
+    await using t = await HostUnderTest.create();
+    const { address } = await listen(t);
+    const tcp = await listen(t, "tcp");
+    await using one = await TurnClient.connect({ port: address.port, ...alice });
+    await using two = await TurnClient.connect({ transport: "tcp", port: tcp.address.port, ...alice });
+    const [here, there] = [(await one.allocate()).relayed[0]!, (await two.allocate()).relayed[0]!];
+    await one.bindChannel(0x4000, there);
+    await two.bindChannel(0x4002, here);
+    one.sendOnChannel(0x4000, Buffer.from("hello"));
+    assert.deepEqual(await two.receive(), { channel: 0x4002, data: Buffer.from("hello") });
+    two.sendOnChannel(0x4002, Buffer.from("hello to you"));
+    assert.deepEqual(await one.receive(), { channel: 0x4000, data: Buffer.from("hello to you") });
+  });
+
+  test("the machine's timer runs: an allocation ends by itself", async () => {
+    await using t = await HostUnderTest.create({}, { lifetime: { default: 1, max: 1 } });
+    const { address } = await listen(t);
+    await using client = await TurnClient.connect({ port: address.port, ...alice });
+    await client.allocate();
+    assert.equal(t.datapath.stats.sockets, 2);
+    await until("the end", () => t.events.some((e) => e.type === "allocation-ended" && e.reason === "expired"));
+    assert.equal(t.datapath.stats.sockets, 1);
+  });
+
+  test("a client whose stream closes loses its allocation, once", async () => {
+    await using t = await HostUnderTest.create();
+    const { address } = await listen(t, "tcp");
+    const client = await TurnClient.connect({ transport: "tcp", port: address.port, ...alice });
+    await client.allocate();
+    await client.close();
+    await until("the end", () => t.host.stats.server.allocations === 0);
+    const ends = t.events.filter((e) => e.type === "allocation-ended");
+    assert.deepEqual(
+      ends.map((e) => e.reason),
+      ["client-closed"],
+    );
+    assert.equal(t.host.stats.streams.open, 0);
+    assert.equal(t.host.stats.streams.closed.client, 1);
+  });
+
+  test("a relay port that somebody else has is skipped", async () => {
+    const port = await freePort();
+    await using t = await HostUnderTest.create({}, { relayPorts: { min: port, max: port + 1 } });
+    await using other = await LoopbackPeer.open();
+    const blocker = new DgramDatapath();
+    const ignore = () => {};
+    blocker.bind(at("127.0.0.1", port), "relay", {
+      handleBound: ignore,
+      handleBindFailed: ignore,
+      handleDatagram: ignore,
+    });
+    await until("the port to be taken", () => blocker.stats.sockets === 1);
+    const { address } = await listen(t);
+    await using client = await TurnClient.connect({ port: address.port, ...alice });
+    const { relayed } = await client.allocate();
+    assert.equal(relayed[0]!.port, port + 1);
+    await blocker.close();
+    assert.ok(other);
+  });
+});
+
+describe("users", () => {
+  test("unknown users, and users whose lookup fails, are refused alike; the failure is logged once a window", async () => {
+    const broken = new Error("the database is away");
+    await using t = await HostUnderTest.create({
+      keys: (user) =>
+        "username" in user && user.username === "bob" ? Promise.reject(broken) : Promise.resolve(undefined),
+    });
+    const { address } = await listen(t);
+    for (const username of ["alice", "bob", "bob"]) {
+      await using client = await TurnClient.connect({ port: address.port, username, password: "x" });
+      await assert.rejects(client.allocate(), (e) => e instanceof Refused && e.code === 401);
+    }
+    assert.deepEqual(t.lines, [
+      { level: "error", event: "user-lookup-failed", fields: { err: broken, unreported: 0 } },
+    ]);
+  });
+
+  test("a lookup that never ends is given up when the host closes, and told so", async () => {
+    let given: AbortSignal | undefined;
+    const t = await HostUnderTest.create({
+      keys: (_user, _realm, signal) => {
+        given = signal;
+        return new Promise(() => {});
+      },
+    });
+    const { address } = await listen(t);
+    await using client = await TurnClient.connect({ port: address.port, ...alice, patience: 300 });
+    await assert.rejects(client.allocate(), /no response/);
+    await t.host.close();
+    assert.equal(given?.aborted, true);
+    assert.deepEqual(t.lines, []);
+  });
+
+  test("a slow lookup is given up after five seconds", async (context) => {
+    context.mock.timers.enable({ apis: ["setTimeout"] });
+    let given: AbortSignal | undefined;
+    await using t = await HostUnderTest.create({
+      keys: (_user, _realm, signal) => {
+        given = signal;
+        return new Promise(() => {});
+      },
+    });
+    const { address } = await listen(t);
+    await using client = await TurnClient.connect({ port: address.port, ...alice, patience: 60_000 });
+    const refused = assert.rejects(client.allocate(), (e) => e instanceof Refused && e.code === 401);
+    while (given === undefined) await new Promise((resolve) => setImmediate(resolve));
+    context.mock.timers.tick(4_999);
+    assert.equal(given.aborted, false);
+    context.mock.timers.tick(1);
+    assert.equal(given.aborted, true);
+    await refused;
+    context.mock.timers.reset();
+  });
+
+  test("removing a user, or a shared secret, ends their sessions", async () => {
+    await using t = await HostUnderTest.create();
+    const { address } = await listen(t);
+    await using client = await TurnClient.connect({ port: address.port, ...alice });
+    await client.allocate();
+    t.host.setSecrets([SECRET]);
+    assert.equal(t.host.stats.server.allocations, 1);
+    t.host.removeUser("alice");
+    assert.equal(t.host.stats.server.allocations, 0);
+  });
+});
+
+describe("listeners", () => {
+  test("are listed, get new numbers, and can be closed and opened again", async () => {
+    await using t = await HostUnderTest.create();
+    const port = await freePort();
+    for (const transport of ["udp", "tcp", "tls"] as const) {
+      const spec = { transport, address: at("127.0.0.1", port), ...(transport === "tls" ? { tls: identity } : {}) };
+      const first = await t.host.listen(spec);
+      assert.deepEqual(t.host.listeners, [first]);
+      assert.equal(formatAddress(first.address), `127.0.0.1:${port}`);
+      assert.equal(first.transport, transport);
+      t.host.unlisten(first);
+      t.host.unlisten(first);
+      assert.deepEqual(t.host.listeners, []);
+      const second = await t.host.listen(spec);
+      assert.notEqual(second.id, first.id);
+      t.host.unlisten(second);
+    }
+  });
+
+  test("refuse what cannot be opened, with a code and a sentence", async () => {
+    await using t = await HostUnderTest.create();
+    const { host } = t;
+    const busyUdp = await listen(t);
+    const busyTcp = await listen(t, "tcp");
+    await assert.rejects(host.listen({ transport: "udp", address: busyUdp.address }), hasCode("address-busy"));
+    await assert.rejects(host.listen({ transport: "tcp", address: busyTcp.address }), hasCode("address-busy"));
+    for (const transport of ["udp", "tcp"] as const) {
+      await assert.rejects(host.listen({ transport, address: at("192.0.2.1") }), (error: PosternError) => {
+        assert.match(error.message, new RegExp(`${transport} 192.0.2.1:0.*No interface of this host`));
+        return error.code === "address-gone" && error.cause instanceof Error;
+      });
+      await assert.rejects(host.listen({ transport, address: at("0.0.0.0") }), hasCode("wildcard-address"));
+    }
+    await assert.rejects(host.listen({ transport: "tls", address: at("127.0.0.1") }), hasCode("missing-tls-identity"));
+    const bad = { certificate: identity.certificate, key: new Secret("no key") };
+    await assert.rejects(
+      host.listen({ transport: "tls", address: at("127.0.0.1"), tls: bad }),
+      hasCode("bad-tls-identity"),
+    );
+    assert.equal(host.listeners.length, 2);
+  });
+
+  test("opening can be given up", async () => {
+    await using t = await HostUnderTest.create();
+    for (const transport of ["udp", "tcp"] as const) {
+      await assert.rejects(
+        t.host.listen({ transport, address: at("127.0.0.1") }, AbortSignal.abort(new Error("never mind"))),
+        /never mind/,
+      );
+      const controller = new AbortController();
+      const opening = t.host.listen({ transport, address: at("127.0.0.1") }, controller.signal);
+      controller.abort(new Error("never mind"));
+      await assert.rejects(opening, /never mind/);
+    }
+    assert.deepEqual(t.host.listeners, []);
+    assert.equal(t.datapath.stats.sockets, 0);
+  });
+
+  test("a UDP client whose listener is closed is not answered from elsewhere", async () => {
+    await using t = await HostUnderTest.create();
+    const gone = await listen(t);
+    const other = await listen(t);
+    await using client = await TurnClient.connect({ port: gone.address.port, ...alice });
+    await using peer = await LoopbackPeer.open();
+    const { relayed } = await client.allocate();
+    await client.bindChannel(0x4000, peer.address);
+    t.host.unlisten(gone);
+    const { drops } = t.datapath.stats;
+    peer.send(Buffer.from("late"), relayed[0]!);
+    await until("the drop", () => drops.closed === 1);
+    assert.ok(other);
+  });
+});
+
+describe("certificates", () => {
+  async function subject(port: number): Promise<string> {
+    const socket = connectTls({ host: "127.0.0.1", port, rejectUnauthorized: false });
+    return new Promise((resolve, reject) => {
+      socket.on("error", reject);
+      socket.on("secureConnect", () => {
+        resolve(String(socket.getPeerCertificate().subject?.CN));
+        socket.destroy();
+      });
+    });
+  }
+
+  test("a new one serves new handshakes and drops nobody", async () => {
+    await using t = await HostUnderTest.create();
+    const { address } = await listen(t, "tls");
+    await using client = await TurnClient.connect({ transport: "tls", port: address.port, ...alice });
+    await client.allocate();
+    assert.equal(await subject(address.port), "first.example");
+    t.host.updateTls(await makeIdentity("second.example"));
+    assert.equal(await subject(address.port), "second.example");
+    assert.equal(await client.refresh(300), 600);
+  });
+
+  test("a bad one changes nothing", async () => {
+    await using t = await HostUnderTest.create();
+    const { address } = await listen(t, "tls");
+    const other = await makeIdentity("second.example");
+    assert.throws(
+      () => t.host.updateTls({ certificate: other.certificate, key: identity.key }),
+      hasCode("bad-tls-identity"),
+    );
+    assert.equal(await subject(address.port), "first.example");
+  });
+});
+
+describe("addresses", () => {
+  test("allocations on a relay address that is gone end", async () => {
+    await using t = await HostUnderTest.create();
+    const { address } = await listen(t);
+    await using client = await TurnClient.connect({ port: address.port, ...alice });
+    await client.allocate();
+    const elsewhere = { bound: at("127.0.0.2"), advertised: at("127.0.0.2") };
+    assert.throws(() => t.host.setAddresses([{ ...elsewhere, bound: at("::") }], []), hasCode("wildcard-address"));
+    t.host.setAddresses([elsewhere], []);
+    const end = t.events.find((e) => e.type === "allocation-ended");
+    assert.equal(end?.reason, "address-gone");
+    await using next = await TurnClient.connect({ port: address.port, ...alice });
+    assert.equal(formatIp((await next.allocate()).relayed[0]!), "127.0.0.2");
+  });
+
+  test("a relay on all addresses is refused at once", () => {
+    const relays = [{ bound: at("0.0.0.0"), advertised: at("198.51.100.1") }];
+    assert.throws(
+      () => new TurnHost({ config: { ...CONFIG, relays }, datapath: new DgramDatapath() }),
+      hasCode("wildcard-address"),
+    );
+  });
+});
+
+describe("drain and close", () => {
+  test("drain refuses newcomers and resolves when the last allocation ends", async () => {
+    await using t = await HostUnderTest.create();
+    const { address } = await listen(t);
+    await using client = await TurnClient.connect({ port: address.port, ...alice });
+    await client.allocate();
+    let left: number | undefined;
+    const drained = t.host.drain(60_000).then((n) => (left = n));
+    await using late = await TurnClient.connect({ port: address.port, ...alice });
+    await assert.rejects(late.allocate(), (e) => e instanceof Refused && e.code === 508);
+    assert.equal(await client.refresh(600), 600);
+    assert.equal(left, undefined);
+    await client.refresh(0);
+    assert.equal(await drained, 0);
+    assert.equal(await t.host.drain(60_000), 0);
+  });
+
+  test("drain gives up at its deadline, with the signal, and with the host", async () => {
+    await using t = await HostUnderTest.create();
+    const { address } = await listen(t);
+    await using client = await TurnClient.connect({ port: address.port, ...alice });
+    await client.allocate();
+    assert.equal(await t.host.drain(20), 1);
+    const controller = new AbortController();
+    const drained = t.host.drain(60_000, controller.signal);
+    controller.abort(new Error("hurry"));
+    await assert.rejects(drained, /hurry/);
+    await assert.rejects(t.host.drain(1, AbortSignal.abort(new Error("early"))), /early/);
+    const last = t.host.drain(60_000);
+    await t.host.close();
+    assert.equal(await last, 0);
+  });
+
+  test("close ends allocations, connections and half-done handshakes, and gives every port back", async () => {
+    const t = await HostUnderTest.create();
+    const udp = await listen(t);
+    const tcp = await listen(t, "tcp");
+    const tls = await listen(t, "tls");
+    const clients = await Promise.all([
+      TurnClient.connect({ port: udp.address.port, ...alice }),
+      TurnClient.connect({ transport: "tcp", port: tcp.address.port, ...alice }),
+      TurnClient.connect({ transport: "tls", port: tls.address.port, ...alice }),
+    ]);
+    for (const client of clients) await client.allocate();
+    const silent = createConnection(tls.address.port, "127.0.0.1");
+    silent.on("error", () => {});
+    await until("the silent one to be in", () => t.host.stats.streams.open === 3);
+    await t.host.close();
+    await t.host.close();
+    assert.equal(t.datapath.stats.sockets, 0);
+    assert.equal(t.events.filter((e) => e.type === "allocation-ended" && e.reason === "shutdown").length, 3);
+    await Promise.all(clients.slice(1).map((client) => client.closed));
+    await until("the silent one to be out", () => silent.closed);
+    for (const { address } of [tcp, tls]) {
+      const again = createServer().listen(address.port, "127.0.0.1");
+      await until("the port to be free", () => again.listening);
+      again.close();
+    }
+    await assert.rejects(listen(t), hasCode("closed"));
+    for (const client of clients) await client.close();
+  });
+
+  test("close while listeners are opening", async () => {
+    const t = await HostUnderTest.create();
+    const opening = [listen(t), listen(t, "tcp"), listen(t, "tls")];
+    await t.host.close();
+    for (const one of opening) await assert.rejects(one, hasCode("closed"));
+    assert.equal(t.datapath.stats.sockets, 0);
+  });
+});
+
+test("what happens is counted and reported; a listener of events cannot break the host", async () => {
+  let thrown = 0;
+  await using t = await HostUnderTest.create({
+    onEvent: () => {
+      thrown++;
+      throw new Error("a bug of the caller's");
+    },
+  });
+  const { address } = await listen(t);
+  await using client = await TurnClient.connect({ port: address.port, ...alice });
+  await client.allocate();
+  assert.equal(await client.refresh(600), 600);
+  assert.equal(thrown, 1);
+  assert.equal(t.lines[0]?.event, "turn-server-failed");
+  assert.ok(t.host.stats.datapath.packetsIn >= 3);
+  assert.ok(aliceKeys());
+});
+
+test("capacity is the least of descriptors, ports and quota", async () => {
+  await using t = await HostUnderTest.create({}, { relayPorts: { min: 50_000, max: 50_009 } });
+  const { allocations, limitedBy } = t.host.capacity;
+  assert.deepEqual({ allocations, limitedBy }, { allocations: 10, limitedBy: "ports" });
+});
