@@ -24,6 +24,7 @@ async function serve(options: Partial<HttpAppOptions> = {}): Promise<AsyncDispos
     version: "1.2.3",
     issue,
     maxTtl: 3600,
+    guardMetrics: false,
     ...options,
   });
   return {
@@ -59,6 +60,13 @@ test("/metrics has the server's numbers in Prometheus' form, and the same twice"
     assert.match(text, /^postern_turn_drops_total\{reason="no-permission"\} 0$/m);
     assert.match(text, /^process_resident_memory_bytes \d+$/m);
   }
+});
+
+test("/metrics wants the token too where other machines reach the port", async () => {
+  await using http = await serve({ guardMetrics: true });
+  assert.equal((await fetch(`${http.url}/metrics`)).status, 401);
+  assert.equal((await fetch(`${http.url}/metrics`, bearer("token-1"))).status, 200);
+  assert.equal((await fetch(`${http.url}/healthz`)).status, 200);
 });
 
 test("/credentials wants the token, and tells nothing without it", async () => {
@@ -113,7 +121,14 @@ test("wrong tokens are throttled", async () => {
 test("a taken HTTP port is said with what to do", async () => {
   await using http = await serve();
   const port = Number(new URL(http.url).port);
-  const options = { token: () => new Secret("t"), isDraining: () => false, version: "", issue, maxTtl: 1 };
+  const options = {
+    token: () => new Secret("t"),
+    isDraining: () => false,
+    version: "",
+    issue,
+    maxTtl: 1,
+    guardMetrics: false,
+  };
   const host = new TurnHost({ config: baseConfig, datapath: new DgramDatapath() });
   await assert.rejects(
     serveHttp({ ...(loopback as object), port } as never, { ...options, stats: () => host.stats }),

@@ -27,6 +27,8 @@ export interface HttpAppOptions {
   /** Credentials for this user, for `ttl` seconds or the default; undefined where there is no shared secret. */
   readonly issue: (user: string | undefined, ttl: number | undefined) => IssuedCredentials | undefined;
   readonly maxTtl: number;
+  /** Where other machines reach the port, metrics are not for everybody. */
+  readonly guardMetrics: boolean;
 }
 
 /** What is asked for wrongly, per minute, before the endpoint answers 429: a token of 32 bytes is not guessed anyway. */
@@ -113,17 +115,24 @@ export function createHttpApp(options: HttpAppOptions): Hono {
     return c.json(body, draining ? 503 : 200);
   });
 
+  /** The refusal of a request without the token; undefined when it has it. */
+  const refuse = (c: Context): Response | undefined => {
+    if (throttle.isShut) return c.json({ error: "Too many wrong tokens; try again in a minute." }, 429);
+    if (isToken(c.req.header("authorization"), options.token())) return undefined;
+    throttle.count();
+    c.header("WWW-Authenticate", 'Bearer realm="postern"');
+    return c.json({ error: "Send the HTTP token as `Authorization: Bearer …`." }, 401);
+  };
+
   app.get("/metrics", async (c) => {
+    const refused = options.guardMetrics ? refuse(c) : undefined;
+    if (refused !== undefined) return refused;
     return c.body(await metrics.metrics(), 200, { "Content-Type": metrics.contentType });
   });
 
   app.on(["GET", "POST"], "/credentials", limitBody, async (c) => {
-    if (throttle.isShut) return c.json({ error: "Too many wrong tokens; try again in a minute." }, 429);
-    if (!isToken(c.req.header("authorization"), options.token())) {
-      throttle.count();
-      c.header("WWW-Authenticate", 'Bearer realm="postern"');
-      return c.json({ error: "Send the HTTP token as `Authorization: Bearer …`." }, 401);
-    }
+    const refused = refuse(c);
+    if (refused !== undefined) return refused;
     const wish = await readWish(c, options.maxTtl);
     if (typeof wish === "string") return c.json({ error: wish }, 400);
     const issued = options.issue(wish.user, wish.ttl);
