@@ -1,0 +1,60 @@
+/** What must hold between options. */
+import { formatAddress } from "../../core/base/address.ts";
+import type { Config, OptionName } from "./config.ts";
+
+interface Complaint {
+  readonly option: OptionName;
+  /** Completes "<option> …". */
+  readonly sentence: string;
+}
+
+function isLoopback(address: NonNullable<Config["httpListen"]>): boolean {
+  if (address.family === 4) return address.w3 >>> 24 === 127;
+  return address.w0 === 0 && address.w1 === 0 && address.w2 === 0 && address.w3 === 1;
+}
+
+/** Whether other machines reach the HTTP port. */
+export function isHttpRemote(config: Config): boolean {
+  return config.httpListen !== undefined && !isLoopback(config.httpListen);
+}
+
+export function checkTogether(config: Config): Complaint[] {
+  const complaints: Complaint[] = [];
+  const demand = (holds: boolean, option: OptionName, sentence: string) => {
+    if (!holds) complaints.push({ option, sentence });
+  };
+  const { tlsCert, tlsKey, auth, httpListen } = config;
+  demand(tlsKey === undefined || tlsCert !== undefined, "tlsKey", "needs tls-cert, the certificate of that key");
+  demand(tlsCert === undefined || tlsKey !== undefined, "tlsCert", "needs tls-key, the key of that certificate");
+  demand(
+    config.allocationLifetime <= config.maxAllocationLifetime,
+    "allocationLifetime",
+    "must not be longer than max-allocation-lifetime",
+  );
+  demand(
+    config.udpPort !== undefined || config.tcpPort !== undefined || config.tlsPort !== undefined,
+    "udpPort",
+    "must not be off when tcp-port and tls-port are: nobody could be served",
+  );
+  demand(
+    config.tcpPort === undefined || config.tcpPort !== config.tlsPort,
+    "tlsPort",
+    "must not be tcp-port: both are TCP ports",
+  );
+  demand(
+    !config.usernameAnonymity || auth === "users",
+    "usernameAnonymity",
+    "needs auth: users, because a server with a shared secret cannot enumerate its users",
+  );
+  demand(
+    auth !== "users" || config.sharedSecrets.length + config.sharedSecretFiles.length === 0,
+    config.sharedSecrets.length > 0 ? "sharedSecrets" : "sharedSecretFiles",
+    "has no effect with auth: users; remove one of the two",
+  );
+  demand(
+    !isHttpRemote(config) || config.httpAllowRemote,
+    "httpListen",
+    `would let other machines reach ${httpListen && formatAddress(httpListen)}; use a loopback address, or set http-allow-remote: true`,
+  );
+  return complaints;
+}

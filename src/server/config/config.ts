@@ -1,0 +1,69 @@
+/** What the daemon is told: one property an option. Times are in seconds. */
+import type { Address } from "../../core/base/address.ts";
+import type { Prefix } from "../../core/base/prefix.ts";
+import type { ExternalAddress } from "./address-kinds.ts";
+import type { PortSpan } from "./kinds.ts";
+import type { SharedSecretText } from "./shared-secret-text.ts";
+
+export type LogLevel = "trace" | "debug" | "info" | "warn" | "error";
+export type LogFormat = "auto" | "pretty" | "json";
+export type AuthKind = "both" | "shared-secret" | "users";
+
+export interface Config {
+  readonly dataDir: string;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  readonly greeting: boolean;
+  readonly drainDeadline: number;
+
+  /** Empty: every address of the host, followed as they come and go. */
+  readonly listen: readonly Readonly<Address>[];
+  readonly udpPort: number | undefined;
+  readonly tcpPort: number | undefined;
+  readonly tlsPort: number | undefined;
+  readonly tlsCert: string | undefined;
+  readonly tlsKey: string | undefined;
+  readonly serverName: string | undefined;
+  readonly streamConnections: number;
+  readonly streamConnectionsPerSource: number;
+
+  readonly realm: string;
+  readonly auth: AuthKind;
+  readonly sharedSecrets: readonly SharedSecretText[];
+  readonly sharedSecretFiles: readonly string[];
+  readonly credentialLifetime: number;
+  readonly sessionBeyondExpiry: number;
+  readonly nonceLifetime: number;
+  readonly usernameAnonymity: boolean;
+
+  /** Empty: the host's own, without loopback where there are others. */
+  readonly relayAddresses: readonly Readonly<Address>[];
+  readonly relayPorts: PortSpan;
+  readonly externalAddress: readonly ExternalAddress[];
+  readonly externalAddressInterval: number;
+  readonly allocationLifetime: number;
+  readonly maxAllocationLifetime: number;
+  readonly channelRange: "rfc8656" | "rfc5766";
+  readonly alternateServers: readonly Readonly<Address>[];
+  readonly software: string | undefined;
+
+  readonly allowPeers: readonly Prefix[];
+  readonly denyPeers: readonly Prefix[];
+  readonly peerPorts: PortSpan | undefined;
+
+  readonly allocations: number;
+  readonly allocationsPerUser: number;
+  readonly allocationsPerSource: number;
+  readonly permissions: number;
+  readonly channels: number;
+  readonly newPeersPerSecond: number;
+  readonly bytesPerSecond: number;
+  readonly unauthenticatedPerSecond: number;
+  readonly requestsPerSecond: number;
+
+  readonly httpListen: Readonly<Address> | undefined;
+  readonly httpAllowRemote: boolean;
+  readonly httpTokenFile: string | undefined;
+}
+
+export type OptionName = keyof Config;

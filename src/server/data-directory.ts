@@ -1,0 +1,49 @@
+/**
+ * Where Postern keeps what it makes. The directory is its owner's alone, and so is every secret in it.
+ */
+import { chownSync, mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { PosternError } from "../core/base/failure.ts";
+
+/** The place by systemd's and XDG's conventions; "" when the environment names no home. */
+export function defaultDataDirectory(env: NodeJS.ProcessEnv): string {
+  // systemd separates several state directories by colons.
+  const state = env.STATE_DIRECTORY?.split(":")[0];
+  if (state) return state;
+  if (env.XDG_DATA_HOME) return join(env.XDG_DATA_HOME, "postern");
+  return env.HOME ? join(env.HOME, ".local/share/postern") : "";
+}
+
+/**
+ * Creates the directory, mode 700, if it is not there. Throws `PosternError` `data-dir-missing`, `data-dir-unusable` or
+ * `data-dir-exposed`.
+ */
+export function openDataDirectory(path: string): string {
+  if (path === "") {
+    throw new PosternError("data-dir-missing", "There is no home directory to keep secrets in: set data-dir.");
+  }
+  let mode: number;
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    ({ mode } = statSync(path));
+  } catch (cause) {
+    throw unusable(path, cause as Error);
+  }
+  if ((mode & 0o002) === 0) return path;
+  throw new PosternError("data-dir-exposed", `Everybody can write to the data directory: run chmod 700 ${path}`);
+}
+
+function unusable(path: string, cause: Error): PosternError {
+  const sentence = `The data directory ${path} cannot be used: ${cause.message}. Set data-dir to another.`;
+  return new PosternError("data-dir-unusable", sentence, { cause });
+}
+
+/**
+ * Gives a file that root made to the directory's owner, so that a daemon which is not root can read what
+ * `sudo postern user add` wrote.
+ */
+export function giveToOwner(directory: string, ...files: readonly string[]): void {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = statSync(directory);
+  for (const file of files) chownSync(file, uid, gid);
+}

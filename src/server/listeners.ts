@@ -1,0 +1,83 @@
+/** The listening sockets: one for each address and transport, following the host's addresses. */
+import { type Address, formatAddress } from "../core/base/address.ts";
+import { PosternError } from "../core/base/failure.ts";
+import type { TlsIdentity } from "../node/net/tls-identity.ts";
+import type { BoundListener, TurnHost } from "../node/turn-host.ts";
+import type { Config } from "./config/config.ts";
+import type { DaemonLog } from "./log.ts";
+
+type Transport = BoundListener["transport"];
+
+interface Wanted {
+  readonly transport: Transport;
+  readonly address: Readonly<Address>;
+}
+
+export class Listeners {
+  readonly #host: TurnHost;
+  readonly #ports: Readonly<Record<Transport, number | undefined>>;
+  readonly #log: DaemonLog;
+  readonly #open: Map<string, BoundListener> = new Map();
+  /** An address that was read from the host a moment ago may be gone, or not be usable yet. */
+  readonly #mayBeGone: boolean;
+  #identity: TlsIdentity | undefined;
+
+  constructor(host: TurnHost, config: Config, log: DaemonLog) {
+    this.#host = host;
+    this.#ports = { udp: config.udpPort, tcp: config.tcpPort, tls: config.tlsPort };
+    this.#mayBeGone = config.listen.length === 0;
+    this.#log = log;
+  }
+
+  /** TLS listeners are opened from now on. */
+  setIdentity(identity: TlsIdentity): void {
+    this.#identity = identity;
+  }
+
+  /**
+   * Opens what is missing and closes what is not wanted any more. Rejects with the `PosternError` of `TurnHost.listen`
+   * when something cannot be opened, after everything else has been.
+   */
+  async follow(addresses: readonly Readonly<Address>[]): Promise<void> {
+    const wanted = this.#wanted(addresses);
+    for (const [key, listener] of this.#open) {
+      if (wanted.has(key)) continue;
+      this.#open.delete(key);
+      this.#host.unlisten(listener);
+      this.#log.debug({ listener: key }, "listener-closed");
+    }
+    const missing = [...wanted].filter(([key]) => !this.#open.has(key));
+    const results = await Promise.allSettled(missing.map(([key, spec]) => this.#listen(key, spec)));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+
+  #wanted(addresses: readonly Readonly<Address>[]): Map<string, Wanted> {
+    const wanted = new Map<string, Wanted>();
+    for (const transport of ["udp", "tcp", "tls"] as const) {
+      const port = this.#ports[transport];
+      if (port === undefined || (transport === "tls" && this.#identity === undefined)) continue;
+      for (const one of addresses) {
+        const address = { ...one, port };
+        wanted.set(`${transport} ${formatAddress(address)}`, { transport, address });
+      }
+    }
+    return wanted;
+  }
+
+  async #listen(key: string, { transport, address }: Wanted): Promise<void> {
+    const identity = transport === "tls" && this.#identity !== undefined ? { tls: this.#identity } : {};
+    try {
+      this.#open.set(key, await this.#host.listen({ transport, address, ...identity }));
+      this.#log.debug({ listener: key }, "listener-opened");
+    } catch (error) {
+      const gone = error instanceof PosternError && error.code === "address-gone";
+      if (!gone || !this.#mayBeGone) throw error;
+      this.#log.debug({ listener: key }, "listener-address-gone");
+    }
+  }
+
+  /** Whether every one of these addresses has all its listeners. */
+  isComplete(addresses: readonly Readonly<Address>[]): boolean {
+    return [...this.#wanted(addresses).keys()].every((key) => this.#open.has(key));
+  }
+}
