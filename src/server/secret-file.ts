@@ -27,17 +27,18 @@ export function generateSecret(): string {
  * Reads a secret file, without the white space around it. Throws `PosternError` `secret-unreadable`, `secret-exposed`
  * (others may read it) or `secret-empty`.
  */
-export function readSecretFile(path: string): Secret {
-  const text = read(path).trim();
+export function readSecretFile(path: string, { groupMayRead = false }: { groupMayRead?: boolean } = {}): Secret {
+  const text = read(path, groupMayRead ? 0o007 : 0o077).trim();
   if (text === "") throw new PosternError("secret-empty", `${path} is empty: write the secret into it, or remove it.`);
   return new Secret(text);
 }
 
-function read(path: string): string {
+/** `forbidden`: rights that others may not have. */
+function read(path: string, forbidden: number): string {
   let descriptor: number | undefined;
   try {
     descriptor = openSync(path, "r");
-    if ((fstatSync(descriptor).mode & 0o077) === 0) return readFileSync(descriptor, "utf8");
+    if ((fstatSync(descriptor).mode & forbidden) === 0) return readFileSync(descriptor, "utf8");
   } catch (cause) {
     throw unreadable(path, cause as Error);
   } finally {

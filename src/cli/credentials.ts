@@ -1,0 +1,73 @@
+/** `postern credentials`: time-limited credentials from the shared secret, ready to paste. */
+import { type Command, InvalidArgumentError } from "commander";
+import { PosternError } from "../core/base/failure.ts";
+import { wallClock } from "../node/clock.ts";
+import { interfaceAddresses } from "../node/interfaces.ts";
+import { formatDuration, parseDuration } from "../server/config/kinds.ts";
+import { addConfigFlags, type ConfigFlags, loadFromFlags } from "./config-flags.ts";
+
+interface CredentialsFlags {
+  readonly user?: string;
+  readonly ttl?: number;
+  readonly json?: boolean;
+}
+
+export function addCredentialsCommand(program: Command): void {
+  const command = program
+    .command("credentials")
+    .description("print time-limited credentials as a ready iceServers block")
+    .option("--user <NAME>", "whom quotas and logs count the sessions to")
+    .option("--ttl <DURATION>", "how long they are good for, such as 90s, 10m or 12h", ttl)
+    .option("--json", "print JSON");
+  addConfigFlags(command, ["dataDir", "serverName", "credentialLifetime"]).action(credentials);
+}
+
+function ttl(text: string): number {
+  const seconds = parseDuration(text);
+  if (seconds === undefined || seconds === 0) throw new InvalidArgumentError("Give a time such as 90s, 10m or 12h.");
+  return seconds;
+}
+
+async function credentials({ user, ttl: wanted, json, ...flags }: CredentialsFlags & ConfigFlags): Promise<void> {
+  const { config } = await loadFromFlags(flags);
+  const [
+    { openDataDirectory },
+    { loadSharedSecrets },
+    made,
+    { iceUris },
+    { planAddresses },
+    outside,
+    { iceServersBlock },
+  ] = await Promise.all([
+    import("../server/data-directory.ts"),
+    import("../server/shared-secrets.ts"),
+    import("../server/time-limited-credentials.ts"),
+    import("../server/public-uris.ts"),
+    import("../server/address-plan.ts"),
+    import("../server/external-address.ts"),
+    import("../server/ice-servers.ts"),
+  ]);
+  if (user !== undefined && !made.isUser(user)) {
+    throw new PosternError("bad-user", "--user must be 1 to 128 printable characters without a colon.");
+  }
+  openDataDirectory(config.dataDir);
+  const [secret] = loadSharedSecrets(config);
+  if (secret === undefined) {
+    throw new PosternError("no-shared-secret", "With auth: users there is no shared secret: use `postern user add`.");
+  }
+  const seconds = wanted ?? config.credentialLifetime;
+  const { username, credential, expiry } = made.makeCredentials(secret, { user, ttl: seconds, now: wallClock.now() });
+  const [external, routed] = await Promise.all([
+    outside.resolveExternal(config.externalAddress),
+    outside.routedAddresses(),
+  ]);
+  const urls = iceUris(config, planAddresses(config, { interfaces: interfaceAddresses(), routed, external }));
+  if (json === true) {
+    const iceServers = [{ urls, username, credential }];
+    console.log(JSON.stringify({ username, credential, ttl: seconds, urls, iceServers }, undefined, 2));
+    return;
+  }
+  const until = new Date(expiry * 1000).toISOString().replace(".000", "");
+  console.log(`// Good for ${formatDuration(seconds)}, until ${until}.`);
+  console.log(iceServersBlock(urls, { username, credential, expiry }));
+}

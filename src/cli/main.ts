@@ -1,0 +1,30 @@
+#!/usr/bin/env node
+/** `postern`: one command a file. Each is loaded when it is asked for, so that `serve` answers soon after it is typed. */
+import { Command } from "commander";
+import { PosternError } from "../core/base/failure.ts";
+import { version } from "../server/version.ts";
+import { addConfigCommand } from "./config.ts";
+import { addCredentialsCommand } from "./credentials.ts";
+import { addServeCommand } from "./serve.ts";
+import { addUserCommand } from "./user.ts";
+
+const program = new Command("postern")
+  .description("Gets the call through: a STUN and TURN server from one command.")
+  .version(version, "-V, --version", "print the version")
+  .helpOption("-h, --help", "print help")
+  .showSuggestionAfterError()
+  .showHelpAfterError("(add --help for what there is)")
+  .addHelpText("after", "\nTo start: postern serve. It needs no configuration.");
+
+addServeCommand(program);
+addCredentialsCommand(program);
+addUserCommand(program);
+addConfigCommand(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // A mistake of the caller's is told in a sentence; anything else is ours, and its stack is what helps.
+  console.error(error instanceof PosternError ? `postern: ${error.message}` : error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,103 @@
+/** `postern user`: who is let in by name and password. */
+import { join } from "node:path";
+import type { Command } from "commander";
+import { PosternError } from "../core/base/failure.ts";
+import { wallClock } from "../node/clock.ts";
+import type { LoadedConfig } from "../server/config/load.ts";
+import type { UserStore } from "../server/users/user-store.ts";
+import { addConfigFlags, type ConfigFlags, loadFromFlags } from "./config-flags.ts";
+
+const shown = ["dataDir", "realm"] as const;
+
+interface AddFlags {
+  readonly passwordStdin?: boolean;
+  readonly generate?: boolean;
+}
+
+export function addUserCommand(program: Command): void {
+  const command = program.command("user").description("manage who is let in by name and password");
+  const add = command
+    .command("add")
+    .description("create a user, or give one a new password; sessions under the old one end")
+    .argument("<NAME>")
+    .option("--password-stdin", "read the password from standard input")
+    .option("--generate", "make a password and print it once");
+  addConfigFlags(add, shown).action(addUser);
+  const remove = command.command("remove").description("remove a user, whose sessions end").argument("<NAME>");
+  addConfigFlags(remove, shown).action(removeUser);
+  const list = command.command("list").description("list the users").option("--json", "print JSON");
+  addConfigFlags(list, shown).action(listUsers);
+}
+
+async function withUsers(
+  flags: ConfigFlags,
+  work: (users: UserStore, realms: string[]) => Promise<void> | void,
+): Promise<void> {
+  const loaded = await loadFromFlags(flags);
+  const [{ openDataDirectory }, { UserStore }] = await Promise.all([
+    import("../server/data-directory.ts"),
+    import("../server/users/user-store.ts"),
+  ]);
+  using users = UserStore.open(join(openDataDirectory(loaded.config.dataDir), "users.db"));
+  await work(users, realmsFor(loaded, users));
+}
+
+/** The realms that the daemon serves, as it said, and one that is asked for here; else the default. */
+function realmsFor({ config, given }: LoadedConfig, users: UserStore): string[] {
+  const served = users.realms;
+  const asked = given.has("realm") || served.length === 0 ? [config.realm] : [];
+  return [...new Set([...served, ...asked])];
+}
+
+async function addUser(name: string, { passwordStdin, generate, ...flags }: AddFlags & ConfigFlags): Promise<void> {
+  await withUsers(flags, async (users, realms) => {
+    const generated = generate === true ? await generatePassword() : undefined;
+    const password = generated ?? (await readPassword(name, passwordStdin === true));
+    users.setPassword(name, password, realms, wallClock.now());
+    const where = realms.map((realm) => `"${realm}"`).join(" and ");
+    if (generated === undefined) console.log(`${name} is let in, realm ${where}.`);
+    else console.log(`${name} is let in, realm ${where}, with this password, which is not kept:\n${generated}`);
+  });
+}
+
+async function generatePassword(): Promise<string> {
+  const { randomBytes } = await import("node:crypto");
+  return randomBytes(15).toString("base64url");
+}
+
+async function readPassword(name: string, fromInput: boolean): Promise<string> {
+  const { askHidden, readAll } = await import("./prompt.ts");
+  if (fromInput) return (await readAll(process.stdin)).replace(/\r?\n$/, "");
+  if (!process.stdin.isTTY) {
+    throw new PosternError(
+      "no-terminal",
+      "There is no terminal to ask for a password: use --password-stdin or --generate.",
+    );
+  }
+  const password = await askHidden(`Password for ${name}: `);
+  if (password !== (await askHidden("Once more: "))) {
+    throw new PosternError("passwords-differ", "The two passwords differ: try again.");
+  }
+  return password;
+}
+
+async function removeUser(name: string, flags: ConfigFlags): Promise<void> {
+  await withUsers(flags, (users) => {
+    if (!users.remove(name))
+      throw new PosternError("no-such-user", `There is no user ${name}: see \`postern user list\`.`);
+    console.log(`${name} is removed.`);
+  });
+}
+
+async function listUsers({ json, ...flags }: { json?: boolean } & ConfigFlags): Promise<void> {
+  await withUsers(flags, (users, realms) => {
+    const all = users.list(realms);
+    if (json === true) return console.log(JSON.stringify(all, undefined, 2));
+    if (all.length === 0) console.log("There are no users yet: postern user add NAME");
+    for (const { name, since, missing } of all) {
+      const day = new Date(since * 1000).toISOString().slice(0, 10);
+      const again = missing.length === 0 ? "" : `   set the password again: no key for realm ${missing.join(", ")}`;
+      console.log(`${name}   since ${day}${again}`);
+    }
+  });
+}

@@ -1,0 +1,41 @@
+/**
+ * Notices that files changed, by looking at them: what watches by events loses a file that is replaced, or a directory
+ * that is mounted over, which is how certificates and secrets change.
+ */
+import { statSync } from "node:fs";
+
+export class FileWatch implements Disposable {
+  readonly #files: () => readonly string[];
+  readonly #timer: NodeJS.Timeout;
+  #seen: string;
+
+  /** `files` is asked each time. Does not keep the process alive. */
+  constructor(files: () => readonly string[], onChange: () => void, { everyMs = 2_000 }: { everyMs?: number } = {}) {
+    this.#files = files;
+    this.#seen = this.#look();
+    this.#timer = setInterval(() => {
+      const now = this.#look();
+      if (now === this.#seen) return;
+      this.#seen = now;
+      onChange();
+    }, everyMs).unref();
+  }
+
+  /** What is there now is no change. */
+  settle(): void {
+    this.#seen = this.#look();
+  }
+
+  #look(): string {
+    return this.#files().map(fingerprint).join("\n");
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+}
+
+function fingerprint(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false, bigint: true });
+  return stat === undefined ? path : `${path} ${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
+}

@@ -1,0 +1,74 @@
+/** What `postern serve` prints when it is ready: where it listens, what to paste, and what to do next. */
+import { formatAddress, formatIp } from "../core/base/address.ts";
+import { parsePrefix, prefixContains } from "../core/base/prefix.ts";
+import { isLoopback } from "./address-plan.ts";
+import { formatDuration } from "./config/kinds.ts";
+import type { Daemon } from "./daemon.ts";
+import { iceServersBlock } from "./ice-servers.ts";
+import { allUris } from "./public-uris.ts";
+import { httpTokenFile } from "./secrets.ts";
+import { isSelfSigned } from "./tls/identity.ts";
+
+const privateRanges = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"].map((t) => parsePrefix(t)!);
+
+const limits = { descriptors: "the open-descriptor limit", ports: "relay-ports", quota: "the option allocations" };
+
+export function greeting(daemon: Daemon, version: string): string {
+  return [listening(daemon, version), paste(daemon), room(daemon), warnings(daemon), next(daemon)]
+    .filter((part) => part !== "")
+    .join("\n\n");
+}
+
+function listening({ config, plan }: Daemon, version: string): string {
+  return [
+    `Postern ${version} is serving, realm "${config.realm}":`,
+    ...allUris(config, plan).map((u) => `  ${u}`),
+  ].join("\n");
+}
+
+function paste(daemon: Daemon): string {
+  const { credentialLifetime } = daemon.config;
+  const made = daemon.makeCredentials(undefined, credentialLifetime);
+  if (made === undefined) return "Only users are let in: create one with `postern user add NAME`.";
+  const until = new Date(made.expiry * 1000).toISOString().replace(".000", "");
+  return [
+    `For a WebRTC application, good for ${formatDuration(credentialLifetime)} (until ${until}):`,
+    "",
+    iceServersBlock(daemon.iceUris, made),
+  ].join("\n");
+}
+
+function room({ capacity }: Daemon): string {
+  const { allocations, limitedBy } = capacity;
+  return `Room for ${allocations.toLocaleString("en")} allocations, limited by ${limits[limitedBy]}.`;
+}
+
+function warnings({ config, plan }: Daemon): string {
+  const found: string[] = [];
+  if (config.tlsPort !== undefined && isSelfSigned(config)) {
+    found.push("Warning: TLS shows a self-signed certificate, which browsers refuse: set tls-cert and tls-key.");
+  }
+  const advertised = plan.relays.map((relay) => relay.advertised);
+  const near = advertised.filter((a) => isLoopback(a) || privateRanges.some((range) => prefixContains(range, a)));
+  if (advertised.length > 0 && near.length === advertised.length) {
+    const first = formatIp(advertised[0]!);
+    found.push(
+      `Warning: ${first} cannot be reached from the Internet: behind a NAT, set external-address to its outside.`,
+    );
+  }
+  return found.join("\n");
+}
+
+function next({ config }: Daemon): string {
+  const lines = ["Next:"];
+  if (config.auth !== "users") lines.push("  postern credentials         prints a fresh block");
+  if (config.auth !== "shared-secret") lines.push("  postern user add NAME       lets a user in by name and password");
+  if (config.httpListen !== undefined) {
+    const base = `http://${formatAddress(config.httpListen)}`;
+    lines.push(`  ${base}/credentials gives blocks to your application, which sends`);
+    lines.push(
+      `  Authorization: Bearer and the token in ${httpTokenFile(config)}; /healthz and /metrics are there too`,
+    );
+  }
+  return lines.join("\n");
+}
