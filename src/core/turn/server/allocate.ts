@@ -3,33 +3,19 @@
  * becomes an allocation in state `binding`, and is answered when the last of its sockets is open or has failed.
  */
 import { equalConstantTime } from "../../base/bytes.ts";
-import { after, type Instant } from "../../base/machine.ts";
+import type { Instant } from "../../base/machine.ts";
 import { Attribute, ErrorCode, FAMILY_IPV4, FAMILY_IPV6, TRANSPORT_UDP } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
-import type { StunWriter } from "../../stun/writer.ts";
-import { type Allocation, type PortParity, type Relay, type Reservation, summarize } from "./allocation.ts";
+import { claim, openRelays, sendAllocated, settle } from "./allocate-sockets.ts";
+import type { Allocation, Reservation } from "./allocation.ts";
 import type { Authenticated } from "./authenticate.ts";
 import type { ClientPath } from "./client-path.ts";
-import type { RelayId } from "./flow.ts";
-import {
-  dropRelay,
-  endAllocation,
-  endRelay,
-  extend,
-  grantedLifetime,
-  releaseRelay,
-  sessionEnd,
-  withPort,
-} from "./lifetime.ts";
-import type { RelayPlace } from "./relay-places.ts";
-import { finishSuccess, type ReplyTo, refuse, success } from "./reply.ts";
+import { endAllocation, grantedLifetime, sessionEnd } from "./lifetime.ts";
+import type { PortParity } from "./relay-places.ts";
+import { refuse } from "./reply.ts";
+import type { ReplyTo } from "./reply-to.ts";
 import type { ServerState } from "./state.ts";
 import { TokenBucket } from "./token-bucket.ts";
-
-/** Ports to try when others on the host hold the ones we chose. */
-const MAX_ATTEMPTS = 12;
-/** RFC 8656 §7.2: a reservation is held for at least 30 s. */
-const RESERVATION_MS = 30_000;
 
 export function handleAllocate(state: ServerState, view: StunView, request: Authenticated, now: Instant): void {
   const { reply } = request;
@@ -48,7 +34,7 @@ export function handleAllocate(state: ServerState, view: StunView, request: Auth
   const overQuota = state.quota.take(request.credentials.user, reply.path.remote);
   if (overQuota !== undefined) return refuse(state, reply, ErrorCode.AllocationQuotaReached, overQuota);
   const allocation = createAllocation(state, request, wish, now);
-  if (reservation === undefined) openRelays(state, allocation, wish);
+  if (reservation === undefined) openRelays(state, allocation, wish.families, wish.parity);
   else claim(state, allocation, reservation);
   settle(state, allocation, now);
 }
@@ -190,196 +176,6 @@ function createAllocation(state: ServerState, request: Authenticated, wish: Wish
   };
   state.clients.add(allocation);
   return allocation;
-}
-
-/** Asks for the sockets. A family that cannot be had at all is noted at once. */
-function openRelays(state: ServerState, allocation: Allocation, wish: Wish): void {
-  for (const family of wish.families) {
-    const place = state.places.choose(family, allocation.path.local);
-    const port = place?.take(state.ports.random, wish.parity);
-    if (place === undefined) noteFamilyError(allocation, family, ErrorCode.AddressFamilyNotSupported);
-    else if (port === undefined) noteFamilyError(allocation, family, ErrorCode.InsufficientCapacity);
-    else openRelay(state, allocation, place, port, wish.parity);
-  }
-}
-
-function openRelay(
-  state: ServerState,
-  allocation: Allocation,
-  place: RelayPlace,
-  port: number,
-  parity: PortParity,
-): void {
-  const relay = state.relays.add((id) => createRelay(id, place, port, parity, allocation));
-  allocation.relays.push(relay);
-  state.outputs.push({ kind: "bindRelay", relay: relay.id, address: relay.bound });
-}
-
-function createRelay(id: RelayId, place: RelayPlace, port: number, parity: PortParity, allocation: Allocation): Relay {
-  return {
-    kind: "relay",
-    id,
-    place,
-    bound: withPort(place.address.bound, port),
-    advertised: withPort(place.address.advertised, port),
-    state: "binding",
-    attempts: 1,
-    parity,
-    allocation,
-    deadline: 0 as Instant,
-    heapIndex: -1,
-  };
-}
-
-function noteFamilyError(allocation: Allocation, family: 4 | 6, code: number): void {
-  allocation.familyError = { family: family === 4 ? FAMILY_IPV4 : FAMILY_IPV6, code };
-}
-
-function claim(state: ServerState, allocation: Allocation, reservation: Reservation): void {
-  state.deadlines.clear(reservation);
-  state.reservations.delete(reservation);
-  reservation.relay.allocation = allocation;
-  allocation.relays.push(reservation.relay);
-}
-
-/** A socket is open. */
-export function handleRelayBound(state: ServerState, relay: Relay, now: Instant): void {
-  if (relay.state === "abandoned") return dropRelay(state, relay);
-  if (relay.state !== "binding") return;
-  relay.state = "bound";
-  state.relays.publish(relay);
-  const { allocation } = relay;
-  if (allocation === undefined) return;
-  if (relay.parity === "pair" && !reserveSuccessor(state, allocation, relay)) return tryAnotherPort(state, relay, now);
-  settle(state, allocation, now);
-}
-
-/** RFC 8656 §7.2: the port after an even one is opened too, and waits for whoever brings its token. */
-function reserveSuccessor(state: ServerState, allocation: Allocation, relay: Relay): boolean {
-  const port = relay.bound.port + 1;
-  if (!relay.place.takePort(port)) return false;
-  openRelay(state, allocation, relay.place, port, "successor");
-  return true;
-}
-
-/** A socket could not be opened, or was lost. */
-export function handleRelayFailed(
-  state: ServerState,
-  relay: Relay,
-  why: "busy" | "exhausted" | "gone",
-  now: Instant,
-): void {
-  const { allocation } = relay;
-  if (relay.state === "bound") {
-    if (allocation !== undefined) return endRelay(state, relay, why === "gone" ? "address-gone" : "relay-failed", now);
-    for (const reservation of state.reservations) {
-      if (reservation.relay === relay) {
-        state.reservations.delete(reservation);
-        state.deadlines.clear(reservation);
-      }
-    }
-    return releaseRelay(state, relay);
-  }
-  if (relay.state === "abandoned" || allocation === undefined) return forget(state, relay);
-  if (why === "busy") return tryAnotherPort(state, relay, now);
-  fail(state, allocation, relay, now);
-}
-
-/** The socket never opened: only the port and the identifier are given back. */
-function forget(state: ServerState, relay: Relay): void {
-  relay.place.giveBack(relay.bound.port);
-  state.relays.remove(relay);
-}
-
-function tryAnotherPort(state: ServerState, relay: Relay, now: Instant): void {
-  const { allocation, place } = relay;
-  if (allocation === undefined) return;
-  if (relay.parity === "successor") return retryPair(state, allocation, relay, now);
-  const port = relay.attempts < MAX_ATTEMPTS ? place.take(state.ports.random, relay.parity) : undefined;
-  if (port === undefined) return fail(state, allocation, relay, now);
-  const { attempts, parity } = relay;
-  discard(state, allocation, relay);
-  openRelay(state, allocation, place, port, parity);
-  (allocation.relays.at(-1) as Relay).attempts = attempts + 1;
-}
-
-/** The successor was taken: the even port is no use either. */
-function retryPair(state: ServerState, allocation: Allocation, successor: Relay, now: Instant): void {
-  discard(state, allocation, successor);
-  const even = allocation.relays[0];
-  if (even !== undefined) tryAnotherPort(state, even, now);
-}
-
-function discard(state: ServerState, allocation: Allocation, relay: Relay): void {
-  allocation.relays.splice(allocation.relays.indexOf(relay), 1);
-  if (relay.state === "bound") releaseRelay(state, relay);
-  else forget(state, relay);
-}
-
-/** One family cannot be had: the other may do (RFC 8656 §7.2 (9)). */
-function fail(state: ServerState, allocation: Allocation, relay: Relay, now: Instant): void {
-  const { family } = relay.bound;
-  discard(state, allocation, relay);
-  if (relay.parity === "successor") for (const even of [...allocation.relays]) discard(state, allocation, even);
-  noteFamilyError(allocation, family, ErrorCode.InsufficientCapacity);
-  settle(state, allocation, now);
-}
-
-/** Answers once nothing is outstanding. */
-function settle(state: ServerState, allocation: Allocation, now: Instant): void {
-  if (allocation.relays.some((relay) => relay.state === "binding")) return;
-  if (allocation.relays.length === 0) {
-    const why = "no relayed transport address could be opened: ports or descriptors are used up";
-    endAllocation(state, allocation, "relay-failed", now);
-    return refuse(state, allocation.reply, ErrorCode.InsufficientCapacity, why);
-  }
-  const successor = allocation.relays.find((relay) => relay.parity === "successor" && allocation.relays.length > 1);
-  if (successor !== undefined) reserve(state, allocation, successor, now);
-  allocation.state = "live";
-  state.stats.allocations++;
-  state.stats.allocationsTotal++;
-  for (const relay of allocation.relays) extend(state, relay, allocation, allocation.lifetime, now);
-  const { lifetime } = allocation;
-  const event = { type: "allocation-created", allocation: summarize(allocation), lifetime } as const;
-  state.outputs.push({ kind: "event", event });
-  sendAllocated(state, allocation, allocation.reply, now);
-}
-
-function reserve(state: ServerState, allocation: Allocation, successor: Relay, now: Instant): void {
-  allocation.relays.splice(allocation.relays.indexOf(successor), 1);
-  successor.allocation = undefined;
-  const reservation: Reservation = {
-    kind: "reservation",
-    token: state.ports.random.bytes(8).slice(),
-    username: allocation.credentials.username,
-    relay: successor,
-    deadline: 0 as Instant,
-    heapIndex: -1,
-  };
-  allocation.reservation = reservation;
-  state.reservations.add(reservation);
-  state.deadlines.set(reservation, after(now, RESERVATION_MS));
-}
-
-/** The success response, the first time and again for a retransmission (RFC 8656 §7.2). */
-function sendAllocated(state: ServerState, allocation: Allocation, reply: ReplyTo, now: Instant): void {
-  const writer = success(state, reply);
-  let left = 0;
-  for (const relay of allocation.relays) {
-    writer.xorAddress(Attribute.XorRelayedAddress, relay.advertised);
-    left = state.secondsUntil(relay.deadline, now);
-  }
-  writer.u32(Attribute.Lifetime, left);
-  if (allocation.reservation !== undefined) writer.bytes(Attribute.ReservationToken, allocation.reservation.token);
-  writer.xorAddress(Attribute.XorMappedAddress, reply.path.remote);
-  if (allocation.familyError !== undefined) writeFamilyError(writer, allocation.familyError);
-  finishSuccess(state, reply);
-}
-
-/** RFC 8656 §18.12: ADDRESS-ERROR-CODE. */
-function writeFamilyError(writer: StunWriter, { family, code }: { family: number; code: number }): void {
-  const value = Uint8Array.of(family, 0, Math.floor(code / 100), code % 100);
-  writer.bytes(Attribute.AddressErrorCode, value);
 }
 
 /** A client's stream is gone, and with it the 5-tuple. */

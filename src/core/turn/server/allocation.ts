@@ -9,8 +9,8 @@ import type { ClientPath } from "./client-path.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Flow, RelayId } from "./flow.ts";
 import type { AllocationSummary } from "./outputs.ts";
-import type { RelayPlace } from "./relay-places.ts";
-import type { ReplyTo } from "./reply.ts";
+import type { PortParity, RelayPlace } from "./relay-places.ts";
+import type { ReplyTo } from "./reply-to.ts";
 import type { TokenBucket } from "./token-bucket.ts";
 
 /** One relayed transport address: a socket that is being opened, or is open. */
@@ -30,9 +30,6 @@ export interface Relay extends Timed {
   /** The allocation it serves; undefined while it is reserved or abandoned. */
   allocation: Allocation | undefined;
 }
-
-/** `pair`: an even port whose successor is reserved too (RFC 8656 §7.2). */
-export type PortParity = "any" | "even" | "pair" | "successor";
 
 /** Leave for a peer's IP address to be heard and spoken to (RFC 8656 §9). */
 export interface Permission extends Timed {

@@ -12,7 +12,8 @@ import { Attribute, ErrorCode, Method, PasswordAlgorithmNumber } from "../../stu
 import type { StunView } from "../../stun/view.ts";
 import { type ClientPath, copyPath } from "./client-path.ts";
 import { type Credentials, parseTimeLimited, timeLimitedCandidates } from "./credentials.ts";
-import { PASSWORD_ALGORITHMS, type ReplyTo, refuseUnproven, replyTo, type Seal } from "./reply.ts";
+import { PASSWORD_ALGORITHMS, refuseUnproven } from "./reply.ts";
+import { type ReplyTo, replyTo, type Seal } from "./reply-to.ts";
 import type { ServerState } from "./state.ts";
 
 /** A request whose sender is known. */

@@ -15,7 +15,8 @@ import {
 import type { ClientPath } from "./client-path.ts";
 import { checkPeers, installPermission, type Refusal } from "./create-permission.ts";
 import type { Flow } from "./flow.ts";
-import { finishSuccess, type ReplyTo, refuse, success } from "./reply.ts";
+import { finishSuccess, refuse, success } from "./reply.ts";
+import type { ReplyTo } from "./reply-to.ts";
 import type { ServerState } from "./state.ts";
 
 /** RFC 8656 §12: a channel binding lasts 10 minutes. */

@@ -4,7 +4,8 @@ import { after, type Instant } from "../../base/machine.ts";
 import { Attribute, ErrorCode } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
 import { type Allocation, findPermission, findRelay, type Permission } from "./allocation.ts";
-import { finishSuccess, type ReplyTo, refuse, success } from "./reply.ts";
+import { finishSuccess, refuse, success } from "./reply.ts";
+import type { ReplyTo } from "./reply-to.ts";
 import type { ServerState } from "./state.ts";
 
 /** RFC 8656 §9: the Permission Lifetime is 300 seconds. */

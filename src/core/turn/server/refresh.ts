@@ -5,7 +5,8 @@ import type { StunView } from "../../stun/view.ts";
 import { readFamily } from "./allocate.ts";
 import type { Allocation } from "./allocation.ts";
 import { endRelay, extend, grantedLifetime } from "./lifetime.ts";
-import { finishSuccess, type ReplyTo, refuse, success } from "./reply.ts";
+import { finishSuccess, refuse, success } from "./reply.ts";
+import type { ReplyTo } from "./reply-to.ts";
 import type { ServerState } from "./state.ts";
 
 export function handleRefresh(

@@ -5,13 +5,15 @@
 import { type Address, sameIp } from "../../base/address.ts";
 import type { Random } from "../../base/ports.ts";
 import { randomBelow } from "../../base/random.ts";
-import type { PortParity } from "./allocation.ts";
 import type { RelayAddress } from "./config.ts";
 
 export interface PortRange {
   readonly min: number;
   readonly max: number;
 }
+
+/** `pair`: an even port whose successor is reserved too (RFC 8656 §7.2). */
+export type PortParity = "any" | "even" | "pair" | "successor";
 
 /** One relay address and its ports. */
 export class RelayPlace {

@@ -1,36 +1,14 @@
 /**
- * Answers. What an answer needs of its request is small and copied, because an Allocate is answered later than it is
- * read. Error responses carry no reason phrase, and nothing unauthenticated carries SOFTWARE: it would only help a
+ * Answers. Error responses carry no reason phrase, and nothing unauthenticated carries SOFTWARE: it would only help a
  * flood (RFC 8489 §16.1.2 leaves both out to the server).
  */
-import type { HmacKey } from "../../base/ports.ts";
 import { encodePasswordAlgorithms } from "../../stun/credentials.ts";
 import { Attribute, ErrorCode, MessageClass, PasswordAlgorithmNumber } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
 import type { StunWriter } from "../../stun/writer.ts";
 import { type ClientPath, copyPath } from "./client-path.ts";
+import type { ReplyTo } from "./reply-to.ts";
 import type { ServerState } from "./state.ts";
-
-/** How a request was sealed, and so how its answer is (RFC 8489 §9.2.4). */
-export interface Seal {
-  readonly hash: "sha1" | "sha256";
-  readonly key: HmacKey;
-}
-
-/** What the answer to one request needs. Owns its bytes. */
-export interface ReplyTo {
-  readonly method: number;
-  readonly id: Uint8Array;
-  readonly path: ClientPath;
-  readonly username: string;
-  readonly seal: Seal;
-  readonly fingerprint: boolean;
-}
-
-export function replyTo(view: StunView, path: ClientPath, username: string, seal: Seal): ReplyTo {
-  const fingerprint = view.has(Attribute.Fingerprint);
-  return { method: view.method, id: view.data.slice(4, 20), path: copyPath(path), username, seal, fingerprint };
-}
 
 /** Begins a success response; `finish` sends it. */
 export function success(state: ServerState, to: ReplyTo): StunWriter {
