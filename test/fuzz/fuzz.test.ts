@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { fuzz, replay } from "./target.ts";
 import { targets } from "./targets.ts";
+import { ERROR_CODES, fuzzTurnServer } from "./turn-server.ts";
 
 const INPUTS = 200_000;
 
@@ -17,9 +18,15 @@ for (const target of targets) {
   });
 }
 
-test("every decoder's steps are bounded by its input's length", async () => {
+test(`turn-server: ${INPUTS} inputs in stateful sequences agree with the model, and every error code is reached`, async () => {
+  const { inputs, codes } = await fuzzTurnServer(INPUTS, 1);
+  assert.ok(inputs >= INPUTS);
+  for (const code of ERROR_CODES) assert.ok(codes.includes(code), `no answer was ${code}`);
+});
+
+test("every decoder's steps are bounded by its input's length, and the TURN server's for any input", async () => {
   const { NODE_V8_COVERAGE: _, ...env } = process.env;
   const main = fileURLToPath(new URL("main.ts", import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, [main, "--steps", "1000", "--seed", "1"], { env });
-  assert.equal(stdout.match(/1000 inputs/g)?.length, targets.length, stdout);
+  assert.equal(stdout.match(/1000 inputs/g)?.length, targets.length + 1, stdout);
 });

@@ -8,6 +8,7 @@ import { SeededRandom } from "../support/crypto.ts";
 import { boundedWork, StepCounter } from "./steps.ts";
 import { fuzz, replay } from "./target.ts";
 import { targets } from "./targets.ts";
+import { boundedTurnWork, fuzzTurnServer } from "./turn-server.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -18,8 +19,11 @@ const { values: flags } = parseArgs({
   },
 });
 const seed = Number(flags.seed);
-const chosen = targets.filter(({ name }) => flags.target?.includes(name) ?? true);
-if (chosen.length === 0) throw new Error(`--target is one of ${targets.map(({ name }) => name).join(", ")}`);
+const isChosen = (name: string): boolean => flags.target?.includes(name) ?? true;
+const chosen = targets.filter(({ name }) => isChosen(name));
+if (chosen.length === 0 && !isChosen("turn-server")) {
+  throw new Error(`--target is one of ${targets.map(({ name }) => name).join(", ")}, turn-server`);
+}
 console.log(`seed ${seed}`);
 
 if (flags.steps === undefined) {
@@ -33,10 +37,23 @@ if (flags.steps === undefined) {
         `slowest ${slowestMs.toFixed(1)} ms, ${seconds.toFixed(0)} s`,
     );
   }
+  if (isChosen("turn-server")) {
+    const start = performance.now();
+    const { inputs, accepted, heapGrowth, slowestMs, codes } = await fuzzTurnServer(Number(flags.inputs), seed);
+    const seconds = (performance.now() - start) / 1000;
+    console.log(
+      `turn-server: ${inputs} inputs in ${accepted} sequences, heap ${(heapGrowth / 1024).toFixed(0)} KB, ` +
+        `slowest ${slowestMs.toFixed(1)} ms, ${seconds.toFixed(0)} s, answers ${codes.join(" ")}`,
+    );
+  }
 } else {
   const counter = new StepCounter();
   for (const target of chosen) {
     const { inputs, mostPerByte } = boundedWork(counter, target, Number(flags.steps), new SeededRandom(seed));
     console.log(`${target.name}: ${inputs} inputs, at most ${mostPerByte.toFixed(1)} steps a byte`);
+  }
+  if (isChosen("turn-server")) {
+    const most = boundedTurnWork(counter, Number(flags.steps), seed);
+    console.log(`turn-server: ${flags.steps} inputs, at most ${most} steps each`);
   }
 }

@@ -37,16 +37,17 @@ export class BrokenLaw extends Error {
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
 
-function heapUsed(): number {
+/** Bytes in use after collection. */
+export function heapUsed(): number {
   collect();
   return process.memoryUsage().heapUsed;
 }
 
 /** A stall of the event loop: one input that takes longer than this, twice. */
-const STALL_MS = 250;
+export const STALL_MS = 250;
 const BATCH = 1_000;
 /** What a collected heap may differ by: compiled code, feedback, a report being made. */
-const HEAP_SLACK = 8 << 20;
+export const HEAP_SLACK = 8 << 20;
 
 function attempt(target: Target, input: Uint8Array, seed: number, n: number): boolean {
   try {

@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { type Address, blankAddress, ipv4, type PeerAddress, parseIp } from "../../src/core/base/address.ts";
 import { encodeBase64 } from "../../src/core/base/base64.ts";
 import { after, type Instant, type UnixSeconds } from "../../src/core/base/machine.ts";
-import type { HmacKey } from "../../src/core/base/ports.ts";
+import type { Crypto, HmacKey } from "../../src/core/base/ports.ts";
 import { encodeUtf8 } from "../../src/core/base/utf8.ts";
 import { longTermKey, userhash } from "../../src/core/stun/credentials.ts";
 import { Attribute, MessageClass, Method, PasswordAlgorithmNumber } from "../../src/core/stun/registry.ts";
@@ -106,6 +106,8 @@ export class World {
     "bound";
   /** Whether keys are found at once. */
   answersKeys = true;
+  /** Hashes and HMACs that the server has asked for. */
+  cryptoCalls = 0;
   /** Sockets that are open: relay ID to address. */
   readonly sockets = new Map<RelayId, Readonly<Address>>();
   /** Sockets asked for and neither open nor failed. */
@@ -115,7 +117,25 @@ export class World {
   constructor(config: Partial<TurnServerConfig> = {}, seed = 1) {
     this.random = new SeededRandom(seed);
     const wallClock = { now: () => this.wall };
-    this.server = new TurnServer({ ...CONFIG, ...config }, { crypto, random: this.random, wallClock });
+    const ports = { crypto: this.#counted(), random: this.random, wallClock };
+    this.server = new TurnServer({ ...CONFIG, ...config }, ports);
+  }
+
+  #counted(): Crypto {
+    const counted = <A extends unknown[], R>(call: (...args: A) => R) => {
+      return (...args: A): R => {
+        this.cryptoCalls++;
+        return call(...args);
+      };
+    };
+    const { md5, sha256, importKey, hmacSha1, hmacSha256 } = crypto;
+    return {
+      md5: counted(md5),
+      sha256: counted(sha256),
+      importKey,
+      hmacSha1: counted(hmacSha1),
+      hmacSha256: counted(hmacSha256),
+    };
   }
 
   get wall(): UnixSeconds {
