@@ -35,6 +35,7 @@ const checks: Readonly<Record<string, () => boolean>> = {
   types: () => succeeds("tsc", "-b"),
   "dead code": () => succeeds("knip"),
   "RFC coverage is current": () => succeeds("node", "tools/rfc.ts", "--check"),
+  "configuration reference is current": () => succeeds("node", "tools/configuration.ts", "--check"),
   "package shape": packageShape,
 };
 
