@@ -1,0 +1,135 @@
+/**
+ * A video call between two pages that may only use a relay. Each page offers its microphone and its camera; session
+ * descriptions and candidates pass through this process, one at a time and in order, as through a web application.
+ */
+import type { Page } from "playwright-core";
+
+export interface CallServer {
+  readonly urls: string;
+  readonly username: string;
+  readonly credential: string;
+}
+
+/** One side's view of the call, from `getStats()`. */
+export interface CallStats {
+  readonly connection: string;
+  readonly local: { type: string; relayProtocol: string; address: string; url: string };
+  readonly remote: { type: string; address: string };
+  /** By kind: "audio", "video". `decoded` counts frames, or the sound's energy. */
+  readonly inbound: Record<string, { bytes: number; codec: string; decoded: number }>;
+  /** What went wrong while candidates were gathered. */
+  readonly errors: string[];
+}
+
+type Signal = { description: RTCSessionDescriptionInit } | { candidate: RTCIceCandidateInit };
+
+interface CallWindow extends Window {
+  send(signal: Signal): Promise<void>;
+  call: RTCPeerConnection;
+  errors: string[];
+}
+declare const window: CallWindow;
+
+export class BrowserCall {
+  readonly caller: Page;
+  readonly callee: Page;
+
+  constructor(caller: Page, callee: Page) {
+    this.caller = caller;
+    this.callee = callee;
+  }
+
+  async start(server: CallServer): Promise<void> {
+    await connectSignaling(this.caller, this.callee);
+    await connectSignaling(this.callee, this.caller);
+    await this.callee.evaluate(prepare, server);
+    await this.caller.evaluate(prepare, server);
+    await this.caller.evaluate(offer);
+  }
+
+  stats(): Promise<[CallStats, CallStats]> {
+    return Promise.all([this.caller.evaluate(readStats), this.callee.evaluate(readStats)]);
+  }
+
+  async end(): Promise<void> {
+    for (const page of [this.caller, this.callee]) {
+      await page.evaluate(() => window.call?.close());
+      await page.context().close();
+    }
+  }
+}
+
+async function connectSignaling(from: Page, to: Page): Promise<void> {
+  let order: Promise<unknown> = Promise.resolve();
+  await from.exposeFunction("send", (signal: Signal) => {
+    order = order.then(() => to.evaluate(receive, signal));
+    return order;
+  });
+}
+
+// From here on everything runs inside a page, and may refer to nothing outside itself.
+
+async function prepare(server: CallServer): Promise<void> {
+  const call = new RTCPeerConnection({ iceServers: [server], iceTransportPolicy: "relay" });
+  window.call = call;
+  window.errors = [];
+  call.onicecandidate = ({ candidate }) => {
+    if (candidate?.candidate) void window.send({ candidate: candidate.toJSON() });
+  };
+  call.onicecandidateerror = ({ errorCode, errorText }) => window.errors.push(`${errorCode} ${errorText}`);
+  // What nobody plays is not decoded.
+  call.ontrack = ({ track }) => {
+    const player = document.createElement(track.kind === "audio" ? "audio" : "video");
+    player.srcObject = new MediaStream([track]);
+    void player.play();
+  };
+  const media = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 320, height: 240 } });
+  for (const track of media.getTracks()) call.addTrack(track, media);
+  const videos = call.getTransceivers().filter(({ sender }) => sender.track?.kind === "video");
+  const codecs = RTCRtpReceiver.getCapabilities("video")?.codecs ?? [];
+  for (const video of videos) video.setCodecPreferences(codecs.filter(({ mimeType }) => mimeType === "video/VP8"));
+}
+
+async function offer(): Promise<void> {
+  await window.call.setLocalDescription(await window.call.createOffer());
+  await window.send({ description: window.call.localDescription!.toJSON() });
+}
+
+async function receive(signal: Signal): Promise<void> {
+  const { call } = window;
+  if ("candidate" in signal) return call.addIceCandidate(signal.candidate);
+  await call.setRemoteDescription(signal.description);
+  if (signal.description.type !== "offer") return;
+  await call.setLocalDescription(await call.createAnswer());
+  await window.send({ description: call.localDescription!.toJSON() });
+}
+
+async function readStats(): Promise<CallStats> {
+  // biome-ignore lint/suspicious/noExplicitAny: the DOM's types know few of the fields of a report.
+  const reports = new Map<string, any>(await window.call.getStats());
+  const all = [...reports.values()];
+  const transport = all.find(({ type }) => type === "transport");
+  const pair = reports.get(transport?.selectedCandidatePairId);
+  const local = reports.get(pair?.localCandidateId);
+  const remote = reports.get(pair?.remoteCandidateId);
+  const inbound: CallStats["inbound"] = {};
+  for (const report of all.filter(({ type }) => type === "inbound-rtp")) {
+    inbound[report.kind] = {
+      bytes: report.bytesReceived,
+      codec: reports.get(report.codecId)?.mimeType,
+      decoded: report.framesDecoded ?? report.totalAudioEnergy ?? 0,
+    };
+  }
+  return {
+    connection: window.call.connectionState,
+    local: {
+      type: local?.candidateType,
+      relayProtocol: local?.relayProtocol,
+      address: local?.address,
+      url: local?.url,
+    },
+    remote: { type: remote?.candidateType, address: remote?.address },
+    inbound,
+    errors: window.errors,
+  };
+}

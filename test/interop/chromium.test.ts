@@ -1,0 +1,120 @@
+/**
+ * Two pages of Chromium talk through Postern, allowed to use nothing else: voice and VP8 video both ways, over each
+ * transport that a browser speaks to a TURN server, and behind an external address that leads nowhere.
+ */
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { requirePeer } from "../support/peers.ts";
+import { freePort, freePortRange } from "../support/ports.ts";
+import { type RelayOptions, type RelayUnderTest, startRelay } from "../support/relay-under-test.ts";
+import { makeTestCertificates, type TestCertificates } from "../support/test-ca.ts";
+import { until } from "../support/until.ts";
+import { type Browser, startBrowser } from "./browser.ts";
+import { BrowserCall, type CallStats } from "./browser-call.ts";
+
+const skip = requirePeer("chromium", "certutil", "openssl");
+const user = { name: "alice", password: "wonderland" };
+
+describe("two pages of Chromium see and hear each other through the relay alone", { skip }, () => {
+  let directory: string;
+  let certificates: TestCertificates;
+  let browser: Browser;
+  let relay: RelayUnderTest;
+
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), "postern-chromium-test-"));
+    certificates = await makeTestCertificates(directory);
+    browser = await startBrowser(certificates);
+  });
+  after(async () => {
+    await browser?.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  const start = async (extra: Partial<RelayOptions> = {}) => {
+    const options: RelayOptions = {
+      addresses: ["127.0.0.1"],
+      user,
+      certificate: certificates,
+      relayPorts: await freePortRange(64),
+      allowPeers: [],
+      port: await freePort(),
+      tlsPort: await freePort(),
+      ...extra,
+    };
+    relay = await startRelay(options);
+    return { port: options.port, tlsPort: options.tlsPort };
+  };
+
+  for (const { transport, url } of [
+    { transport: "udp", url: ({ port }: Ports) => `turn:127.0.0.1:${port}?transport=udp` },
+    { transport: "tcp", url: ({ port }: Ports) => `turn:127.0.0.1:${port}?transport=tcp` },
+    { transport: "tls", url: ({ tlsPort }: Ports) => `turns:localhost:${tlsPort}?transport=tcp` },
+  ] as const) {
+    test(`over ${transport.toUpperCase()}`, async (t) => {
+      const ports = await start();
+      t.after(() => relay.stop());
+      for (const side of await talk(browser, url(ports))) {
+        assert.equal(side.local.relayProtocol, transport);
+        assert.equal(side.local.address, "127.0.0.1");
+      }
+    });
+  }
+
+  test("behind an external address that does not come back: the relay hands over itself", async (t) => {
+    const outside = "203.0.113.77";
+    const { port } = await start({ external: { "127.0.0.1": outside } });
+    t.after(() => relay.stop());
+    for (const side of await talk(browser, `turn:127.0.0.1:${port}?transport=udp`)) {
+      assert.equal(side.local.address, outside);
+      assert.equal(side.remote.address, outside);
+    }
+  });
+});
+
+type Ports = { port: number; tlsPort: number | undefined };
+
+/** Makes a call, asserts that media flows both ways over relays on both ends, and returns what both sides saw. */
+async function talk(browser: Browser, urls: string): Promise<readonly CallStats[]> {
+  const call = new BrowserCall(await browser.newPage(), await browser.newPage());
+  try {
+    await call.start({ urls, username: user.name, credential: user.password });
+    let first: readonly CallStats[] = [];
+    await until(
+      "voice and video on both sides",
+      async () => {
+        first = await call.stats();
+        return first.every(hasMedia) || assert.fail(JSON.stringify(first));
+      },
+      { within: 20_000 },
+    );
+    const second = await until(
+      "more voice and video on both sides",
+      async () => {
+        const now = await call.stats();
+        return now.every((side, i) => hasGrown(first[i]!, side)) ? now : assert.fail(JSON.stringify({ first, now }));
+      },
+      { within: 10_000 },
+    );
+    for (const side of second) {
+      assert.equal(side.local.type, "relay");
+      assert.equal(side.remote.type, "relay");
+      assert.equal(side.inbound.audio?.codec, "audio/opus");
+      assert.equal(side.inbound.video?.codec, "video/VP8");
+    }
+    return second;
+  } finally {
+    await call.end();
+  }
+}
+
+function hasMedia({ connection, inbound: { audio, video } }: CallStats): boolean {
+  return connection === "connected" && [audio, video].every((media) => media && media.bytes > 0 && media.decoded > 0);
+}
+
+function hasGrown(before: CallStats, now: CallStats): boolean {
+  return ["audio", "video"].every((kind) => now.inbound[kind]!.bytes > before.inbound[kind]!.bytes + 1_000);
+}

@@ -1,0 +1,85 @@
+/** Postern as the relay under test: the daemon as users run it, with a configuration file in a directory of its own. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { boundUdpSockets } from "./bound-sockets.ts";
+import { startChild } from "./child.ts";
+import { freePort } from "./ports.ts";
+import type { RelayOptions, RelayUnderTest } from "./relay-under-test.ts";
+import { until } from "./until.ts";
+
+const postern = [process.execPath, join(import.meta.dirname, "../../src/cli/main.ts")];
+const many = 1_000_000;
+
+export async function startPostern(options: RelayOptions): Promise<RelayUnderTest> {
+  const directory = await mkdtemp(join(tmpdir(), "postern-under-test-"));
+  const httpPort = await freePort();
+  const file = join(directory, "postern.yaml");
+  const settings = configuration(options, directory, httpPort);
+  // JSON is YAML.
+  await writeFile(file, JSON.stringify(settings), { mode: 0o600 });
+  if (options.user !== undefined) await addUser(options.user, file);
+  const child = await startChild([...(options.through ?? []), ...postern, "serve", "--config", file]);
+  const stop = async () => {
+    await child.stop();
+    await rm(directory, { recursive: true, force: true });
+  };
+  try {
+    await until(
+      "Postern to listen",
+      () => {
+        if (child.ending() !== undefined) throw new Error(`Postern ended:\n${child.output()}`);
+        return boundUdpSockets({ low: options.port, high: options.port }, child.pid) >= settings.listen.length;
+      },
+      { within: 10_000 },
+    );
+  } catch (cause) {
+    await stop();
+    throw cause;
+  }
+  return {
+    name: "postern",
+    pid: child.pid,
+    output: child.output,
+    isRunning: () => child.ending() === undefined,
+    allocations: async () => {
+      const response = await fetch(`http://127.0.0.1:${httpPort}/metrics`);
+      return Number(/^postern_turn_allocations (\d+)$/m.exec(await response.text())?.[1]);
+    },
+    stop,
+  };
+}
+
+async function addUser({ name, password }: { name: string; password: string }, file: string): Promise<void> {
+  const command = [...postern, "user", "add", name, "--password-stdin", "--config", file];
+  const child = await startChild(command, { holdInput: true });
+  child.write(password);
+  child.closeInput();
+  const { code } = await child.ended();
+  if (code !== 0) throw new Error(`no user was added:\n${child.output()}`);
+}
+
+function configuration(options: RelayOptions, directory: string, httpPort: number) {
+  const { addresses = ["127.0.0.1"], external = {}, user, sharedSecret, certificate, maxLifetime } = options;
+  return {
+    "data-dir": join(directory, "data"),
+    greeting: false,
+    "drain-deadline": "0s",
+    listen: addresses,
+    "udp-port": options.port,
+    "tcp-port": options.port,
+    "tls-port": certificate === undefined ? "off" : options.tlsPort,
+    ...(certificate && { "tls-cert": certificate.cert, "tls-key": certificate.key }),
+    realm: options.realm ?? "example.org",
+    auth: user === undefined ? "shared-secret" : "users",
+    ...(sharedSecret && { "shared-secrets": [sharedSecret] }),
+    "relay-addresses": addresses,
+    "relay-ports": `${options.relayPorts.low}-${options.relayPorts.high}`,
+    "external-address": Object.entries(external).map(([inside, outside]) => `${inside}=${outside}`),
+    ...(maxLifetime && { "allocation-lifetime": `${maxLifetime}s`, "max-allocation-lifetime": `${maxLifetime}s` }),
+    ...(options.channelRange && { "channel-range": options.channelRange }),
+    "allow-peers": options.allowPeers,
+    ...(options.highQuotas && { allocations: many, "allocations-per-user": many, "bytes-per-second": 1e12 }),
+    "http-listen": `127.0.0.1:${httpPort}`,
+  };
+}
