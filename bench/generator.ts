@@ -1,0 +1,43 @@
+/** Builds the load generators with the system's C compiler, and runs them pinned to a core of their own. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Child, runChild, startChild } from "../test/support/child.ts";
+
+const sources = join(import.meta.dirname, "load");
+const binaries = join(import.meta.dirname, "out", "bin");
+const common = ["turn.c", "digest.c", "measure.c"];
+
+/** The server has the first core to itself, the generator the second. */
+export const serverCore = ["taskset", "-c", "0"];
+const generatorCore = ["taskset", "-c", "1"];
+
+export type Generator = "relaygen" | "ratesgen";
+
+export async function buildGenerators(): Promise<void> {
+  await mkdir(binaries, { recursive: true });
+  for (const name of ["relaygen", "ratesgen"] satisfies Generator[]) {
+    const files = [`${name}.c`, ...common].map((file) => join(sources, file));
+    await runChild(["gcc", "-O2", "-std=gnu17", "-Wall", "-Wextra", "-o", join(binaries, name), ...files]);
+  }
+}
+
+type Flags = Readonly<Record<string, string | number>>;
+
+function command(name: Generator, flags: Flags): string[] {
+  return [
+    ...generatorCore,
+    join(binaries, name),
+    ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]),
+  ];
+}
+
+/** Runs a generator to its end and returns the JSON it prints. */
+export async function generate<T>(name: Generator, flags: Flags): Promise<T> {
+  const output = await runChild(command(name, flags), { within: 120_000 });
+  return JSON.parse(output.trim().split("\n").at(-1)!) as T;
+}
+
+/** Starts a generator that goes on until it is stopped. */
+export function startGenerator(name: Generator, flags: Flags): Promise<Child> {
+  return startChild(command(name, flags), { holdInput: true });
+}

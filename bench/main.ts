@@ -1,0 +1,92 @@
+/**
+ * `npm run bench`: Postern beside coturn, on this machine. docs/performance.md says how it measures and what it found.
+ *
+ *   npm run bench                          everything: about a quarter of an hour on a machine that does nothing else
+ *   npm run bench -- --quick               the same in about a minute, for a first look: one round, small packets
+ *   npm run bench -- --only memory         one part: relaying, requesting or memory
+ *   npm run bench -- --report FILE.json    prints the tables of an earlier run
+ */
+import { execFileSync } from "node:child_process";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { availableParallelism, cpus, release } from "node:os";
+import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import { peerPath } from "../test/support/peers.ts";
+import { buildGenerators } from "./generator.ts";
+import { judge } from "./goals.ts";
+import { measureRelaying, type RelayCell } from "./relaying.ts";
+import { measureMemory } from "./remembering.ts";
+import { formatReport, type Report } from "./report.ts";
+import { measureRequesting } from "./requesting.ts";
+import { type BenchServer, type ServerName, startServer } from "./servers.ts";
+
+const names: readonly ServerName[] = ["postern", "coturn"];
+const pacedRate = 20_000;
+
+const { values: flags } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    only: { type: "string" },
+    rounds: { type: "string" },
+    report: { type: "string" },
+  },
+});
+
+if (flags.report !== undefined) print(JSON.parse(await readFile(flags.report, "utf8")) as Report);
+else await bench();
+
+async function bench(): Promise<void> {
+  if (availableParallelism() < 2)
+    throw new Error("the benchmark needs two cores: one for the server, one for the load");
+  await buildGenerators();
+  const rounds = Number(flags.rounds ?? (flags.quick ? 1 : 5));
+  const secondsPerRun = flags.quick ? 0.7 : 3;
+  const progress = (line: string) => process.stderr.write(`${line}\n`);
+  const does = (part: string) => flags.only === undefined || flags.only === part;
+
+  let relaying: Report["relaying"] = [];
+  let requesting: Report["requesting"] = [];
+  if (does("relaying") || does("requesting")) {
+    const servers: BenchServer[] = [];
+    try {
+      for (const name of names) servers.push(await startServer(name));
+      const plan = { cells: cells(), rounds, seconds: secondsPerRun, rate: pacedRate };
+      if (does("relaying")) relaying = await measureRelaying(servers, plan, progress);
+      if (does("requesting")) requesting = await measureRequesting(servers, plan, progress);
+    } finally {
+      await Promise.all(servers.map(({ relay }) => relay.stop()));
+    }
+  }
+  const memory = does("memory") ? await measureMemory(names, flags.quick ? [1_000] : [1_000, 10_000], progress) : [];
+  const when = new Date().toISOString();
+  const report: Report = { when, machine: machine(), rounds, secondsPerRun, pacedRate, relaying, requesting, memory };
+  const file = join(import.meta.dirname, "out", `${when.replaceAll(":", "-")}.json`);
+  await mkdir(join(import.meta.dirname, "out"), { recursive: true });
+  await writeFile(file, `${JSON.stringify(report, undefined, 1)}\n`);
+  print(report);
+  console.log(`\nAll runs: ${relative(process.cwd(), file)}`);
+}
+
+function cells(): RelayCell[] {
+  const sizes = flags.quick ? [172] : [172, 1_200];
+  return [1, 100, 1_000].flatMap((allocations) =>
+    sizes.flatMap((size) => (["to-peer", "to-client"] as const).map((direction) => ({ allocations, size, direction }))),
+  );
+}
+
+function machine(): Record<string, string> {
+  const version = execFileSync(peerPath("turnserver") ?? "turnserver", ["--version"], { encoding: "utf8" });
+  const processors = cpus();
+  return {
+    processors: `${processors.length} × ${processors[0]?.model.trim()}`,
+    kernel: release(),
+    Node: process.version,
+    coturn: version.trim().split("\n").at(-1) ?? "",
+  };
+}
+
+function print(report: Report): void {
+  console.log(`${formatReport(report)}\n`);
+  for (const { goal, reached, met } of judge(report))
+    console.log(`${met ? "met    " : "NOT MET"}  ${goal}: ${reached}`);
+}

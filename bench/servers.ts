@@ -1,0 +1,45 @@
+/**
+ * Postern and coturn, started alike: pinned to one core, long-term credentials, one listening UDP address each. Limits
+ * stay on; only the quotas that a load of one user from one machine would meet are raised.
+ */
+import { startCoturn } from "../test/support/coturn.ts";
+import { freePort } from "../test/support/ports.ts";
+import { startPostern } from "../test/support/postern.ts";
+import type { RelayOptions, RelayUnderTest } from "../test/support/relay-under-test.ts";
+import { serverCore } from "./generator.ts";
+
+export type ServerName = "postern" | "coturn";
+
+const user = { name: "bench", password: "a long enough password" };
+const addresses: Record<ServerName, string> = { postern: "127.0.0.1", coturn: "127.0.0.3" };
+/** Neither server's own address, so that both relay to it by socket. */
+const peer = "127.0.0.2";
+
+export interface BenchServer {
+  readonly name: ServerName;
+  readonly relay: RelayUnderTest;
+  /** What a generator needs to know of it. */
+  readonly flags: Readonly<Record<string, string | number>>;
+}
+
+export async function startServer(name: ServerName): Promise<BenchServer> {
+  const options: RelayOptions = {
+    addresses: [addresses[name]],
+    user,
+    relayPorts: { low: 20_000, high: 32_767 },
+    allowPeers: ["127.0.0.0/8"],
+    highQuotas: true,
+    port: await freePort(),
+    through: serverCore,
+  };
+  const relay = await (name === "postern" ? startPostern(options) : startCoturn(options));
+  const flags = {
+    server: addresses[name],
+    port: options.port,
+    peer,
+    pid: relay.pid,
+    user: user.name,
+    password: user.password,
+  };
+  return { name, relay, flags };
+}
