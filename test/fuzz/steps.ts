@@ -39,7 +39,7 @@ export class StepCounter {
   readonly #session = new Session();
 
   constructor() {
-    if (process.env.NODE_V8_COVERAGE !== undefined) throw new Error("steps cannot be counted while coverage is taken");
+    if (process.env.NODE_V8_COVERAGE) throw new Error("steps cannot be counted while coverage is taken");
     countCopies();
     this.#session.connect();
     this.#post("Profiler.enable");
