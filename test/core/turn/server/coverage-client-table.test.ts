@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hashAddress, ipv4 } from "../../../../src/core/base/address.ts";
+import { type Address, hashAddress, ipv4 } from "../../../../src/core/base/address.ts";
 import type { Allocation } from "../../../../src/core/turn/server/allocation.ts";
 import type { ClientPath } from "../../../../src/core/turn/server/client-path.ts";
 import { ClientTable } from "../../../../src/core/turn/server/client-table.ts";
+import { SeededRandom } from "../../../support/crypto.ts";
 import { tcpPath, udpPath } from "../../../support/turn-world.ts";
 
 const SEED = 7;
@@ -13,20 +14,19 @@ function at(path: ClientPath): Allocation {
   return { path, next: undefined } as Allocation;
 }
 
-/** Paths of different clients whose hashes are the same: among 300,000 there are some ten pairs. */
+/** Paths of different clients whose hashes are the same: among 300,000 random ones there are some ten pairs. */
 function colliding(): [ClientPath, ClientPath] {
-  const seen = new Map<number, number>();
-  for (let w3 = 0x09000000; w3 < 0x09000000 + 300_000; w3++) {
-    const hash = hashAddress(ipv4(w3, 5000), SEED);
+  const random = new SeededRandom(1);
+  const seen = new Map<number, Address>();
+  for (let tries = 0; tries < 300_000; tries++) {
+    const remote = ipv4(random.u32(), random.below(65_536));
+    const hash = hashAddress(remote, SEED);
     const other = seen.get(hash);
-    if (other !== undefined) return [pathOf(other), pathOf(w3)];
-    seen.set(hash, w3);
+    if (other !== undefined)
+      return [other, remote].map((from) => ({ ...udpPath(), remote: from })) as [ClientPath, ClientPath];
+    seen.set(hash, remote);
   }
   throw new Error("no two of them collide");
-}
-
-function pathOf(w3: number): ClientPath {
-  return { ...udpPath(), remote: ipv4(w3, 5000) };
 }
 
 test("clients whose hashes collide are told apart, in whatever order they come and go", () => {
