@@ -226,6 +226,16 @@ test("the range of RFC 8656 refuses what lies beyond it: coturn's client picks f
   assert.fail("no channel beyond 0x4FFF was refused");
 });
 
+test("DONT-FRAGMENT is refused where the datapath cannot honour it", { skip }, async (t) => {
+  const relay = await start();
+  if (relay.name === "coturn") return t.skip("coturn takes it, whether or not it can");
+  const args = ["-p", String(relay.options.port), ...asUser, "-g", ...toPeer(), ...freshSource()];
+  const client = await startChild(uclientCommand("127.0.0.1", args));
+  await client.ended();
+  assert.match(client.output(), /error 420/);
+  assert.equal(await relay.allocations(), 0);
+});
+
 describe("clients that misbehave leave the server up and nothing allocated", { skip }, () => {
   let relay: Started;
   before(async () => {
