@@ -5,11 +5,10 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { pack } from "./pack.ts";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const root = join(import.meta.dirname, "..");
 
 function succeeds(command: string, ...args: readonly string[]): boolean {
   const program = command === "node" ? process.execPath : join(root, "node_modules/.bin", command);
@@ -34,7 +33,8 @@ const checks: Readonly<Record<string, () => boolean>> = {
   walls: () => succeeds("node", "tools/walls.ts"),
   types: () => succeeds("tsc", "-b"),
   "dead code": () => succeeds("knip"),
-  "RFC coverage is current": () => succeeds("node", "tools/rfc.ts", "--check"),
+  "code that only tests use": () => succeeds("knip", "--production"),
+  "generated documentation is current": () => succeeds("node", "tools/docs.ts", "--check"),
   "configuration reference is current": () => succeeds("node", "tools/configuration.ts", "--check"),
   "package shape": packageShape,
 };

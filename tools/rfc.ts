@@ -1,16 +1,15 @@
 /**
- * Writes docs/rfc/README.md: which clauses of which RFC the code implements, where, and which tests name them; and apart
+ * What docs/rfc/README.md holds: which clauses of which RFC the code implements, where, and which tests name them; and apart
  * from these, where the code departs from an RFC on purpose. Citations are comments of one form, on the guard that
  * implements the clause, and run on over the comment lines below:
  *
  *   // RFC 8656 §7.2: a second Allocate on the 5-tuple is 437 unless it is a retransmission.
  *   // DEVIATES RFC 8445 §6.1.2.6: why.
  *
- * A clause named in passing counts as mentioned. `--check` writes nothing and fails when the page is not current.
+ * A clause named in passing counts as mentioned.
  */
-import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 
 interface Citation {
   readonly rfc: number;
@@ -118,27 +117,11 @@ export function page(code: readonly Citation[], tests: readonly Citation[]): str
   return `${out.join("\n").trimEnd()}\n`;
 }
 
-if (import.meta.main) {
-  const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-  const target = join(root, "docs/rfc/README.md");
+/** docs/rfc/README.md, from what lies under `root`. */
+export function rfcPage(root: string): string {
   const scan = (pattern: string) =>
     globSync(pattern, { cwd: root, exclude: ["test/house/**"] })
       .sort()
       .flatMap((file) => citations(file, readFileSync(join(root, file), "utf8")));
-  const text = page(scan("src/**/*.ts"), scan("test/**/*.test.ts"));
-  if (process.argv.includes("--check")) {
-    let current = "";
-    try {
-      current = readFileSync(target, "utf8");
-    } catch {
-      // Not written yet: not current.
-    }
-    if (current !== text) {
-      console.error(`${relative(root, target)} is not current: run \`npm run docs\` and commit it.`);
-      process.exitCode = 1;
-    }
-  } else {
-    mkdirSync(dirname(target), { recursive: true });
-    writeFileSync(target, text);
-  }
+  return page(scan("src/**/*.ts"), scan("test/**/*.test.ts"));
 }

@@ -11,11 +11,10 @@
  */
 import { globSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { join, relative } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 /** The least that is covered when everything runs, in percent; an area without files yet is not asked for. */
@@ -26,7 +25,7 @@ const floors: readonly { area: string; lines: number; branches: number }[] = [
 ];
 const fileTimeoutMs = 10 * 60_000;
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const root = join(import.meta.dirname, "..");
 const { values: flags, positionals: words } = parseArgs({
   allowPositionals: true,
   allowNegative: true,

@@ -4,8 +4,7 @@
  * not name is an error, so that a new one gets its place here first.
  */
 import { globSync, readFileSync } from "node:fs";
-import { dirname, join, posix, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join, posix, resolve } from "node:path";
 
 type Imports = { readonly area: readonly string[]; readonly packages: boolean };
 
@@ -55,7 +54,7 @@ export function breaches(root: string): string[] {
 }
 
 if (import.meta.main) {
-  const root = resolve(process.argv[2] ?? join(dirname(fileURLToPath(import.meta.url)), ".."));
+  const root = resolve(process.argv[2] ?? join(import.meta.dirname, ".."));
   const found = breaches(root);
   for (const line of found) console.error(line);
   process.exitCode = found.length > 0 ? 1 : 0;

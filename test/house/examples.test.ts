@@ -1,15 +1,18 @@
 /** The examples compile and run against the package as a user has it. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { cp, symlink, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { runChild, startChild } from "../support/child.ts";
 import { type Installed, installPackage } from "../support/installed.ts";
+import { freePort } from "../support/ports.ts";
+import { until } from "../support/until.ts";
 
 const run = promisify(execFile);
-const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const root = join(import.meta.dirname, "../..");
 
 suite("examples", () => {
   let user: Installed;
@@ -33,5 +36,48 @@ suite("examples", () => {
     await run(join(root, "node_modules/.bin/tsc"), ["-p", "."], { cwd: user.project }).catch(({ stdout }) =>
       assert.fail(stdout),
     );
+  });
+
+  const example = (name: string, ...args: readonly (string | number)[]) => [
+    process.execPath,
+    join(user.project, name),
+    ...args.map(String),
+  ];
+
+  test("embed-turn serves credentials and TURN; stun-binding asks it for the address", async () => {
+    const [port, web] = [await freePort(), await freePort()];
+    const env = { ...user.env, TURN_PORT: String(port), PORT: String(web), TURN_DATA: join(user.home, "embedded") };
+    const program = await startChild(example("embed-turn.ts"), { cwd: user.project, env });
+    try {
+      await until("the web server", () => program.output().includes("gives iceServers"), { within: 10_000 });
+      const { iceServers } = (await (await fetch(`http://127.0.0.1:${web}/`)).json()) as {
+        iceServers: { urls: string[]; username: string }[];
+      };
+      assert.match(iceServers[0]?.username ?? "", /^\d+:visitor$/);
+      assert.ok(iceServers[0]?.urls.some((url) => url.startsWith("turn:") && url.includes(`:${port}`)));
+      const [host = ""] = /(?<=stun:)[\d.]+/.exec(iceServers[0]?.urls.join(" ") ?? "") ?? [];
+      assert.match(await runChild(example("stun-binding.ts", host, port)), /^\d+\.\d+\.\d+\.\d+:\d+\n$/);
+    } finally {
+      assert.deepEqual(await program.stop(), { code: 0, signal: null }, program.output());
+    }
+  });
+
+  test("webrtc-credentials fetches iceServers from a running Postern", async () => {
+    const [port, http] = [await freePort(), await freePort()];
+    const bin = join(user.project, "node_modules/.bin/postern");
+    const own = ["--listen", "127.0.0.1", "--udp-port", port, "--tcp-port", port, "--tls-port", "off"];
+    const flags = [...own, "--http-listen", `127.0.0.1:${http}`, "--data-dir", join(user.home, "served")];
+    const server = await startChild([process.execPath, bin, "serve", ...flags.map(String)], { env: user.env });
+    try {
+      const token = await until("the token", () => readFileSync(join(user.home, "served/http-token"), "utf8").trim());
+      await until("the endpoint", () => fetch(`http://127.0.0.1:${http}/healthz`), { within: 10_000 });
+      const env = { ...user.env, POSTERN_TOKEN: token, POSTERN_URL: `http://127.0.0.1:${http}` };
+      const { iceServers, ttl } = JSON.parse(await runChild(example("webrtc-credentials.ts", "bob"), { env }));
+      assert.equal(ttl, 3600);
+      assert.match(iceServers[0].username, /^\d+:bob$/);
+      assert.ok(iceServers[0].urls.includes(`turn:127.0.0.1:${port}`), iceServers[0].urls);
+    } finally {
+      await server.stop();
+    }
   });
 });

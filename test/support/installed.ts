@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { pack } from "../../tools/pack.ts";
 
@@ -11,6 +11,8 @@ export interface Installed extends AsyncDisposable {
   readonly home: string;
   /** The project that depends on postern. */
   readonly project: string;
+  /** What a shell of the user's has set: the Node under test first on PATH, and nothing of this process's. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 export async function installPackage(): Promise<Installed> {
@@ -20,5 +22,6 @@ export async function installPackage(): Promise<Installed> {
   await writeFile(join(project, "package.json"), '{ "type": "module" }\n');
   const flags = ["--prefer-offline", "--no-audit", "--no-fund"];
   await promisify(execFile)("npm", ["install", ...flags, pack(home)], { cwd: project });
-  return { home, project, [Symbol.asyncDispose]: () => rm(home, { recursive: true }) };
+  const env = { HOME: home, PATH: [dirname(process.execPath), "/usr/bin", "/bin"].join(delimiter) };
+  return { home, project, env, [Symbol.asyncDispose]: () => rm(home, { recursive: true }) };
 }
