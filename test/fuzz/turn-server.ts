@@ -197,9 +197,7 @@ class Sequence {
   #deliver(path: ClientPath, data: Uint8Array): void {
     const seen = { path, data };
     this.model.expect(seen);
-    const before = data.slice();
     const forward = this.#world.receive(data, path);
-    assert.deepEqual(data, before, "what came in is not written to");
     if (forward !== undefined) assert.ok(forward.offset >= 4 && forward.offset + forward.length <= data.length);
     this.#settled(forward, seen);
   }

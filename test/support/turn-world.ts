@@ -7,7 +7,14 @@
  *   const { relayed } = client.allocate();
  */
 import assert from "node:assert/strict";
-import { type Address, blankAddress, ipv4, type PeerAddress, parseIp } from "../../src/core/base/address.ts";
+import {
+  type Address,
+  blankAddress,
+  copyAddress,
+  ipv4,
+  type PeerAddress,
+  parseIp,
+} from "../../src/core/base/address.ts";
 import { encodeBase64 } from "../../src/core/base/base64.ts";
 import { after, type Instant, type UnixSeconds } from "../../src/core/base/machine.ts";
 import type { Crypto, HmacKey } from "../../src/core/base/ports.ts";
@@ -106,6 +113,8 @@ export class World {
     "bound";
   /** Whether keys are found at once. */
   answersKeys = true;
+  /** Makes the bytes that an input is lent in. */
+  lend: (data: Uint8Array) => Uint8Array = (data) => new Uint8Array(data);
   /** Hashes and HMACs that the server has asked for. */
   cryptoCalls = 0;
   /** Sockets that are open: relay ID to address. */
@@ -158,14 +167,26 @@ export class World {
     return this.takeOutputs().flatMap((output) => (output.kind === "event" ? [output.event] : []));
   }
 
+  /**
+   * One datagram from a client. As the shell's, its bytes and addresses are lent until the call returns: they must be as
+   * they were, and are others afterwards.
+   */
   receive(data: Uint8Array, from: ClientPath): Forward | undefined {
-    const forward = this.server.handleClientDatagram(data, data.length, from, this.now);
+    const lent = this.lend(data);
+    const remote = copyAddress(from.remote);
+    const forward = this.server.handleClientDatagram(lent, lent.length, { ...from, remote }, this.now);
+    takeBack(lent, data);
+    remote.port ^= 0xffff;
     this.drain();
     return forward;
   }
 
   receiveFromPeer(data: Uint8Array, from: PeerAddress, relay: RelayId): Forward | undefined {
-    const forward = this.server.handlePeerDatagram(data, data.length, from, relay, this.now);
+    const lent = this.lend(data);
+    const remote = copyAddress(from);
+    const forward = this.server.handlePeerDatagram(lent, lent.length, remote, relay, this.now);
+    takeBack(lent, data);
+    remote.port ^= 0xffff;
     this.drain();
     return forward;
   }
@@ -238,6 +259,11 @@ export class World {
     }
     throw new Error("no socket is open there");
   }
+}
+
+function takeBack(lent: Uint8Array, data: Uint8Array): void {
+  assert.equal(Buffer.compare(lent, data), 0, "what was lent was written to");
+  lent.fill(0xaa);
 }
 
 export interface ClientOptions {
