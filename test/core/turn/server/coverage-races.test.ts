@@ -4,7 +4,18 @@ import { test } from "node:test";
 import { Attribute, Method } from "../../../../src/core/stun/registry.ts";
 import type { StunWriter } from "../../../../src/core/stun/writer.ts";
 import type { RelayId } from "../../../../src/core/turn/server/flow.ts";
-import { type Client, CONFIG, type ip, PEER, PEER6, tcpPath, udpPath, World } from "../../../support/turn-world.ts";
+import {
+  type Client,
+  CONFIG,
+  type ip,
+  PEER,
+  PEER6,
+  SECRET,
+  tcpPath,
+  timeLimitedPassword,
+  udpPath,
+  World,
+} from "../../../support/turn-world.ts";
 
 type Answer = "bound" | "busy" | "exhausted" | "gone";
 
