@@ -35,7 +35,6 @@ const checks: Readonly<Record<string, () => boolean>> = {
   "dead code": () => succeeds("knip"),
   "code that only tests use": () => succeeds("knip", "--production"),
   "generated documentation is current": () => succeeds("node", "tools/docs.ts", "--check"),
-  "configuration reference is current": () => succeeds("node", "tools/configuration.ts", "--check"),
   "package shape": packageShape,
 };
 

@@ -58,9 +58,12 @@ const tests = run({
   coverage,
   coverageIncludeGlobs: ["src/**/*.ts"],
 });
-tests.on("test:pass", ({ skip }) => {
-  if (typeof skip === "string" && skip !== "") skips.set(skip, (skips.get(skip) ?? 0) + 1);
-});
+function note({ skip, todo }: { skip?: string | boolean; todo?: string | boolean }): void {
+  const reason = typeof todo === "string" ? `to do: ${todo}` : skip;
+  if (typeof reason === "string" && reason !== "") skips.set(reason, (skips.get(reason) ?? 0) + 1);
+}
+tests.on("test:pass", note);
+tests.on("test:fail", note);
 tests.on("test:coverage", ({ summary }) => {
   covered = summary.files;
 });
