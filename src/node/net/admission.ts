@@ -19,11 +19,14 @@ function sourceOf(a: Readonly<Address>): string {
 export class Admission {
   readonly #limits: StreamLimits;
   readonly #stats: StreamStats;
+  readonly #onEmpty: () => void;
   readonly #sources: Map<string, Source> = new Map();
 
-  constructor(limits: StreamLimits, stats: StreamStats) {
+  /** `onEmpty` is called when the last connection has left. */
+  constructor(limits: StreamLimits, stats: StreamStats, onEmpty: () => void) {
     this.#limits = limits;
     this.#stats = stats;
+    this.#onEmpty = onEmpty;
   }
 
   /** Counts a connection in, half-open; undefined, and counted, when it must be refused. */
@@ -36,7 +39,12 @@ export class Admission {
       return undefined;
     }
     this.#sources.set(key, source);
-    return new Admitted(source, this.#stats, () => this.#sources.delete(key));
+    return new Admitted(source, this.#stats, () => this.#release(key, source));
+  }
+
+  #release(key: string, source: Source): void {
+    if (source.open === 0) this.#sources.delete(key);
+    if (this.#stats.open === 0) this.#onEmpty();
   }
 
   #refusal(source: Source): Refusal | undefined {
@@ -53,13 +61,13 @@ export class Admission {
 export class Admitted {
   readonly #source: Source;
   readonly #stats: StreamStats;
-  readonly #forget: () => void;
+  readonly #onLeave: () => void;
   #state: "half-open" | "open" | "left" = "half-open";
 
-  constructor(source: Source, stats: StreamStats, forget: () => void) {
+  constructor(source: Source, stats: StreamStats, onLeave: () => void) {
     this.#source = source;
     this.#stats = stats;
-    this.#forget = forget;
+    this.#onLeave = onLeave;
     source.open++;
     source.halfOpen++;
     stats.open++;
@@ -86,6 +94,7 @@ export class Admitted {
     this.#state = "left";
     this.#stats.open--;
     this.#stats.closed[end]++;
-    if (--this.#source.open === 0) this.#forget();
+    this.#source.open--;
+    this.#onLeave();
   }
 }

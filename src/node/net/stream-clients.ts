@@ -39,7 +39,7 @@ export class StreamClients implements ConnectionContext {
     this.limits = limits;
     this.sink = sink;
     this.now = now;
-    this.#admission = new Admission(limits, this.stats);
+    this.#admission = new Admission(limits, this.stats, () => this.#closed?.());
     this.#alarm = new Alarm(() => this.#handleDeadlines(), now);
   }
 
@@ -87,14 +87,16 @@ export class StreamClients implements ConnectionContext {
   forget(connection: StreamConnection): void {
     this.#deadlines.clear(connection);
     this.#connections.delete(connection.path.connection);
-    if (this.#connections.size === 0) this.#closed?.();
   }
 
-  /** Sends what waits, closes every connection, and resolves when they are closed; nobody is let in any more. */
+  /**
+   * Sends what waits, closes every connection, and resolves when they are closed; nobody is let in any more. Handshakes
+   * are their listeners' to end.
+   */
   async close(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#closed = resolve;
-    if (this.#connections.size === 0) resolve();
+    if (this.stats.open === 0) resolve();
     for (const connection of this.#connections.values()) connection.finish();
     const impatience = setTimeout(() => {
       for (const connection of this.#connections.values()) connection.end("shutdown");
