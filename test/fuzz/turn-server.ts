@@ -415,8 +415,6 @@ class Sequence {
       () => server.handleClientClosed(random.pick(PATHS), now),
       () => server.handleClientClosed(random.pick(PATHS), now),
       () => {
-        // While an allocation is being made, this leaves it stuck: see coverage-races.test.ts.
-        if (this.#world.opening.size > 0) return;
         if (random.oneIn(2)) host.relays.splice(random.below(host.relays.length), 1);
         if (random.oneIn(2)) host.ownAddresses.push(ip("1.1.1.1"));
         this.#host(host);

@@ -3,6 +3,7 @@
  * somebody else holds is replaced by another, a pair is opened one after the other, a family that cannot be had is told
  * in the answer (RFC 8656 §7.2).
  */
+import { copyBytes } from "../../base/bytes.ts";
 import { after, type Instant } from "../../base/machine.ts";
 import { Attribute, ErrorCode, FAMILY_IPV4, FAMILY_IPV6 } from "../../stun/registry.ts";
 import type { StunWriter } from "../../stun/writer.ts";
@@ -182,7 +183,7 @@ function reserve(state: ServerState, allocation: Allocation, successor: Relay, n
   successor.allocation = undefined;
   const reservation: Reservation = {
     kind: "reservation",
-    token: state.ports.random.bytes(8).slice(),
+    token: copyBytes(state.ports.random.bytes(8)),
     username: allocation.credentials.username,
     relay: successor,
     deadline: 0 as Instant,

@@ -3,7 +3,7 @@
  * for, a sender whose address is not proven by a valid nonce.
  */
 
-import { equalConstantTime } from "../../base/bytes.ts";
+import { copyBytes, equalConstantTime } from "../../base/bytes.ts";
 import type { Instant } from "../../base/machine.ts";
 import { decodePasswordAlgorithm } from "../../stun/credentials.ts";
 import { hasIntegritySha1, hasIntegritySha256 } from "../../stun/integrity.ts";
@@ -25,6 +25,9 @@ export interface Authenticated {
 /** RFC 8489 §14.3, §14.9, §14.10: user names have fewer than 509 bytes, realms and nonces fewer than 764. */
 const MAX_USERNAME_BYTES = 508;
 const MAX_QUOTED_BYTES = 763;
+
+/** A header and REQUESTED-TRANSPORT. */
+const MIN_ALLOCATE_LENGTH = 28;
 
 /** TURN does not allow a truncated MESSAGE-INTEGRITY-SHA256. */
 const TURN_SHA256_LENGTH = 32;
@@ -55,6 +58,8 @@ export function authenticate(
 /** RFC 8489 §9.2.4, the first checks: the credentials' parts are all there, or none. Returns the nonce. */
 function checkForm(state: ServerState, view: StunView, path: ClientPath, now: Instant): string | undefined {
   if (!view.has(Attribute.MessageIntegrity) && !view.has(Attribute.MessageIntegritySha256)) {
+    // One without REQUESTED-TRANSPORT is no client's, and the smallest request makes the dearest answer.
+    if (view.method === Method.Allocate && view.data.length < MIN_ALLOCATE_LENGTH) return state.drop("would-amplify");
     return refuseStranger(state, view, path, ErrorCode.Unauthenticated, now);
   }
   const named = view.has(Attribute.Username) || view.has(Attribute.Userhash);
@@ -141,9 +146,9 @@ function ask(
   algorithm: PasswordAlgorithmNumber,
   user: { username: string; userhash?: never } | { userhash: Uint8Array; username?: never },
 ): undefined {
-  const query = state.lookups.add({ data: view.data.slice(), path: copyPath(path), algorithm });
+  const query = state.lookups.add({ data: copyBytes(view.data), path: copyPath(path), algorithm });
   if (query === undefined) return state.drop("lookup-overload");
-  const copied = user.userhash === undefined ? { username: user.username } : { userhash: user.userhash.slice() };
+  const copied = user.userhash === undefined ? { username: user.username } : { userhash: copyBytes(user.userhash) };
   state.outputs.push({ kind: "lookupKey", query, user: copied, realm: state.config.realm });
   return undefined;
 }

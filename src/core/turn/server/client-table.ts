@@ -11,14 +11,9 @@ export class ClientTable {
   readonly #seed: number;
   /** Heads of chains by hash: integers as keys, nothing concatenated. */
   readonly #chains: Map<number, Allocation> = new Map();
-  #size = 0;
 
   constructor(seed: number) {
     this.#seed = seed;
-  }
-
-  get size(): number {
-    return this.#size;
   }
 
   #hash(path: ClientPath): number {
@@ -35,7 +30,6 @@ export class ClientTable {
     const hash = this.#hash(allocation.path);
     allocation.next = this.#chains.get(hash);
     this.#chains.set(hash, allocation);
-    this.#size++;
   }
 
   remove(allocation: Allocation): void {
@@ -47,7 +41,6 @@ export class ClientTable {
       else rest.push(a);
     }
     if (!found) return;
-    this.#size--;
     this.#chains.delete(hash);
     let head: Allocation | undefined;
     for (const a of rest) {

@@ -87,7 +87,10 @@ export function removeReservation(state: ServerState, reservation: Reservation):
 export function endRelay(state: ServerState, relay: Relay, reason: EndReason, now: Instant): void {
   const { allocation } = relay;
   if (allocation === undefined) return;
-  if (allocation.relays.length === 1) return endAllocation(state, allocation, reason, now);
+  // One that is still being made has no deadline yet: it ends whole, and its client's retransmission makes another.
+  if (allocation.relays.length === 1 || allocation.state === "binding") {
+    return endAllocation(state, allocation, reason, now);
+  }
   for (const channel of [...allocation.channels]) if (channel.relay === relay) removeChannel(state, channel);
   for (const permission of [...allocation.permissions]) {
     if (permission.peer.family === relay.bound.family) removePermission(state, permission);

@@ -16,10 +16,6 @@ export class PendingLookups {
   readonly #pending: Map<KeyQueryId, PendingLookup> = new Map();
   #last = 0;
 
-  get size(): number {
-    return this.#pending.size;
-  }
-
   /** Keeps a request; undefined when too many wait already. */
   add(lookup: PendingLookup): KeyQueryId | undefined {
     if (this.#pending.size >= MAX_PENDING) return undefined;

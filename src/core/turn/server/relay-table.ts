@@ -9,10 +9,6 @@ export class RelayTable {
   /** By port; several relay addresses may use the same one. */
   readonly #byPort: Map<number, Relay[]> = new Map();
 
-  get size(): number {
-    return this.#relays.length - this.#free.length;
-  }
-
   find(id: RelayId): Relay | undefined {
     return this.#relays[id];
   }
@@ -52,9 +48,5 @@ export class RelayTable {
       if (sameAddress(relay.advertised, address) || sameAddress(relay.bound, address)) return relay;
     }
     return undefined;
-  }
-
-  *all(): IterableIterator<Relay> {
-    for (const relay of this.#relays) if (relay !== undefined) yield relay;
   }
 }

@@ -1,6 +1,7 @@
 /**
  * What an answer needs of its request: little, and copied, because an Allocate is answered later than it is read.
  */
+import { copyBytes } from "../../base/bytes.ts";
 import type { HmacKey } from "../../base/ports.ts";
 import { Attribute } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
@@ -24,5 +25,5 @@ export interface ReplyTo {
 
 export function replyTo(view: StunView, path: ClientPath, username: string, seal: Seal): ReplyTo {
   const fingerprint = view.has(Attribute.Fingerprint);
-  return { method: view.method, id: view.data.slice(4, 20), path: copyPath(path), username, seal, fingerprint };
+  return { method: view.method, id: copyBytes(view.data, 4, 20), path: copyPath(path), username, seal, fingerprint };
 }

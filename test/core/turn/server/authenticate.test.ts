@@ -18,6 +18,13 @@ test("RFC 8489 §9.2.4: a request without integrity gets 401 with realm, nonce a
   }
 });
 
+test("an Allocate too short to hold REQUESTED-TRANSPORT gets no challenge", () => {
+  const world = new World();
+  const client = new Client(world);
+  assert.deepEqual(client.raw(client.plain(Method.Allocate)), []);
+  assert.equal(world.server.stats.drops["would-amplify"], 1);
+});
+
 test("RFC 8489 §9.2.4: USERNAME, REALM and NONCE belong to the integrity: 400 where one is missing", () => {
   const world = new World();
   const client = new Client(world);
