@@ -25,8 +25,6 @@ function frameLength(b: Uint8Array, at: number, end: number): number | FramingFa
 export class StreamFramer {
   readonly #maxFrame: number;
   #buffer: Uint8Array = new Uint8Array(0);
-  /** The buffer is the framer's own, with room behind `#end`; else it is a chunk that somebody else allocated. */
-  #spare = false;
   #start = 0;
   #end = 0;
   /** Set once the stream is beyond repair; every later call returns undefined. */
@@ -51,17 +49,16 @@ export class StreamFramer {
     const rest = this.#end - this.#start;
     if (rest === 0) {
       this.#buffer = chunk;
-      this.#spare = false;
       this.#start = 0;
       this.#end = chunk.length;
       return;
     }
     const needed = rest + chunk.length;
-    if (!this.#spare || this.#end + chunk.length > this.#buffer.length) {
+    // A chunk has no room behind its end: only the framer's own buffers are ever written to.
+    if (this.#end + chunk.length > this.#buffer.length) {
       const larger = new Uint8Array(Math.max(needed, Math.min(needed * 2, this.#maxFrame)));
       larger.set(this.#buffer.subarray(this.#start, this.#end));
       this.#buffer = larger;
-      this.#spare = true;
       this.#start = 0;
       this.#end = rest;
     }

@@ -135,6 +135,7 @@ test("RFC 8489 §5: the length is a multiple of four and exactly what follows th
     writeU16(bytes, 2, length);
     assert.equal(new StunView().decode(bytes), "bad-length", `${length}`);
   }
+  assert.equal(new StunView().decode(hex(`0001 0003 ${toHex(id)} 000000`)), "bad-length");
   for (const short of [0, 1, 19]) assert.equal(new StunView().decode(bytes.subarray(0, short)), "too-short");
 });
 
@@ -182,6 +183,7 @@ test("the longest message, 65,552 bytes of a stream: its last attribute is where
   const view = decoded(raw([Attribute.Data, new Uint8Array(65_520)], [Attribute.Lifetime, hex("deadbeef")]));
   assert.equal(view.data.length, 65_552);
   assert.equal(view.u32(Attribute.Lifetime), 0xdeadbeef);
+  assert.deepEqual(view.data.subarray(4, 20), id);
 });
 
 test("RFC 8489 §14.5: what follows MESSAGE-INTEGRITY is ignored, but MESSAGE-INTEGRITY-SHA256 and FINGERPRINT", () => {
@@ -202,6 +204,8 @@ test("RFC 8489 §14.6: what follows MESSAGE-INTEGRITY-SHA256 is ignored, MESSAGE
   assert.ok(hasIntegritySha256(view, crypto, key));
   assert.ok(!hasIntegritySha1(view, crypto, key));
   assert.ok(view.has(Attribute.Fingerprint));
+  const twice = request().integritySha256(crypto, key).integritySha1(crypto, key).integritySha256(crypto, otherKey);
+  assert.equal(decoded(twice.finish()).attributeCount, 1);
 });
 
 test("RFC 8489 §14.5: the HMAC covers a length that ends with its own attribute, and the first one counts", () => {
