@@ -48,6 +48,8 @@ export interface TurnClientOptions {
   readonly tls?: ConnectionOptions;
   /** How long a request may go unanswered, in milliseconds. */
   readonly patience?: number;
+  /** After how many milliseconds a request is sent again over UDP. */
+  readonly retransmit?: number;
 }
 
 export interface Allocated {
@@ -201,10 +203,10 @@ export class TurnClient implements AsyncDisposable {
 
   /** Sends one message as it is and resolves with the response to its transaction. */
   exchange(message: Uint8Array): Promise<StunView> {
-    const { patience = 5_000 } = this.#options;
+    const { patience = 5_000, retransmit = retransmitMs } = this.#options;
     const id = transactionOf(message);
     return new Promise((resolve, reject) => {
-      const again = this.#wire.stream ? undefined : setInterval(() => this.#wire.send(message), retransmitMs);
+      const again = this.#wire.stream ? undefined : setInterval(() => this.#wire.send(message), retransmit);
       const end = () => {
         clearInterval(again);
         clearTimeout(timer);

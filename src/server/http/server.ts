@@ -34,7 +34,7 @@ function listen(server: Server, address: Readonly<Address>): Promise<void> {
       const at = formatAddress(address);
       reject(
         cause.code === "EADDRINUSE"
-          ? new PosternError("http-busy", `The HTTP port ${at} is taken: choose another with --http.`, { cause })
+          ? new PosternError("http-busy", `The HTTP port ${at} is taken: choose another with --http-listen.`, { cause })
           : new PosternError("http-failed", `The HTTP port ${at} cannot be opened: ${cause.message}.`, { cause }),
       );
     });

@@ -64,7 +64,9 @@ export class UserStore implements Disposable {
     const keys = "SELECT name AS username, md5, sha256 FROM user_key";
     this.#byName = database.prepare(`${keys} WHERE name = ? AND realm = ?`);
     this.#byHash = database.prepare(`${keys} WHERE userhash = ? AND realm = ?`);
-    this.#newestChange = database.prepare("SELECT coalesce(max(number), 0) AS number FROM change");
+    this.#newestChange = database.prepare(
+      "SELECT coalesce(max(seq), 0) AS number FROM sqlite_sequence WHERE name = 'change'",
+    );
     this.#changedAfter = database.prepare("SELECT DISTINCT name FROM change WHERE number > ?");
   }
 
@@ -173,7 +175,7 @@ function preparedName(name: string): string {
     return prepared;
   throw new PosternError(
     "bad-user-name",
-    `"${name}" cannot be a user name: it must have 1 to ${maxNameBytes} bytes, no control characters, and not begin with a number and a colon, which marks time-limited names.`,
+    `"${name}" cannot be a user name: it must have 1 to ${maxNameBytes} bytes, no control characters, and no number alone or before a colon, which marks time-limited names.`,
   );
 }
 
