@@ -37,6 +37,8 @@ struct client {
   uint32_t tag;
   uint64_t sent;
   struct session session;
+  /* Kept, because only the very same request is a retransmission. */
+  struct message request;
 };
 
 static struct {
@@ -55,7 +57,6 @@ static uint32_t started;
 static uint64_t finished, lost, refused;
 
 static struct {
-  struct message messages[BATCH];
   struct iovec parts[BATCH];
   struct mmsghdr headers[BATCH];
   union {
@@ -132,19 +133,22 @@ static void write_request(struct message *m, const struct client *c) {
   }
 }
 
-/* Queues the request of the step that a client is at. */
-static void ask(struct client *c, enum step step, uint64_t now) {
-  uint32_t index = (uint32_t)(c - clients);
-  c->step = step;
-  c->sent = now;
-  if (step == STEP_DONE) return;
-  c->tag = (c->tag + 0x10000) | index;
+/* Queues a client's request, which must stay as it is until `flush`. */
+static void queue(struct client *c, uint64_t now) {
   unsigned k = out.count++;
-  write_request(&out.messages[k], c);
-  out.parts[k] = (struct iovec){out.messages[k].data, (size_t)out.messages[k].length};
+  c->sent = now;
+  out.parts[k] = (struct iovec){c->request.data, (size_t)c->request.length};
   struct in_pktinfo info = {.ipi_spec_dst = c->source};
   memcpy(CMSG_DATA(CMSG_FIRSTHDR(&out.headers[k].msg_hdr)), &info, sizeof info);
   if (out.count == BATCH) flush();
+}
+
+static void ask(struct client *c, enum step step, uint64_t now) {
+  c->step = step;
+  if (step == STEP_DONE) return;
+  c->tag = (c->tag + 0x10000) | (uint32_t)(c - clients);
+  write_request(&c->request, c);
+  queue(c, now);
 }
 
 static void begin(struct client *c, uint64_t now) {
@@ -185,7 +189,7 @@ static void retry_late(uint64_t now) {
     if (c->step == STEP_DONE || now - c->sent < RETRY_AFTER) continue;
     lost++;
     if (c->step == STEP_BIND) begin(c, now);
-    else ask(c, c->step, now);
+    else queue(c, now);
   }
 }
 

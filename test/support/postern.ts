@@ -79,7 +79,7 @@ function configuration(options: RelayOptions, directory: string, httpPort: numbe
     ...(maxLifetime && { "allocation-lifetime": `${maxLifetime}s`, "max-allocation-lifetime": `${maxLifetime}s` }),
     ...(options.channelRange && { "channel-range": options.channelRange }),
     "allow-peers": options.allowPeers,
-    ...(options.highQuotas && { allocations: many, "allocations-per-user": many, "bytes-per-second": 1e12 }),
+    ...(options.highQuotas && { allocations: many, "allocations-per-user": many, "bytes-per-second": "100G" }),
     "http-listen": `127.0.0.1:${httpPort}`,
   };
 }
