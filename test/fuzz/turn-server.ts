@@ -317,7 +317,9 @@ class Sequence {
     if (voice.anonymous) writer.bytes(Attribute.Userhash, userhash(crypto, voice.username, REALM));
     else writer.text(Attribute.Username, voice.username);
     writer.text(Attribute.Realm, random.oneIn(60) ? "elsewhere" : REALM);
-    writer.text(Attribute.Nonce, this.#nonces.get(path) ?? "none yet");
+    // Now and then the nonce is another client's, of the same host even.
+    const nonceOf = random.oneIn(20) ? random.pick(PATHS) : path;
+    writer.text(Attribute.Nonce, this.#nonces.get(nonceOf) ?? "none yet");
     const algorithm = voice.algorithm === "md5" ? 1 : 2;
     if (algorithm === 2 || random.oneIn(3)) {
       writer.bytes(Attribute.PasswordAlgorithms, Uint8Array.of(0, random.oneIn(60) ? 1 : 2, 0, 0, 0, 1, 0, 0));
