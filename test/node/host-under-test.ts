@@ -93,9 +93,9 @@ export class LoopbackPeer implements AsyncDisposable {
     });
   }
 
-  static async open(ip = "127.0.0.1"): Promise<LoopbackPeer> {
+  static async open(ip = "127.0.0.1", port = 0): Promise<LoopbackPeer> {
     const socket = createSocket({ type: ip.includes(":") ? "udp6" : "udp4", recvBufferSize: 1 << 20 });
-    socket.bind(0, ip);
+    socket.bind(port, ip);
     await once(socket, "listening");
     return new LoopbackPeer(socket);
   }
