@@ -2,7 +2,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { PosternError } from "../core/base/failure.ts";
 import { wallClock } from "../node/clock.ts";
-import { interfaceAddresses } from "../node/interfaces.ts";
 import { formatDuration, parseDuration } from "../server/config/kinds.ts";
 import { addConfigFlags, type ConfigFlags, loadFromFlags } from "./config-flags.ts";
 
@@ -30,23 +29,15 @@ function ttl(text: string): number {
 
 async function credentials({ user, ttl: wanted, json, ...flags }: CredentialsFlags & ConfigFlags): Promise<void> {
   const { config } = await loadFromFlags(flags);
-  const [
-    { openDataDirectory },
-    { loadSharedSecrets },
-    made,
-    { iceUris },
-    { planAddresses },
-    outside,
-    { iceServersBlock },
-  ] = await Promise.all([
-    import("../server/data-directory.ts"),
-    import("../server/shared-secrets.ts"),
-    import("../server/time-limited-credentials.ts"),
-    import("../server/public-uris.ts"),
-    import("../server/address-plan.ts"),
-    import("../server/external-address.ts"),
-    import("../server/ice-servers.ts"),
-  ]);
+  const [{ openDataDirectory }, { loadSharedSecrets }, made, { iceUris }, { findPlace }, { iceServersBlock }] =
+    await Promise.all([
+      import("../server/data-directory.ts"),
+      import("../server/shared-secrets.ts"),
+      import("../server/time-limited-credentials.ts"),
+      import("../server/public-uris.ts"),
+      import("../server/places.ts"),
+      import("../server/ice-servers.ts"),
+    ]);
   if (user !== undefined && !made.isUser(user)) {
     throw new PosternError("bad-user", "--user must be 1 to 128 printable characters without a colon.");
   }
@@ -57,11 +48,7 @@ async function credentials({ user, ttl: wanted, json, ...flags }: CredentialsFla
   }
   const seconds = wanted ?? config.credentialLifetime;
   const { username, credential, expiry } = made.makeCredentials(secret, { user, ttl: seconds, now: wallClock.now() });
-  const [external, routed] = await Promise.all([
-    outside.resolveExternal(config.externalAddress),
-    outside.routedAddresses(),
-  ]);
-  const urls = iceUris(config, planAddresses(config, { interfaces: interfaceAddresses(), routed, external }));
+  const urls = iceUris(config, (await findPlace(config)).plan);
   if (json === true) {
     const iceServers = [{ urls, username, credential }];
     console.log(JSON.stringify({ username, credential, ttl: seconds, urls, iceServers }, undefined, 2));

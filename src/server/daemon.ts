@@ -4,30 +4,29 @@
  * the host's addresses, names, files and users, and never drops a session that can be kept.
  */
 import { join } from "node:path";
-import { formatIp } from "../core/base/address.ts";
 import { PosternError } from "../core/base/failure.ts";
 import { wallClock } from "../node/clock.ts";
 import { DgramDatapath } from "../node/datapath/dgram.ts";
-import { interfaceAddresses, watchInterfaces } from "../node/interfaces.ts";
+import { watchInterfaces } from "../node/interfaces.ts";
 import { type Capacity, TurnHost } from "../node/turn-host.ts";
-import { type AddressPlan, isLinkLocal, planAddresses } from "./address-plan.ts";
+import type { AddressPlan } from "./address-plan.ts";
 import { isHttpRemote } from "./config/checks.ts";
-import type { Config, OptionName } from "./config/config.ts";
+import type { Config } from "./config/config.ts";
 import type { LoadedConfig } from "./config/load.ts";
-import { fileKey, optionNames } from "./config/names.ts";
-import { options } from "./config/options.ts";
+import { fileKey } from "./config/names.ts";
 import { openDataDirectory } from "./data-directory.ts";
 import { EventLog } from "./event-log.ts";
-import { type ResolvedExternal, resolveExternal, routedAddresses, sameExternal } from "./external-address.ts";
 import { FileWatch } from "./file-watch.ts";
 import type { HttpServer } from "./http/server.ts";
 import { Listeners } from "./listeners.ts";
 import type { DaemonLog } from "./log.ts";
+import { findPlace, type Place, Places } from "./places.ts";
 import { iceUris } from "./public-uris.ts";
 import { httpTokenFile, loadNonceKey, loadSecrets, type Secrets } from "./secrets.ts";
 import { sharedSecretFiles } from "./shared-secrets.ts";
+import { takeOver } from "./take-over.ts";
 import { makeCredentials, type TimeLimitedCredentials } from "./time-limited-credentials.ts";
-import { identityFiles, loadIdentity } from "./tls/identity.ts";
+import { identityFiles, loadIdentityFor } from "./tls/identity.ts";
 import { turnConfig } from "./turn-config.ts";
 import { UserStore } from "./users/user-store.ts";
 import { UserWatch } from "./users/user-watch.ts";
@@ -40,8 +39,12 @@ export interface DaemonOptions {
   readonly version: string;
 }
 
-/** Soon enough for an address that is still being probed (RFC 4862), or a port that is about to be free. */
-const retryMs = 3_000;
+interface Parts {
+  readonly secrets: Secrets;
+  readonly nonceKey: Uint8Array;
+  readonly place: Place;
+  readonly users: UserStore;
+}
 
 export class Daemon implements AsyncDisposable {
   readonly #options: DaemonOptions;
@@ -50,36 +53,29 @@ export class Daemon implements AsyncDisposable {
   readonly #users: UserStore;
   readonly #host: TurnHost;
   readonly #listeners: Listeners;
+  readonly #places: Places;
   readonly #watches: Disposable[] = [];
   readonly #timers: NodeJS.Timeout[] = [];
   #config: Config;
   #configFile: string | undefined;
   #secrets: Secrets;
-  #external: readonly ResolvedExternal[];
-  #plan: AddressPlan;
   #files: FileWatch | undefined;
   #http: HttpServer | undefined;
-  #retry: NodeJS.Timeout | undefined;
   #draining = false;
   #lastWork: Promise<void> = Promise.resolve();
 
-  private constructor(
-    options: DaemonOptions,
-    parts: { secrets: Secrets; external: readonly ResolvedExternal[]; plan: AddressPlan; users: UserStore },
-  ) {
+  private constructor(options: DaemonOptions, parts: Parts) {
     const { loaded, log } = options;
     this.#options = options;
     this.#log = log;
     this.#config = loaded.config;
     this.#configFile = loaded.file;
     this.#secrets = parts.secrets;
-    this.#external = parts.external;
-    this.#plan = parts.plan;
     this.#users = parts.users;
     this.#events = new EventLog(log);
-    const keys = { sharedSecrets: parts.secrets.sharedSecrets, nonceKeys: [loadNonceKey(loaded.config)] };
+    const keys = { sharedSecrets: parts.secrets.sharedSecrets, nonceKeys: [parts.nonceKey] };
     this.#host = new TurnHost({
-      config: turnConfig(loaded.config, parts.plan, keys),
+      config: turnConfig(loaded.config, parts.place.plan, keys),
       datapath: new DgramDatapath(),
       keys: async (user, realm) => this.#users.find(user, realm),
       onEvent: this.#events.report,
@@ -87,6 +83,8 @@ export class Daemon implements AsyncDisposable {
       streams: streamLimits(options.loaded),
     });
     this.#listeners = new Listeners(this.#host, loaded.config, log);
+    this.#places = new Places(parts.place, this.#host, this.#listeners, log, (work) => this.#enqueue(work));
+    this.#watches.push(this.#places);
   }
 
   /** Resolves when every listener is open. Rejects with `PosternError`, and then nothing is left open. */
@@ -94,10 +92,10 @@ export class Daemon implements AsyncDisposable {
     const { config } = options.loaded;
     openDataDirectory(config.dataDir);
     const secrets = loadSecrets(config);
-    const [external, routed] = await Promise.all([resolveExternal(config.externalAddress), routedAddresses()]);
-    const plan = planAddresses(config, { interfaces: interfaceAddresses(), routed, external });
+    const nonceKey = loadNonceKey(config);
+    const place = await findPlace(config);
     const users = UserStore.open(join(config.dataDir, "users.db"));
-    const daemon = new Daemon(options, { secrets, external, plan, users });
+    const daemon = new Daemon(options, { secrets, nonceKey, place, users });
     try {
       await daemon.#open();
       return daemon;
@@ -109,21 +107,14 @@ export class Daemon implements AsyncDisposable {
 
   async #open(): Promise<void> {
     const config = this.#config;
-    await this.#listeners.follow(this.#plan.listen);
+    await this.#places.open();
     if (config.tlsPort !== undefined) {
-      this.#listeners.setIdentity(await this.#loadIdentity(config));
-      await this.#listeners.follow(this.#plan.listen);
+      this.#listeners.setIdentity(await loadIdentityFor(config, this.plan));
+      await this.#places.open();
     }
-    this.#retryIfIncomplete();
     await this.#openHttp();
     this.#users.setRealms([config.realm]);
     this.#watch();
-  }
-
-  #loadIdentity(config: Config) {
-    const addresses = [...this.#plan.listen, ...this.#plan.relays.map(({ advertised }) => advertised)];
-    const texts = addresses.filter((address) => !isLinkLocal(address)).map(formatIp);
-    return loadIdentity(config, [...new Set(texts)]);
   }
 
   async #openHttp(): Promise<void> {
@@ -155,8 +146,8 @@ export class Daemon implements AsyncDisposable {
       () => void this.reload("file-changed"),
     );
     this.#watches.push(this.#files);
-    this.#watches.push(watchInterfaces(() => void this.#enqueue(() => this.#followHost())));
-    const resolve = () => void this.#enqueue(() => this.#followNames());
+    this.#watches.push(watchInterfaces(() => void this.#enqueue(() => this.#places.followHost(this.#config))));
+    const resolve = () => void this.#enqueue(() => this.#places.followNames(this.#config));
     this.#timers.push(setInterval(resolve, this.#config.externalAddressInterval * 1000).unref());
   }
 
@@ -172,7 +163,7 @@ export class Daemon implements AsyncDisposable {
   }
 
   get plan(): AddressPlan {
-    return this.#plan;
+    return this.#places.plan;
   }
 
   get capacity(): Capacity {
@@ -184,7 +175,7 @@ export class Daemon implements AsyncDisposable {
   }
 
   get iceUris(): string[] {
-    return iceUris(this.#config, this.#plan);
+    return iceUris(this.#config, this.plan);
   }
 
   /** Time-limited credentials by the first shared secret; undefined where there is none. `ttl` in seconds. */
@@ -221,9 +212,8 @@ export class Daemon implements AsyncDisposable {
     const { config: wanted, file } = await this.#options.reload();
     const { config, restart } = takeOver(this.#config, wanted);
     const secrets = loadSecrets(config);
-    const external = await resolveExternal(config.externalAddress);
-    const plan = await this.#planFor(config, external);
-    const identity = config.tlsPort === undefined ? undefined : await this.#loadIdentity(config);
+    const place = await findPlace(config);
+    const identity = config.tlsPort === undefined ? undefined : await loadIdentityFor(config, place.plan);
     // From here on nothing may fail, but for the certificate: it is judged first.
     if (identity !== undefined) {
       this.#host.updateTls(identity);
@@ -232,54 +222,10 @@ export class Daemon implements AsyncDisposable {
     this.#config = config;
     this.#configFile = file;
     this.#secrets = secrets;
-    this.#external = external;
     this.#log.level = config.logLevel;
     this.#host.setSecrets(secrets.sharedSecrets);
-    await this.#follow(plan);
+    await this.#places.moveTo(place);
     if (restart.length > 0) this.#log.warn({ options: restart.map(fileKey) }, "restart-needed");
-  }
-
-  async #planFor(config: Config, external: readonly ResolvedExternal[]): Promise<AddressPlan> {
-    return planAddresses(config, { interfaces: interfaceAddresses(), routed: await routedAddresses(), external });
-  }
-
-  async #followHost(): Promise<void> {
-    const plan = await this.#planFor(this.#config, this.#external);
-    this.#log.info({ addresses: plan.own.length }, "host-addresses-changed");
-    await this.#follow(plan);
-  }
-
-  async #followNames(): Promise<void> {
-    if (!this.#config.externalAddress.some(({ advertised }) => typeof advertised === "string")) return;
-    try {
-      const external = await resolveExternal(this.#config.externalAddress);
-      if (sameExternal(external, this.#external)) return;
-      const plan = await this.#planFor(this.#config, external);
-      this.#external = external;
-      this.#log.info({}, "external-address-changed");
-      await this.#follow(plan);
-    } catch (error) {
-      if (!(error instanceof PosternError)) throw error;
-      this.#log.warn({ code: error.code, problem: error.message }, "external-address-kept");
-    }
-  }
-
-  async #follow(plan: AddressPlan): Promise<void> {
-    this.#plan = plan;
-    this.#host.setAddresses(plan.relays, plan.own);
-    try {
-      await this.#listeners.follow(plan.listen);
-    } catch (error) {
-      if (!(error instanceof PosternError)) throw error;
-      this.#log.warn({ code: error.code, problem: error.message }, "listener-failed");
-    }
-    this.#retryIfIncomplete();
-  }
-
-  #retryIfIncomplete(): void {
-    clearTimeout(this.#retry);
-    if (this.#listeners.isComplete(this.#plan.listen)) return;
-    this.#retry = setTimeout(() => void this.#enqueue(() => this.#follow(this.#plan)), retryMs).unref();
   }
 
   /** Refuses new allocations and waits for the others; resolves with the number that is left at the deadline. */
@@ -290,7 +236,6 @@ export class Daemon implements AsyncDisposable {
 
   /** Ends every session and closes everything. */
   async close(): Promise<void> {
-    clearTimeout(this.#retry);
     for (const timer of this.#timers) clearInterval(timer);
     for (const watch of this.#watches) watch[Symbol.dispose]();
     await this.#lastWork;
@@ -309,12 +254,4 @@ export class Daemon implements AsyncDisposable {
 function streamLimits({ config, given }: LoadedConfig) {
   const { streamConnections: connections, streamConnectionsPerSource: connectionsPerSource } = config;
   return { connectionsPerSource, ...(given.has("streamConnections") ? { connections } : {}) };
-}
-
-/** What runs from now on, and the options whose change has to wait for a restart. */
-function takeOver(running: Config, wanted: Config): { config: Config; restart: OptionName[] } {
-  const text = (config: Config, name: OptionName) => JSON.stringify(config[name]) ?? "";
-  const restart = optionNames.filter((name) => !options[name].reloads && text(running, name) !== text(wanted, name));
-  const kept = Object.fromEntries(restart.map((name) => [name, running[name]]));
-  return { config: { ...wanted, ...kept }, restart };
 }

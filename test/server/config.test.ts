@@ -1,6 +1,6 @@
 /** The one schema, and the four places that options come from. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -21,8 +21,9 @@ after(() => rm(directory, { recursive: true }));
 
 const nowhere = { XDG_CONFIG_HOME: "/nonexistent", XDG_DATA_HOME: "/data" };
 
+let files = 0;
 async function file(text: string): Promise<string> {
-  const path = join(directory, "postern.yaml");
+  const path = join(directory, `postern-${files++}.yaml`);
   await writeFile(path, text);
   return path;
 }
@@ -162,9 +163,16 @@ suite("secrets", () => {
     assert.ok(!complaint.includes("tooshort"), complaint);
   });
 
-  test("keep their digits and commas", async () => {
+  test("keep their digits and commas, in a file that not everybody reads", async () => {
     const digits = "0123456789012345";
-    const fromFile = await load({ file: await file(`shared-secrets: ${digits}\n`) });
+    const path = await file(`shared-secrets: ${digits}\n`);
+    const [complaint] = await complaints({ file: path });
+    assert.equal(
+      complaint,
+      `${path}:1:17: everybody may read the secrets here: run chmod o= ${path}, or use shared-secret-files`,
+    );
+    await chmod(path, 0o600);
+    const fromFile = await load({ file: path });
     assert.equal(fromFile.sharedSecrets[0]?.secret.reveal(), digits);
     const fromEnvironment = await load({ env: { POSTERN_SHARED_SECRETS: `${digits},more` } });
     assert.deepEqual(

@@ -1,5 +1,5 @@
 /** Options from the YAML file, each with its line and column. */
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
 import { PosternError } from "../../core/base/failure.ts";
 import type { OptionName } from "./config.ts";
@@ -18,12 +18,20 @@ interface Reading {
 /** Throws `PosternError` `config-unreadable` when the file cannot be read. */
 export function readConfigFile(path: string): Reading {
   let text: string;
+  let mode: number;
   try {
     text = readFileSync(path, "utf8");
+    ({ mode } = statSync(path));
   } catch (cause) {
     throw unreadable(cause as Error);
   }
-  return parseConfig(text, path);
+  const reading = parseConfig(text, path);
+  const secret = reading.given.find(({ option }) => option === "sharedSecrets");
+  if (secret !== undefined && (mode & 0o007) !== 0) {
+    const sentence = `everybody may read the secrets here: run chmod o= ${path}, or use shared-secret-files`;
+    reading.problems.push({ where: secret.where(), sentence });
+  }
+  return reading;
 }
 
 function unreadable(cause: Error): PosternError {

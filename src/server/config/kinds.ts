@@ -5,7 +5,7 @@
 import { z } from "zod";
 
 export interface Kind<T> {
-  /** Takes text, a boolean, or a list of text. Messages complete the sentence "<option> …". */
+  /** Takes text, a number, a boolean, or a list of these. Messages complete the sentence "<option> …". */
   readonly type: z.ZodType<T>;
   /** How a value is written, for the reference and `--help`. */
   readonly form: string;
@@ -23,7 +23,7 @@ export function scalar<T>(
   read: (text: string) => T | undefined,
   format: (value: T) => string = String,
 ): Kind<T> {
-  const single = z.union([z.string(), z.boolean()], { error: `must be one value: ${rule}` });
+  const single = z.union([z.string(), z.number(), z.boolean()], { error: `must be one value: ${rule}` });
   const type = single.transform((raw, context) => {
     const value = read(String(raw).trim());
     if (value !== undefined) return value;

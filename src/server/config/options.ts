@@ -184,7 +184,7 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     fallback: [],
     fallbackText: "none; see shared-secret-files",
     description:
-      "Secrets shared with the applications that hand out time-limited credentials. The first one makes them, all are accepted. As a flag a secret can be seen by everybody on the machine: prefer a file.",
+      "Secrets shared with the applications that hand out time-limited credentials. The first one makes them, all are accepted. As a flag a secret can be seen by everybody on the machine: prefer shared-secret-files. A configuration file with secrets in it must not be readable by everybody.",
     reloads: true,
   },
   sharedSecretFiles: {
@@ -201,7 +201,6 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     kind: duration(minute, 365 * day),
     fallback: day,
     description: "How long a credential that Postern hands out is good for, and the longest that may be asked for.",
-    reloads: true,
   },
   sessionBeyondExpiry: {
     group: "Credentials",

@@ -3,8 +3,6 @@
  * trust it; whoever serves the public gives a real one.
  */
 import { X509Certificate } from "node:crypto";
-import type { TlsIdentity } from "../../node/net/tls-identity.ts";
-import { Secret } from "../../node/secret.ts";
 
 const VALID_DAYS = 397;
 const DAY_MS = 86_400_000;
@@ -59,8 +57,4 @@ export function isStillGood(
   } catch {
     return false;
   }
-}
-
-export function asIdentity(pem: { certificate: string; key: string }): TlsIdentity {
-  return { certificate: pem.certificate, key: new Secret(pem.key) };
 }

@@ -2,8 +2,10 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { formatIp } from "../../core/base/address.ts";
 import { PosternError } from "../../core/base/failure.ts";
 import type { TlsIdentity } from "../../node/net/tls-identity.ts";
+import { type AddressPlan, isLinkLocal } from "../address-plan.ts";
 import { isHostName } from "../config/address-kinds.ts";
 import type { Config } from "../config/config.ts";
 import { readSecretFile, writePrivate } from "../secret-file.ts";
@@ -22,12 +24,15 @@ export function isSelfSigned({ tlsCert }: Config): boolean {
 }
 
 /**
- * Reads the certificate and its key; makes them first when none are configured and ours does not name these addresses
- * or ends soon. Rejects with `PosternError`: `tls-cert-unreadable`, and those of `readSecretFile`.
+ * Reads the certificate and its key; makes them first when none are configured and ours does not name the addresses of
+ * the plan or ends soon. Rejects with `PosternError`: `tls-cert-unreadable`, and those of `readSecretFile`.
  */
-export async function loadIdentity(config: Config, addresses: readonly string[]): Promise<TlsIdentity> {
+export async function loadIdentityFor(config: Config, { listen, relays }: AddressPlan): Promise<TlsIdentity> {
   const files = identityFiles(config);
-  if (isSelfSigned(config)) await keepSelfSigned(files, names(config), addresses);
+  if (isSelfSigned(config)) {
+    const addresses = [...listen, ...relays.map(({ advertised }) => advertised)].filter((one) => !isLinkLocal(one));
+    await keepSelfSigned(files, names(config), [...new Set(addresses.map(formatIp))]);
+  }
   return {
     certificate: readCertificate(files.certificate),
     key: readSecretFile(files.key, { groupMayRead: !isSelfSigned(config) }),

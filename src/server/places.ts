@@ -1,0 +1,105 @@
+/**
+ * Where the server is reached and relays: the plan that runs, and what keeps it true. The host's addresses come and go,
+ * and names point elsewhere; sessions on what stays go on.
+ */
+import { PosternError } from "../core/base/failure.ts";
+import { interfaceAddresses } from "../node/interfaces.ts";
+import type { TurnHost } from "../node/turn-host.ts";
+import { type AddressPlan, planAddresses } from "./address-plan.ts";
+import type { Config } from "./config/config.ts";
+import { type ResolvedExternal, resolveExternal, routedAddresses, sameExternal } from "./external-address.ts";
+import type { Listeners } from "./listeners.ts";
+import type { DaemonLog } from "./log.ts";
+
+export interface Place {
+  readonly plan: AddressPlan;
+  readonly external: readonly ResolvedExternal[];
+}
+
+/** Looks names and addresses up. Rejects with the `PosternError` of `resolveExternal` or `planAddresses`. */
+export async function findPlace(config: Config, known?: readonly ResolvedExternal[]): Promise<Place> {
+  const [external, routed] = await Promise.all([known ?? resolveExternal(config.externalAddress), routedAddresses()]);
+  return { external, plan: planAddresses(config, { interfaces: interfaceAddresses(), routed, external }) };
+}
+
+/** Soon enough for an address that is still being probed (RFC 4862), or a port that is about to be free. */
+const retryMs = 3_000;
+
+export class Places implements Disposable {
+  readonly #host: TurnHost;
+  readonly #listeners: Listeners;
+  readonly #log: DaemonLog;
+  #place: Place;
+  #retry: NodeJS.Timeout | undefined;
+
+  readonly #inTurn: (work: () => Promise<void>) => void;
+
+  /** `inTurn` runs what is started here between other changes to the server, never during one. */
+  constructor(
+    place: Place,
+    host: TurnHost,
+    listeners: Listeners,
+    log: DaemonLog,
+    inTurn: (work: () => Promise<void>) => void,
+  ) {
+    this.#place = place;
+    this.#host = host;
+    this.#listeners = listeners;
+    this.#log = log;
+    this.#inTurn = inTurn;
+  }
+
+  get plan(): AddressPlan {
+    return this.#place.plan;
+  }
+
+  /** Opens the listeners of the plan. Rejects with the `PosternError` of `TurnHost.listen`. */
+  async open(): Promise<void> {
+    await this.#listeners.follow(this.plan.listen);
+    this.#retryIfIncomplete();
+  }
+
+  /** Goes over to another plan. A listener that cannot be opened is logged, and tried again. */
+  async moveTo(place: Place): Promise<void> {
+    this.#place = place;
+    this.#host.setAddresses(place.plan.relays, place.plan.own);
+    try {
+      await this.#listeners.follow(place.plan.listen);
+    } catch (error) {
+      if (!(error instanceof PosternError)) throw error;
+      this.#log.warn({ code: error.code, problem: error.message }, "listener-failed");
+    }
+    this.#retryIfIncomplete();
+  }
+
+  /** The host's addresses have changed. */
+  async followHost(config: Config): Promise<void> {
+    const place = await findPlace(config, this.#place.external);
+    this.#log.info({ addresses: place.plan.own.length }, "host-addresses-changed");
+    await this.moveTo(place);
+  }
+
+  /** Names may point elsewhere by now; what cannot be looked up stays as it is. */
+  async followNames(config: Config): Promise<void> {
+    if (!config.externalAddress.some(({ advertised }) => typeof advertised === "string")) return;
+    try {
+      const place = await findPlace(config);
+      if (sameExternal(place.external, this.#place.external)) return;
+      this.#log.info({}, "external-address-changed");
+      await this.moveTo(place);
+    } catch (error) {
+      if (!(error instanceof PosternError)) throw error;
+      this.#log.warn({ code: error.code, problem: error.message }, "external-address-kept");
+    }
+  }
+
+  #retryIfIncomplete(): void {
+    clearTimeout(this.#retry);
+    if (this.#listeners.isComplete(this.plan.listen)) return;
+    this.#retry = setTimeout(() => this.#inTurn(() => this.moveTo(this.#place)), retryMs).unref();
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#retry);
+  }
+}
