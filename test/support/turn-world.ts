@@ -113,8 +113,6 @@ export class World {
     "bound";
   /** Whether keys are found at once. */
   answersKeys = true;
-  /** Makes the bytes that an input is lent in. */
-  lend: (data: Uint8Array) => Uint8Array = (data) => new Uint8Array(data);
   /** Hashes and HMACs that the server has asked for. */
   cryptoCalls = 0;
   /** Sockets that are open: relay ID to address. */
@@ -168,11 +166,11 @@ export class World {
   }
 
   /**
-   * One datagram from a client. As the shell's, its bytes and addresses are lent until the call returns: they must be as
-   * they were, and are others afterwards.
+   * One datagram from a client. As the shell's, its bytes are a Buffer's, whose `slice` is a view, and both bytes and
+   * addresses are lent until the call returns: they must be as they were, and are others afterwards.
    */
   receive(data: Uint8Array, from: ClientPath): Forward | undefined {
-    const lent = this.lend(data);
+    const lent = Buffer.from(data);
     const remote = copyAddress(from.remote);
     const forward = this.server.handleClientDatagram(lent, lent.length, { ...from, remote }, this.now);
     takeBack(lent, data);
@@ -182,7 +180,7 @@ export class World {
   }
 
   receiveFromPeer(data: Uint8Array, from: PeerAddress, relay: RelayId): Forward | undefined {
-    const lent = this.lend(data);
+    const lent = Buffer.from(data);
     const remote = copyAddress(from);
     const forward = this.server.handlePeerDatagram(lent, lent.length, remote, relay, this.now);
     takeBack(lent, data);

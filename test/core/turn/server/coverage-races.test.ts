@@ -265,7 +265,6 @@ test("RFC 8656 §7.2: EVEN-PORT with R: the even socket is lost while its succes
 test("what is lent in a Buffer, whose slice is a view, is copied where it is kept", () => {
   for (const users of [true, false]) {
     const world = slowWorld({ users, sharedSecrets: users ? [] : [SECRET] });
-    world.lend = (data) => Buffer.from(data);
     const username = users ? "alice" : `${world.wall + 900}:carol`;
     const client = world.client({
       username,
