@@ -8,7 +8,7 @@ import { DgramDatapath } from "../../src/node/datapath/dgram.ts";
 import { Secret } from "../../src/node/secret.ts";
 import { TurnHost } from "../../src/node/turn-host.ts";
 import { requireIpv6 } from "../support/peers.ts";
-import { freePort } from "../support/ports.ts";
+import { freePort, freePortRange } from "../support/ports.ts";
 import { Refused, TurnClient } from "../support/turn-client.ts";
 import { CONFIG, SECRET } from "../support/turn-world.ts";
 import { until } from "../support/until.ts";
@@ -106,9 +106,9 @@ describe("relaying through real sockets", () => {
   });
 
   test("a relay port that somebody else has is skipped", async () => {
-    const port = await freePort();
-    await using t = await HostUnderTest.create({}, { relayPorts: { min: port, max: port + 1 } });
-    await using other = await LoopbackPeer.open("127.0.0.1", port);
+    const { low } = await freePortRange(2);
+    await using t = await HostUnderTest.create({}, { relayPorts: { min: low, max: low + 1 } });
+    await using other = await LoopbackPeer.open("127.0.0.1", low);
     const { address } = await listen(t);
     await using client = await TurnClient.connect({ port: address.port, ...alice });
     const { relayed } = await client.allocate();
