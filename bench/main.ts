@@ -4,7 +4,7 @@
  *   npm run bench                          everything: about a quarter of an hour on a machine that does nothing else
  *   npm run bench -- --quick               the same in about a minute, for a first look: one round, small packets
  *   npm run bench -- --only memory         one part: relaying, requesting or memory
- *   npm run bench -- --report FILE.json    prints the tables of an earlier run
+ *   npm run bench -- --report FILE.json    prints the tables of an earlier run; with --document also into the docs
  */
 import { execFileSync } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
@@ -12,6 +12,7 @@ import { availableParallelism, cpus, release } from "node:os";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { peerPath } from "../test/support/peers.ts";
+import { documentReport } from "./document.ts";
 import { buildGenerators } from "./generator.ts";
 import { judge } from "./goals.ts";
 import { measureRelaying, type RelayCell } from "./relaying.ts";
@@ -29,11 +30,17 @@ const { values: flags } = parseArgs({
     only: { type: "string" },
     rounds: { type: "string" },
     report: { type: "string" },
+    document: { type: "boolean", default: false },
   },
 });
 
-if (flags.report !== undefined) print(JSON.parse(await readFile(flags.report, "utf8")) as Report);
-else await bench();
+if (flags.report === undefined) await bench();
+else await reportOn(JSON.parse(await readFile(flags.report, "utf8")) as Report);
+
+async function reportOn(report: Report): Promise<void> {
+  print(report);
+  if (flags.document) await documentReport(formatReport(report));
+}
 
 async function bench(): Promise<void> {
   if (availableParallelism() < 2)
