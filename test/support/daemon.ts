@@ -56,15 +56,27 @@ export interface DaemonSettings {
   readonly ports?: Ports;
   /** One that is there already, and stays. */
   readonly dataDir?: string;
+  /** What it is started through, such as another network namespace. */
+  readonly through?: readonly string[];
+  /** 127.0.0.1 unless told otherwise; empty: every address. */
+  readonly listen?: readonly string[];
 }
 
-/** Starts on 127.0.0.1, and resolves when it says that it serves. */
+/** Starts, and resolves when it says that it serves. */
 export async function startDaemon({ flags = [], env = {}, ...given }: DaemonSettings = {}): Promise<RunningDaemon> {
   const home = given.dataDir === undefined ? await mkdtemp(join(tmpdir(), "postern-serve-")) : undefined;
   const dataDir = given.dataDir ?? join(home as string, "data");
   const ports = given.ports ?? (await freeDaemonPorts());
-  const common = ["serve", "--data-dir", dataDir, "--listen", "127.0.0.1", "--log-format", "json"];
-  const child = await startChild(postern(...common, ...portFlags(ports), ...flags), {
+  const { through = [], listen = ["127.0.0.1"] } = given;
+  const common = [
+    "serve",
+    "--data-dir",
+    dataDir,
+    ...listen.flatMap((one) => ["--listen", one]),
+    "--log-format",
+    "json",
+  ];
+  const child = await startChild([...through, ...postern(...common, ...portFlags(ports), ...flags)], {
     // Sessions that a test leaves behind are not waited for.
     env: { ...cleanEnvironment, POSTERN_DRAIN_DEADLINE: "0s", ...env },
   });

@@ -1,0 +1,119 @@
+/** The commands around the daemon: what they print, and what they say when they are used wrongly. */
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { version } from "../../src/server/version.ts";
+import { startChild } from "../support/child.ts";
+import { cleanEnvironment, postern } from "../support/daemon.ts";
+
+let home: string;
+before(async () => {
+  home = await mkdtemp(join(tmpdir(), "postern-commands-"));
+});
+after(() => rm(home, { recursive: true }));
+
+async function run(
+  args: readonly string[],
+  { input, env = {} }: { input?: string; env?: Record<string, string> } = {},
+) {
+  const child = await startChild(postern(...args), {
+    env: { ...cleanEnvironment, XDG_DATA_HOME: home, ...env },
+    holdInput: input !== undefined,
+  });
+  if (input !== undefined) {
+    child.write(input);
+    child.closeInput();
+  }
+  const { code } = await child.ended();
+  return { code, output: child.output() };
+}
+
+test("--version and --help", async () => {
+  assert.deepEqual(await run(["--version"]), { code: 0, output: `${version}\n` });
+  const { code, output } = await run(["--help"]);
+  assert.equal(code, 0);
+  for (const command of ["serve", "credentials", "user", "config"])
+    assert.match(output, new RegExp(`^  ${command} `, "m"));
+  assert.match((await run(["serve", "--help"])).output, /--relay-ports <MIN-MAX>/);
+});
+
+test("a mistyped command or flag is recognised", async () => {
+  const command = await run(["serv"]);
+  assert.equal(command.code, 1);
+  assert.match(command.output, /Did you mean serve\?/);
+  assert.match((await run(["serve", "--relay-prots", "1-2"])).output, /Did you mean --relay-ports\?/);
+});
+
+test("--print-config is the effective configuration, and starts nothing", async () => {
+  const env = { POSTERN_REALM: "from-env", POSTERN_SHARED_SECRETS: "a-secret-in-the-environment" };
+  const { code, output } = await run(
+    ["serve", "--print-config", "--channels", "9", "--allow-peers", "10.0.0.0/8,::1"],
+    { env },
+  );
+  assert.equal(code, 0);
+  assert.match(output, /^realm: from-env$/m);
+  assert.match(output, /^channels: 9$/m);
+  assert.match(output, /^allow-peers:\n {2}- 10\.0\.0\.0\/8\n {2}- ::1\/128$/m);
+  assert.match(output, /^shared-secrets:\n {2}- "\[secret\]"$/m);
+  assert.ok(!output.includes("a-secret"));
+  assert.equal((await run(["config", "print"], { env })).output.includes("realm: from-env"), true);
+});
+
+test("config check tells every mistake and exits 1", async () => {
+  assert.deepEqual(await run(["config", "check"]), { code: 0, output: "" });
+  const { code, output } = await run(["config", "check", "--udp-port", "0", "--realm", ""]);
+  assert.equal(code, 1);
+  assert.match(output, /2 mistakes/);
+});
+
+suite("postern user", () => {
+  test("takes a password from standard input, lists and removes", async () => {
+    const added = await run(["user", "add", "bob", "--password-stdin"], { input: "pässword\n" });
+    assert.deepEqual(added, { code: 0, output: 'bob is let in, realm "postern".\n' });
+    assert.match((await run(["user", "list"])).output, /^bob {3}since \d{4}-\d\d-\d\d\n$/);
+    const listed = JSON.parse((await run(["user", "list", "--json"])).output) as { name: string }[];
+    assert.deepEqual(
+      listed.map(({ name }) => name),
+      ["bob"],
+    );
+    assert.match(
+      (await run(["user", "list", "--realm", "example.org"])).output,
+      /set the password again: no key for realm example\.org/,
+    );
+    assert.equal((await run(["user", "remove", "bob"])).code, 0);
+    const gone = await run(["user", "remove", "bob"]);
+    assert.equal(gone.code, 1);
+    assert.match(gone.output, /^postern: There is no user bob/);
+  });
+
+  test("makes a password and shows it once", async () => {
+    const { output } = await run(["user", "add", "eve", "--generate"]);
+    assert.match(output, /which is not kept:\n[\w-]{20}\n$/);
+  });
+
+  test("without a terminal says how to give a password", async () => {
+    const { code, output } = await run(["user", "add", "bob"]);
+    assert.equal(code, 1);
+    assert.match(output, /--password-stdin or --generate/);
+  });
+
+  test("refuses an empty password", async () => {
+    assert.equal((await run(["user", "add", "bob", "--password-stdin"], { input: "\n" })).code, 1);
+  });
+});
+
+suite("postern credentials", () => {
+  test("prints a block and how long it is good for", async () => {
+    const { code, output } = await run(["credentials", "--ttl", "90s"]);
+    assert.equal(code, 0);
+    assert.match(output, /^\/\/ Good for 90s, until \d{4}-\d\d-\d\dT[\d:]+Z\.\nconst iceServers = \[/);
+  });
+
+  test("says what is wrong with what it was given", async () => {
+    assert.match((await run(["credentials", "--ttl", "soon"])).output, /Give a time such as/);
+    assert.match((await run(["credentials", "--user", "a:b"])).output, /without a colon/);
+    assert.match((await run(["credentials", "--auth", "users"])).output, /postern user add/);
+  });
+});
