@@ -4,6 +4,8 @@ import { describe, test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { formatAddress, formatIp } from "../../src/core/base/address.ts";
 import { PosternError } from "../../src/core/base/failure.ts";
+import type { Flow } from "../../src/core/turn/server/flow.ts";
+import type { SocketId } from "../../src/node/datapath/datapath.ts";
 import { DgramDatapath } from "../../src/node/datapath/dgram.ts";
 import { Secret } from "../../src/node/secret.ts";
 import { TurnHost } from "../../src/node/turn-host.ts";
@@ -402,6 +404,70 @@ test("what happens is counted and reported; a listener of events cannot break th
   assert.equal(t.lines[0]?.event, "turn-server-failed");
   assert.ok(t.host.stats.datapath.packetsIn >= 3);
   assert.ok(aliceKeys());
+});
+
+/** Notes hints, and throws when told to: a datapath must not, and so a bug in one is a good test. */
+class SuspectDatapath extends DgramDatapath {
+  readonly hints: string[] = [];
+  failing = false;
+
+  override offload(flow: Flow, client: SocketId, relay: SocketId): void {
+    assert.notEqual(client, relay);
+    assert.ok(client >= 0 && relay >= 0);
+    this.hints.push(`offload ${flow.toward}`);
+  }
+
+  override withdraw(flow: Flow): void {
+    this.hints.push(`withdraw ${flow.toward}`);
+  }
+
+  override send(...send: Parameters<DgramDatapath["send"]>): boolean {
+    if (this.failing) throw new Error("send");
+    return super.send(...send);
+  }
+
+  override sendChannelData(...send: Parameters<DgramDatapath["sendChannelData"]>): boolean {
+    if (this.failing) throw new Error("sendChannelData");
+    return super.sendChannelData(...send);
+  }
+}
+
+test("flows of UDP clients are offered to the datapath, and those of streams are not", async () => {
+  const datapath = new SuspectDatapath();
+  await using t = await HostUnderTest.create({ datapath });
+  await using peer = await LoopbackPeer.open("127.0.0.2");
+  for (const transport of ["udp", "tcp"] as const) {
+    const { address } = await listen(t, transport);
+    await using client = await TurnClient.connect({ transport, port: address.port, ...alice });
+    await client.allocate();
+    await client.bindChannel(0x4000, peer.address);
+    await client.refresh(0);
+  }
+  assert.deepEqual(datapath.hints.toSorted(), ["offload client", "offload peer", "withdraw client", "withdraw peer"]);
+});
+
+test("a datapath that throws costs packets, and nothing else", async () => {
+  const datapath = new SuspectDatapath();
+  await using t = await HostUnderTest.create({ datapath });
+  const { address } = await listen(t);
+  await using peer = await LoopbackPeer.open("127.0.0.2");
+  await using client = await TurnClient.connect({ port: address.port, ...alice });
+  const { relayed } = await client.allocate();
+  await client.bindChannel(0x4000, peer.address);
+  datapath.failing = true;
+  const { packetsIn } = datapath.stats;
+  client.sendOnChannel(0x4000, Buffer.from("lost"));
+  peer.send(Buffer.from("lost"), relayed[0]!);
+  await until("both to be handed up", () => datapath.stats.packetsIn === packetsIn + 2);
+  datapath.failing = false;
+  client.sendOnChannel(0x4000, Buffer.from("found"));
+  await until("what comes after", () => peer.received.length === 1);
+  peer.send(Buffer.from("found"), relayed[0]!);
+  assert.deepEqual(await client.receive(), { channel: 0x4000, data: Buffer.from("found") });
+  assert.deepEqual(
+    t.lines.map((line) => line.event),
+    ["turn-server-failed"],
+  );
 });
 
 test("capacity is the least of descriptors, ports and quota", async () => {

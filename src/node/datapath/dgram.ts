@@ -3,6 +3,7 @@
  * address. It allocates nothing per packet beyond what dgram itself does.
  */
 import type { Address } from "../../core/base/address.ts";
+import type { Flow } from "../../core/turn/server/flow.ts";
 import {
   createDatapathStats,
   type DatagramSink,
@@ -63,9 +64,9 @@ export class DgramDatapath implements Datapath {
   }
 
   /** Every packet comes up. */
-  offload(): void {}
+  offload(_flow: Flow, _client: SocketId, _relay: SocketId): void {}
 
-  withdraw(): void {}
+  withdraw(_flow: Flow): void {}
 
   async close(): Promise<void> {
     for (const id of this.#sockets.keys()) this.release(id);

@@ -4,7 +4,6 @@ import type { Instant } from "../../core/base/machine.ts";
 import type { ClientPath } from "../../core/turn/server/client-path.ts";
 import type { RelayId } from "../../core/turn/server/flow.ts";
 import type { TurnServerOutput } from "../../core/turn/server/outputs.ts";
-import type { TurnServerStats } from "../../core/turn/server/stats.ts";
 import type { TurnServer } from "../../core/turn/server/turn-server.ts";
 import { Driver, type DriverHost } from "../driver.ts";
 import type { Egress } from "./egress.ts";
@@ -15,10 +14,6 @@ export class TurnDriver extends Driver<TurnServer, TurnServerOutput> {
   constructor(machine: TurnServer, egress: Egress, host: DriverHost<TurnServerOutput>, now?: () => Instant) {
     super(machine, host, now);
     this.#egress = egress;
-  }
-
-  get stats(): Readonly<TurnServerStats> {
-    return this.machine.stats;
   }
 
   /** One datagram, or one frame of a stream, from a client. */
