@@ -45,6 +45,7 @@ const CONFIGS: readonly Partial<TurnServerConfig>[] = [
   { sharedSecrets: [SECRET], users: false, sessionBeyondExpiry: 0 },
   { usernameAnonymity: true, dontFragment: false },
   { relays: CONFIG.relays.slice(0, 1), relayPorts: { min: 50_000, max: 50_006 } },
+  { relayPorts: { min: 50_000, max: 50_009 } },
   { relays: CONFIG.relays.slice(1), ownAddresses: [ip("2a05::1")] },
   { relays: [ELSEWHERE, ...CONFIG.relays.slice(1)], peers: { ...CONFIG.peers, ports: { min: 1024, max: 49_999 } } },
   {

@@ -130,6 +130,8 @@ test("RFC 8489 §16: no answer to an unproven sender is more than 2.6 times the 
     assert.ok(named(name) > 0, `${name} is answered`);
   }
   for (const name of [
+    "IPv4 Allocate, 20 bytes",
+    "IPv6 Allocate, 20 bytes",
     "IPv4 Connect, which is not served",
     "IPv4 Send indication",
     "IPv4 ChannelData",
@@ -143,7 +145,7 @@ test("a realm of 32 bytes, the longest, amplifies no more: what would, is droppe
   const config = { realm: "a-realm.that-is.thirty-two.bytes" };
   for (const { shape, wire } of table("8.8.4.4", config)) assert.ok(wire <= LIMIT, `${shape}: ${wire.toFixed(2)}`);
   const world = new World(config);
-  world.receive(begin(Method.Allocate).finish(), udpPath());
+  world.receive(begin(Method.Refresh).finish(), udpPath());
   assert.equal(world.takeSends().length, 0);
   assert.equal(world.server.stats.drops["would-amplify"], 1);
 });
