@@ -226,6 +226,16 @@ describe("listeners", () => {
     assert.equal(host.listeners.length, 2);
   });
 
+  test("an IPv4 address in IPv6 clothes is refused", { skip: requireIpv6() }, async () => {
+    await using t = await HostUnderTest.create();
+    for (const transport of ["udp", "tcp"] as const) {
+      await assert.rejects(
+        t.host.listen({ transport, address: at("::ffff:127.0.0.1") }),
+        (error: PosternError) => error.code === "address-gone" && /EINVAL/.test(error.message),
+      );
+    }
+  });
+
   test("opening can be given up", async () => {
     await using t = await HostUnderTest.create();
     for (const transport of ["udp", "tcp"] as const) {

@@ -348,6 +348,14 @@ export function datapathCompliance(name: string, create: () => Datapath): void {
       }),
     );
 
+    test("an IPv4 address in IPv6 clothes is not bound", { skip: requireIpv6() }, () =>
+      withDatapath(async (datapath) => {
+        const sink = new Recorder();
+        datapath.bind(parseIp("::ffff:127.0.0.1") as Address, "relay", sink);
+        assert.equal(await until("a failure", () => sink.failure), "gone");
+      }),
+    );
+
     test("two thousand sockets open, receive and close", () =>
       withDatapath(async (datapath) => {
         const sinks = Array.from({ length: 2_000 }, () => new Recorder());
