@@ -12,6 +12,7 @@
  * where a test needs to know what came: at each NAT's outside, and at each client, for what is not from the server.
  */
 import { runChild } from "../support/child.ts";
+import { peerPath } from "../support/peers.ts";
 
 export const hosts = ["internet", "server", "stranger", "nat1", "nat2", "client1", "client2"] as const;
 export type Host = (typeof hosts)[number];
@@ -25,6 +26,8 @@ export const addresses = {
   client2: "10.0.2.2",
 } as const;
 
+const ip = peerPath("ip") ?? "ip";
+const nft = peerPath("nft") ?? "nft";
 const serverAddress = addresses.server.ipv4;
 
 function natRules(clientSubnet: string): string {
@@ -69,23 +72,23 @@ export class Networks implements AsyncDisposable {
 
   /** What a command has to be started through to run on a host. */
   on(host: Host): string[] {
-    return ["ip", "netns", "exec", `${this.#prefix}-${host}`];
+    return [ip, "netns", "exec", `${this.#prefix}-${host}`];
   }
 
   /** How many packets a named counter has seen. */
   async counted(host: Host, counter: "unasked" | "strangers"): Promise<number> {
-    const output = await runChild([...this.on(host), "nft", "list", "counter", "ip", "filter", counter]);
+    const output = await runChild([...this.on(host), nft, "list", "counter", "ip", "filter", counter]);
     return Number(/packets (\d+)/.exec(output)?.[1]);
   }
 
   /** The namespaces go, and with them every link, rule and address that was made in them. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const host of hosts) await runChild(["ip", "netns", "del", `${this.#prefix}-${host}`]).catch(() => {});
+    for (const host of hosts) await runChild([ip, "netns", "del", `${this.#prefix}-${host}`]).catch(() => {});
   }
 
   async #build(): Promise<void> {
     for (const host of hosts) {
-      await runChild(["ip", "netns", "add", `${this.#prefix}-${host}`]);
+      await runChild([ip, "netns", "add", `${this.#prefix}-${host}`]);
       await this.#ip(host, "link set lo up");
     }
     await this.#ip("internet", "link add bridge type bridge");
@@ -103,7 +106,7 @@ export class Networks implements AsyncDisposable {
       await this.#ip(client, `addr add ${addresses[client]}/24 dev outside`);
       await this.#ip(client, "link set outside up");
       await this.#ip(client, `route add default via 10.0.${i}.1`);
-      await runChild([...this.on(nat), "sysctl", "-qw", "net.ipv4.ip_forward=1"]);
+      await runChild([...this.on(nat), "/bin/sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
       await this.#nft(nat, natRules(subnet));
       await this.#nft(client, clientRules);
     }
@@ -119,10 +122,10 @@ export class Networks implements AsyncDisposable {
   }
 
   async #ip(host: Host, command: string): Promise<void> {
-    await runChild(["ip", "-n", `${this.#prefix}-${host}`, ...command.split(" ")]);
+    await runChild([ip, "-n", `${this.#prefix}-${host}`, ...command.split(" ")]);
   }
 
   async #nft(host: Host, rules: string): Promise<void> {
-    await runChild([...this.on(host), "nft", rules]);
+    await runChild([...this.on(host), nft, rules]);
   }
 }

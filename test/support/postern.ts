@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { boundUdpSockets } from "./bound-sockets.ts";
-import { startChild } from "./child.ts";
+import { type Child, startChild } from "./child.ts";
 import { freePort } from "./ports.ts";
 import type { RelayOptions, RelayUnderTest } from "./relay-under-test.ts";
 import { until } from "./until.ts";
@@ -13,6 +13,16 @@ const many = 1_000_000;
 
 export async function startPostern(options: RelayOptions): Promise<RelayUnderTest> {
   const directory = await mkdtemp(join(tmpdir(), "postern-under-test-"));
+  const clean = () => rm(directory, { recursive: true, force: true });
+  try {
+    return await startIn(directory, options, clean);
+  } catch (cause) {
+    await clean();
+    throw cause;
+  }
+}
+
+async function startIn(directory: string, options: RelayOptions, clean: () => Promise<void>): Promise<RelayUnderTest> {
   const httpPort = await freePort();
   const file = join(directory, "postern.yaml");
   const settings = configuration(options, directory, httpPort);
@@ -20,21 +30,12 @@ export async function startPostern(options: RelayOptions): Promise<RelayUnderTes
   await writeFile(file, JSON.stringify(settings), { mode: 0o600 });
   if (options.user !== undefined) await addUser(options.user, file);
   const child = await startChild([...(options.through ?? []), ...postern, "serve", "--config", file]);
-  const stop = async () => {
-    await child.stop();
-    await rm(directory, { recursive: true, force: true });
-  };
   try {
-    await until(
-      "Postern to listen",
-      () => {
-        if (child.ending() !== undefined) throw new Error(`Postern ended:\n${child.output()}`);
-        return boundUdpSockets({ low: options.port, high: options.port }, child.pid) >= settings.listen.length;
-      },
-      { within: 10_000 },
-    );
+    await until("Postern to listen", () => isListening(child, options.port, settings.listen.length), {
+      within: 10_000,
+    });
   } catch (cause) {
-    await stop();
+    await child.stop();
     throw cause;
   }
   return {
@@ -46,8 +47,17 @@ export async function startPostern(options: RelayOptions): Promise<RelayUnderTes
       const response = await fetch(`http://127.0.0.1:${httpPort}/metrics`);
       return Number(/^postern_turn_allocations (\d+)$/m.exec(await response.text())?.[1]);
     },
-    stop,
+    stop: async () => {
+      await child.stop();
+      await clean();
+    },
   };
+}
+
+function isListening(child: Child, port: number, addresses: number): boolean {
+  if (child.ending() !== undefined) throw new Error(`Postern ended:\n${child.output()}`);
+  // UDP listeners may come before the others; this line comes after all of them.
+  return boundUdpSockets({ low: port, high: port }, child.pid) >= addresses && /"serving"/.test(child.output());
 }
 
 async function addUser({ name, password }: { name: string; password: string }, file: string): Promise<void> {
