@@ -30,7 +30,11 @@ if (flags.steps === undefined) {
   for (const target of chosen) {
     const kept = replay(target);
     const start = performance.now();
-    const { inputs, accepted, heapGrowth, slowestMs } = await fuzz(target, Number(flags.inputs), seed);
+    const { inputs, accepted, heapGrowth, slowestMs } = await fuzz(
+      target,
+      Number(flags.inputs) / (target.isSeldom ? 10 : 1),
+      seed,
+    );
     const seconds = (performance.now() - start) / 1000;
     console.log(
       `${target.name}: ${kept} kept and ${inputs} new inputs, ${accepted} accepted, heap ${(heapGrowth / 1024).toFixed(0)} KB, ` +

@@ -1,4 +1,5 @@
 /** Every decoder that is fuzzed. */
+import { configTarget } from "./config.ts";
 import { channelDataTarget, framingTarget } from "./framing.ts";
 import { stunTarget } from "./stun.ts";
 import type { Target } from "./target.ts";
@@ -13,4 +14,5 @@ export const targets: readonly Target[] = [
   base64Target,
   opaqueStringTarget,
   nonceTarget,
+  configTarget,
 ];
