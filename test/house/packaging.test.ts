@@ -8,7 +8,10 @@ import { requirePeer } from "../support/peers.ts";
 const unit = join(import.meta.dirname, "..", "..", "packaging", "postern.service");
 
 test("systemd takes the unit as it is", { skip: requirePeer("systemd-analyze") }, () => {
-  const said = execFileSync("systemd-analyze", ["verify", unit], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  const said = execFileSync("systemd-analyze", ["verify", unit], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   assert.equal(said, "");
 });
 
