@@ -57,15 +57,12 @@ export class StreamListener {
     this.id = id;
     this.#address = address;
     this.#clients = clients;
-    if (identity === undefined) {
-      this.#server = createServer(socketOptions, (socket) => this.#acceptTcp(socket));
-    } else {
-      const handshakeTimeout = clients.limits.halfOpenMs;
-      this.#tls = createTlsServer({ ...socketOptions, ...secureOptions(identity), handshakeTimeout });
-      this.#tls.on("connection", (socket) => this.#acceptTls(socket));
+    this.#server = createServer(socketOptions, (socket) => this.#accept(socket));
+    if (identity !== undefined) {
+      // It does not listen itself, so that who is refused costs no TLS state.
+      this.#tls = createTlsServer({ ...secureOptions(identity), handshakeTimeout: clients.limits.halfOpenMs });
       this.#tls.on("secureConnection", (socket) => this.#handleSecure(socket));
       this.#tls.on("tlsClientError", (_error, socket) => socket.destroy());
-      this.#server = this.#tls;
     }
   }
 
@@ -98,16 +95,15 @@ export class StreamListener {
     return this.#tls === undefined ? "tcp" : "tls";
   }
 
-  #acceptTcp(socket: Socket): void {
-    socket.on("error", ignore);
-    const arrival = this.#clients.admit(socket);
-    if (arrival !== undefined) this.#clients.serve(socket, arrival, this.id, "tcp", this.#address);
-  }
-
-  #acceptTls(socket: Socket): void {
+  #accept(socket: Socket): void {
     socket.on("error", ignore);
     const arrival = this.#clients.admit(socket);
     if (arrival === undefined) return;
+    if (this.#tls === undefined) this.#clients.serve(socket, arrival, this.id, "tcp", this.#address);
+    else this.#shakeHands(this.#tls, socket, arrival);
+  }
+
+  #shakeHands(tls: TlsServer, socket: Socket, arrival: Arrival): void {
     const key = clientKey(socket);
     const handshake = { socket, arrival };
     // An older one from this address can only be a socket whose end we have not heard of yet.
@@ -118,6 +114,7 @@ export class StreamListener {
       this.#handshakes.delete(key);
       arrival.admitted.leave("tls");
     });
+    tls.emit("connection", socket);
   }
 
   #handleSecure(socket: Socket): void {

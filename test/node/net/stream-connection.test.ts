@@ -168,3 +168,13 @@ test("finish sends what waits first", async () => {
   await turn();
   assert.equal(stats.closed.shutdown, 1);
 });
+
+test("the first reason to end is the one that counts", async () => {
+  const { connection, stats, closed } = setUp();
+  await turn();
+  connection.end("idle");
+  connection.end("stalled");
+  await turn();
+  assert.deepEqual([stats.closed.idle, stats.closed.stalled], [1, 0]);
+  assert.equal(closed.length, 1);
+});
