@@ -1,11 +1,12 @@
 /**
- * A video call between two pages that may only use a relay. Each page offers its microphone and its camera; session
+ * A video call between two pages. Each page offers its microphone and its camera; session
  * descriptions and candidates pass through this process, one at a time and in order, as through a web application.
  */
 import type { Page } from "playwright-core";
+import { until } from "../support/until.ts";
 
 export interface CallServer {
-  readonly urls: string;
+  readonly urls: string | string[];
   readonly username: string;
   readonly credential: string;
 }
@@ -39,16 +40,32 @@ export class BrowserCall {
     this.callee = callee;
   }
 
-  async start(server: CallServer): Promise<void> {
+  /** `policy` is `relay` where the pages may use nothing else. */
+  async start(server: CallServer, policy: RTCIceTransportPolicy): Promise<void> {
     await connectSignaling(this.caller, this.callee);
     await connectSignaling(this.callee, this.caller);
-    await this.callee.evaluate(prepare, server);
-    await this.caller.evaluate(prepare, server);
+    for (const page of [this.callee, this.caller]) await page.evaluate(prepare, { server, policy });
     await this.caller.evaluate(offer);
   }
 
   stats(): Promise<[CallStats, CallStats]> {
     return Promise.all([this.caller.evaluate(readStats), this.callee.evaluate(readStats)]);
+  }
+
+  /** Waits until voice and video arrive on both sides, and then go on arriving; resolves with what both sides saw. */
+  async flowing(): Promise<readonly [CallStats, CallStats]> {
+    const first = await this.#until("voice and video on both sides", (sides) => sides.every(hasMedia), 20_000);
+    const grown = (sides: readonly CallStats[]) => sides.every((side, i) => hasGrown(first[i]!, side));
+    return this.#until("more voice and video on both sides", grown, 10_000);
+  }
+
+  async #until(what: string, holds: (sides: readonly CallStats[]) => boolean, within: number) {
+    const ask = async () => {
+      const sides = await this.stats();
+      if (!holds(sides)) throw new Error(JSON.stringify(sides));
+      return sides;
+    };
+    return until(what, ask, { within });
   }
 
   async end(): Promise<void> {
@@ -57,6 +74,14 @@ export class BrowserCall {
       await page.context().close();
     }
   }
+}
+
+function hasMedia({ connection, inbound: { audio, video } }: CallStats): boolean {
+  return connection === "connected" && [audio, video].every((media) => media && media.bytes > 0 && media.decoded > 0);
+}
+
+function hasGrown(before: CallStats, now: CallStats): boolean {
+  return ["audio", "video"].every((kind) => now.inbound[kind]!.bytes > before.inbound[kind]!.bytes + 1_000);
 }
 
 async function connectSignaling(from: Page, to: Page): Promise<void> {
@@ -69,8 +94,13 @@ async function connectSignaling(from: Page, to: Page): Promise<void> {
 
 // From here on everything runs inside a page, and may refer to nothing outside itself.
 
-async function prepare(server: CallServer): Promise<void> {
-  const call = new RTCPeerConnection({ iceServers: [server], iceTransportPolicy: "relay" });
+interface Preparation {
+  server: CallServer;
+  policy: RTCIceTransportPolicy;
+}
+
+async function prepare({ server, policy }: Preparation): Promise<void> {
+  const call = new RTCPeerConnection({ iceServers: [server], iceTransportPolicy: policy });
   window.call = call;
   window.errors = [];
   call.onicecandidate = ({ candidate }) => {

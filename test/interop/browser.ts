@@ -1,10 +1,8 @@
 /**
  * Headless Chromium with a home directory of its own, in which a test CA is trusted, and with a microphone and a camera
- * that are made up. Its pages are served from http://localhost, because media needs a secure context.
+ * that are made up. Its pages come from http://localhost, because media needs a secure context; no server is needed.
  */
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium, type Page } from "playwright-core";
@@ -32,34 +30,54 @@ export interface Browser {
   close(): Promise<void>;
 }
 
-/** `ca` is the PEM file of a certificate authority to trust. */
-export async function startBrowser({ ca }: { ca: string }): Promise<Browser> {
+export interface BrowserOptions {
+  /** The PEM file of a certificate authority to trust. */
+  readonly ca?: string;
+  /** What the browser is started through, such as `["ip", "netns", "exec", name]`. */
+  readonly through?: readonly string[];
+}
+
+export async function startBrowser({ ca, through = [] }: BrowserOptions): Promise<Browser> {
   const home = await mkdtemp(join(tmpdir(), "postern-chromium-"));
+  const clean = () => rm(home, { recursive: true, force: true, maxRetries: 5 });
+  try {
+    if (ca !== undefined) await trust(ca, home);
+    const browser = await chromium.launch({
+      executablePath: await launcher(home, [...through, peerPath("chromium")!]),
+      args: flags,
+      env: { ...process.env, HOME: home, XDG_CONFIG_HOME: join(home, ".config"), XDG_CACHE_HOME: join(home, ".cache") },
+    });
+    return {
+      newPage: async () => openPage(await (await browser.newContext()).newPage()),
+      close: async () => {
+        await browser.close();
+        await clean();
+      },
+    };
+  } catch (cause) {
+    await clean();
+    throw cause;
+  }
+}
+
+async function openPage(page: Page): Promise<Page> {
+  const body = "<!doctype html><title>call</title>";
+  await page.route("http://localhost/**", (route) => route.fulfill({ contentType: "text/html", body }));
+  await page.goto("http://localhost/");
+  return page;
+}
+
+async function trust(ca: string, home: string): Promise<void> {
   const store = join(home, ".pki", "nssdb");
   await mkdir(store, { recursive: true });
   await runChild(["certutil", "-d", `sql:${store}`, "-N", "--empty-password"]);
   await runChild(["certutil", "-d", `sql:${store}`, "-A", "-t", "C,,", "-n", "test-ca", "-i", ca]);
+}
 
-  const server = createServer((_, response) => {
-    response.setHeader("content-type", "text/html").end("<!doctype html><title>call</title>");
-  });
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  const browser = await chromium.launch({
-    executablePath: peerPath("chromium")!,
-    args: flags,
-    env: { ...process.env, HOME: home, XDG_CONFIG_HOME: join(home, ".config"), XDG_CACHE_HOME: join(home, ".cache") },
-  });
-  return {
-    newPage: async () => {
-      const page = await (await browser.newContext()).newPage();
-      await page.goto(`http://localhost:${(server.address() as AddressInfo).port}/`);
-      return page;
-    },
-    close: async () => {
-      await browser.close();
-      server.close();
-      server.closeAllConnections();
-      await rm(home, { recursive: true, force: true, maxRetries: 5 });
-    },
-  };
+/** Playwright starts one program; a script makes one of several words. */
+async function launcher(home: string, command: readonly string[]): Promise<string> {
+  const script = join(home, "chromium.sh");
+  const words = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  await writeFile(script, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o700 });
+  return script;
 }

@@ -1,6 +1,6 @@
 /**
  * Two clients that cannot reach each other meet through Postern, over real NATs in real network namespaces; nobody else
- * reaches them. Then coturn's client and our own reach an IPv6 host from an IPv4 network.
+ * reaches them. Then two browsers do the same with a video call, and coturn's client and our own reach an IPv6 host from an IPv4 network.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -8,6 +8,8 @@ import { type Child, startChild } from "../support/child.ts";
 import { peerPath, requireIpv6, requirePeer, requirePrivilege } from "../support/peers.ts";
 import { type RelayUnderTest, startRelay } from "../support/relay-under-test.ts";
 import { until } from "../support/until.ts";
+import { startBrowser } from "./browser.ts";
+import { BrowserCall } from "./browser-call.ts";
 import type { Answer, Command } from "./endpoint.ts";
 import { addresses, type Host, Networks } from "./networks.ts";
 import { messageBytes, messages, runUclient } from "./uclient.ts";
@@ -88,6 +90,23 @@ describe("networks that cannot reach each other", { skip }, () => {
     await stranger.ask({ do: "send", to: relayed![0]!, texts: ["wanted"] });
     await inside.hears(["wanted"]);
     assert.equal(await networks.counted("client2", "strangers"), reached);
+  });
+
+  test("two browsers, each behind its NAT, see and hear each other", { skip: requirePeer("chromium") }, async (t) => {
+    const browsers = await Promise.all(
+      (["client1", "client2"] as const).map((host) => startBrowser({ through: networks.on(host) })),
+    );
+    t.after(() => Promise.all(browsers.map((browser) => browser.close())));
+    const [one, two] = await Promise.all(browsers.map((browser) => browser.newPage()));
+    const call = new BrowserCall(one!, two!);
+    const server = `${addresses.server.ipv4}:${port}`;
+    // Free to use any path: that it is a relay's is for lack of another.
+    const urls = [`stun:${server}`, `turn:${server}?transport=udp`];
+    await call.start({ urls, username: user.name, credential: user.password }, "all");
+    for (const { local, remote } of await call.flowing()) {
+      assert.ok([local.type, remote.type].includes("relay"), `${local.type} to ${remote.type}`);
+    }
+    await call.end();
   });
 
   test("one allocation relays to IPv4 and to IPv6", { skip: requireIpv6() }, async (t) => {
