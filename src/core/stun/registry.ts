@@ -21,6 +21,9 @@ export const Attribute = {
   MappedAddress: 0x0001,
   /** RFC 3489's, kept for RFC 5780. */
   ChangeRequest: 0x0003,
+  /** RFC 3489's: what RESPONSE-ORIGIN and OTHER-ADDRESS are to a classic client. */
+  SourceAddress: 0x0004,
+  ChangedAddress: 0x0005,
   Username: 0x0006,
   MessageIntegrity: 0x0008,
   ErrorCode: 0x0009,
@@ -43,6 +46,8 @@ export const Attribute = {
   ReservationToken: 0x0022,
   Priority: 0x0024,
   UseCandidate: 0x0025,
+  Padding: 0x0026,
+  ResponsePort: 0x0027,
   AdditionalAddressFamily: 0x8000,
   AddressErrorCode: 0x8001,
   PasswordAlgorithms: 0x8002,
@@ -52,6 +57,8 @@ export const Attribute = {
   Fingerprint: 0x8028,
   IceControlled: 0x8029,
   IceControlling: 0x802a,
+  ResponseOrigin: 0x802b,
+  OtherAddress: 0x802c,
 } as const;
 export type Attribute = (typeof Attribute)[keyof typeof Attribute];
 
@@ -78,6 +85,9 @@ export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 export function isComprehensionRequired(type: number): boolean {
   return type < 0x8000;
 }
+
+/** RFC 5780 §7.2: the flags of CHANGE-REQUEST. */
+export const ChangeFlag = { Port: 0x2, Ip: 0x4 } as const;
 
 /** RFC 8656 §12: protocol number of UDP in REQUESTED-TRANSPORT. */
 export const TRANSPORT_UDP = 17;

@@ -2,6 +2,7 @@
 export { CHANNEL_HEADER_LENGTH, channelDataLength, encodeChannelHeader, looksLikeChannelData } from "./channel-data.ts";
 export type { ClientPath } from "./server/client-path.ts";
 export type { Budgets, PeerPolicy, Quotas, RelayAddress, SharedSecret, TurnServerConfig } from "./server/config.ts";
+export type { DiscoverySocket, DiscoverySquare } from "./server/discovery-sites.ts";
 export type { Flow, Forward, RelayId } from "./server/flow.ts";
 export type {
   AllocationSummary,
@@ -16,3 +17,4 @@ export type {
 export type { DropReason, TurnServerStats } from "./server/stats.ts";
 export { TurnServer } from "./server/turn-server.ts";
 export { type FramingFailure, StreamFramer } from "./stream-framing.ts";
+export { formatTurnUri, parseTurnUri, type TurnUri } from "./uri.ts";
