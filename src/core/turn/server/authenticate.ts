@@ -26,8 +26,8 @@ export interface Authenticated {
 const MAX_USERNAME_BYTES = 508;
 const MAX_QUOTED_BYTES = 763;
 
-/** A header and REQUESTED-TRANSPORT. */
-const MIN_ALLOCATE_LENGTH = 28;
+/** The shortest request worth a challenge: an Allocate with its REQUESTED-TRANSPORT. */
+const MIN_CHALLENGED_LENGTH = 28;
 
 /** TURN does not allow a truncated MESSAGE-INTEGRITY-SHA256. */
 const TURN_SHA256_LENGTH = 32;
@@ -52,14 +52,14 @@ export function authenticate(
   if (!state.acquaintances.take(path.remote, now)) return state.drop("over-budget");
   const algorithm = negotiatedAlgorithm(view);
   if (algorithm === undefined) return refuseKnown(state, view, path, ErrorCode.BadRequest);
-  return verifyOrAsk(state, view, path, algorithm);
+  return verifyOrAsk(state, view, path, algorithm, now);
 }
 
 /** RFC 8489 §9.2.4, the first checks: the credentials' parts are all there, or none. Returns the nonce. */
 function checkForm(state: ServerState, view: StunView, path: ClientPath, now: Instant): string | undefined {
   if (!view.has(Attribute.MessageIntegrity) && !view.has(Attribute.MessageIntegritySha256)) {
-    // One without REQUESTED-TRANSPORT is no client's, and the smallest request makes the dearest answer.
-    if (view.method === Method.Allocate && view.data.length < MIN_ALLOCATE_LENGTH) return state.drop("would-amplify");
+    // No client's first request is so short, and the shortest draws the most for its size.
+    if (view.data.length < MIN_CHALLENGED_LENGTH) return state.drop("would-amplify");
     return refuseStranger(state, view, path, ErrorCode.Unauthenticated, now);
   }
   const named = view.has(Attribute.Username) || view.has(Attribute.Userhash);
@@ -105,6 +105,7 @@ function verifyOrAsk(
   view: StunView,
   path: ClientPath,
   algorithm: PasswordAlgorithmNumber,
+  now: Instant,
 ): Authenticated | undefined {
   const realm = view.text(Attribute.Realm, MAX_QUOTED_BYTES);
   if (realm !== state.config.realm) return refuseKnown(state, view, path, ErrorCode.Unauthenticated);
@@ -125,7 +126,7 @@ function verifyOrAsk(
   if (user === undefined || (user.userhash !== undefined && user.userhash.length !== 32)) {
     return refuseKnown(state, view, path, ErrorCode.Unauthenticated);
   }
-  return ask(state, view, path, algorithm, user);
+  return ask(state, view, path, algorithm, user, now);
 }
 
 /** The credentials of the allocation on this path, when the request names the same user: no look-up is needed. */
@@ -145,8 +146,9 @@ function ask(
   path: ClientPath,
   algorithm: PasswordAlgorithmNumber,
   user: { username: string; userhash?: never } | { userhash: Uint8Array; username?: never },
+  now: Instant,
 ): undefined {
-  const query = state.lookups.add({ data: copyBytes(view.data), path: copyPath(path), algorithm });
+  const query = state.lookups.add({ data: copyBytes(view.data), path: copyPath(path), algorithm, since: now });
   if (query === undefined) return state.drop("lookup-overload");
   const copied = user.userhash === undefined ? { username: user.username } : { userhash: copyBytes(user.userhash) };
   state.outputs.push({ kind: "lookupKey", query, user: copied, realm: state.config.realm });

@@ -22,6 +22,9 @@ import type { ClientPath } from "./client-path.ts";
 import type { Flow, Forward } from "./flow.ts";
 import type { ServerState } from "./state.ts";
 
+/** RFC 8489 §5: the length in a STUN header has 16 bits and is a multiple of four. */
+const MAX_STUN_LENGTH = 65_532;
+
 /** ChannelData from a client. */
 export function handleChannelData(
   state: ServerState,
@@ -135,6 +138,7 @@ function toClient(
   if (permission === undefined) return state.drop("no-permission");
   // Our own addresses speak to a relay by hand-over only: a socket could be anybody on this host.
   if (bySocket && !permission.open) return state.drop("own-address");
+  if (channel === undefined && !fitsIndication(from, length)) return state.drop("malformed");
   if (allocation.downlink !== undefined && !allocation.downlink.take(length, now)) return state.drop("bandwidth");
   allocation.packetsToClient++;
   allocation.bytesToClient += length;
@@ -145,6 +149,12 @@ function toClient(
   flow.packets++;
   flow.bytes += length;
   return state.forwardBy(flow, offset, length);
+}
+
+/** Whether a Data indication can say where this came from and hold it all. */
+function fitsIndication(from: PeerAddress, length: number): boolean {
+  const peerAddress = from.family === 4 ? 12 : 24;
+  return peerAddress + 4 + ((length + 3) & ~3) <= MAX_STUN_LENGTH;
 }
 
 /** RFC 8656 §11.3: to a client without a channel for this peer, a Data indication. */

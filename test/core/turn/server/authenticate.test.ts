@@ -18,11 +18,27 @@ test("RFC 8489 §9.2.4: a request without integrity gets 401 with realm, nonce a
   }
 });
 
-test("an Allocate too short to hold REQUESTED-TRANSPORT gets no challenge", () => {
+test("a request shorter than an Allocate with its transport gets no challenge", () => {
   const world = new World();
   const client = new Client(world);
-  assert.deepEqual(client.raw(client.plain(Method.Allocate)), []);
-  assert.equal(world.server.stats.drops["would-amplify"], 1);
+  for (const method of [Method.Allocate, Method.Refresh, Method.CreatePermission, Method.ChannelBind]) {
+    assert.deepEqual(client.raw(client.plain(method)), []);
+  }
+  assert.equal(world.server.stats.drops["would-amplify"], 4);
+});
+
+test("look-ups that are never answered give up their places", () => {
+  const world = new World();
+  world.answerLookups = false;
+  const ask = (at: string) => {
+    const client = new Client(world, at);
+    client.raw(client.sealed(Method.Allocate, udp));
+  };
+  for (let port = 1; port <= 1100; port++) ask(`6.7.8.${port % 4}:${port}`);
+  assert.equal(world.lookups.length, 1024);
+  world.advance(41);
+  ask("5.6.7.8:1");
+  assert.equal(world.lookups.length, 1025);
 });
 
 test("RFC 8489 §9.2.4: USERNAME, REALM and NONCE belong to the integrity: 400 where one is missing", () => {

@@ -153,7 +153,9 @@ test("a realm of 32 bytes, the longest, amplifies no more: what would, is droppe
 test("answers to strangers are budgeted by source: beyond it there is silence, and time heals", () => {
   const world = new World({ budgets: { ...CONFIG.budgets, unauthenticatedPerSecond: 5 } });
   const flood = (path: ClientPath): number => {
-    for (let i = 0; i < 50; i++) world.receive(begin(i % 2 === 0 ? Method.Binding : Method.Refresh).finish(), path);
+    const allocate = begin(Method.Allocate).u32(Attribute.RequestedTransport, 17 << 24);
+    const requests = [begin(Method.Binding).finish(), allocate.finish()] as const;
+    for (let i = 0; i < 50; i++) world.receive(requests[i % 2] as Uint8Array, path);
     return world.takeSends().length;
   };
   assert.equal(flood(udpPath("8.8.4.4", 1)), 10);

@@ -22,9 +22,7 @@ test("RFC 8656 §11.3: a Data indication carries the longest datagram of IPv4 wh
   assert.deepEqual(view.bytes(Attribute.Data), payload);
 });
 
-test("a datagram of IPv6 that is too long for a Data indication is dropped: a STUN length has 16 bits", {
-  todo: "indicate() writes a length that wraps to 0",
-}, () => {
+test("a datagram of IPv6 that is too long for a Data indication is dropped: a STUN length has 16 bits", () => {
   const world = new World();
   const client = world.client({ path: tcpPath(1) });
   const [relayed] = client.allocate((w) => w.u32(Attribute.RequestedAddressFamily, 2 << 24)).relayed as [Address];
