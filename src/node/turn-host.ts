@@ -5,6 +5,7 @@
 import type { Address } from "../core/base/address.ts";
 import { PosternError } from "../core/base/failure.ts";
 import type { RelayAddress, SharedSecret, TurnServerConfig } from "../core/turn/server/config.ts";
+import type { DiscoverySquare } from "../core/turn/server/discovery-sites.ts";
 import type { TurnServerEvent, TurnServerOutput } from "../core/turn/server/outputs.ts";
 import type { TurnServerStats } from "../core/turn/server/stats.ts";
 import { TurnServer } from "../core/turn/server/turn-server.ts";
@@ -179,6 +180,11 @@ export class TurnHost implements AsyncDisposable {
   setAddresses(relays: readonly RelayAddress[], ownAddresses: readonly Readonly<Address>[]): void {
     for (const { bound } of relays) refuseWildcard(bound);
     this.#driver.input((server, now) => server.handleAddresses(relays, ownAddresses, now));
+  }
+
+  /** Serves NAT behaviour discovery (RFC 5780) on these listeners, and on no others; at first on none. */
+  setDiscoverySquares(squares: readonly DiscoverySquare[]): void {
+    this.#driver.input((server, now) => server.handleDiscoverySquares(squares, now));
   }
 
   /** Replaces the shared secrets; sessions made with one that is gone end. */

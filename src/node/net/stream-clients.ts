@@ -108,9 +108,9 @@ export class StreamClients implements ConnectionContext {
 
   #handleDeadlines(): void {
     const now = this.now();
-    for (let due = this.#deadlines.popDue(now); due !== undefined; due = this.#deadlines.popDue(now)) {
-      due.handleTimeout(now);
-    }
+    const due: StreamConnection[] = [];
+    for (let next = this.#deadlines.popDue(now); next !== undefined; next = this.#deadlines.popDue(now)) due.push(next);
+    for (const connection of due) connection.handleTimeout(now);
     this.#alarm.follow(this.#deadlines.next);
   }
 }

@@ -8,7 +8,7 @@ import type { Instant } from "../../../src/core/base/machine.ts";
 import type { ClientPath } from "../../../src/core/turn/server/client-path.ts";
 import { Admission } from "../../../src/node/net/admission.ts";
 import { StreamConnection } from "../../../src/node/net/stream-connection.ts";
-import { defaultStreamLimits } from "../../../src/node/net/stream-limits.ts";
+import { defaultStreamLimits, type StreamLimits } from "../../../src/node/net/stream-limits.ts";
 import { createStreamStats } from "../../../src/node/net/stream-stats.ts";
 
 /** `letThrough` lets the oldest write through. */
@@ -36,7 +36,7 @@ class SlowSocket extends Duplex {
   }
 }
 
-const limits = {
+const usualLimits = {
   ...defaultStreamLimits,
   mediaBacklog: 1_000,
   controlBacklog: 2_000,
@@ -48,7 +48,8 @@ response[0] = 0x01;
 const dataIndication = Buffer.alloc(500);
 dataIndication[1] = 0x17;
 
-function setUp() {
+function setUp(changed: Partial<StreamLimits> = {}) {
+  const limits = { ...usualLimits, ...changed };
   const stats = createStreamStats();
   const socket = new SlowSocket({ writableHighWaterMark: 400 });
   const remote = ipv4(0x7f000001, 40_000);
@@ -177,4 +178,23 @@ test("the first reason to end is the one that counts", async () => {
   await turn();
   assert.deepEqual([stats.closed.idle, stats.closed.stalled], [1, 0]);
   assert.equal(closed.length, 1);
+});
+
+test("while there is an allocation silence is no reason to end, whatever else comes due", async () => {
+  const { connection, socket, time } = setUp({ idleMs: 60 });
+  await turn();
+  connection.hasAllocation = true;
+  connection.sendFrame(response);
+  connection.sendFrame(response);
+  assert.equal(connection.nextDeadline, 100);
+  socket.letThrough();
+  await turn();
+  time.now = 100;
+  connection.handleTimeout(100 as Instant);
+  assert.equal(socket.destroyed, false);
+  connection.hasAllocation = false;
+  assert.equal(connection.nextDeadline, 160);
+  time.now = 160;
+  connection.handleTimeout(160 as Instant);
+  assert.equal(socket.destroyed, true);
 });
