@@ -28,13 +28,13 @@ export function judge(report: Report): Verdict[] {
       met: median >= goal,
     });
   }
-  for (const { kind, runs } of report.requesting) {
-    if (kind !== "bind") continue;
+  for (const { workload, runs } of report.requesting) {
+    if (!workload.startsWith("Binding")) continue;
     const { median } = spread(
       runs.postern.map(({ perSecond, utilization }) => perSecond / Math.max(utilization, 0.01)),
     );
     verdicts.push({
-      goal: `${bindingsPerSecond} Bindings/s a core`,
+      goal: `${workload}: ${bindingsPerSecond} a second and core`,
       reached: median.toFixed(0),
       met: median >= bindingsPerSecond,
     });

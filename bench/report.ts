@@ -100,13 +100,12 @@ function pacedTable(results: readonly RelayResult[]): string {
 }
 
 function rateTable(results: readonly RateResult[]): string {
-  const names = { bind: "Binding", allocate: "Allocate, with challenge and release" };
-  const rows = results.flatMap(({ kind, runs }) =>
+  const rows = results.flatMap(({ workload, runs }) =>
     serverNames.map((name) => {
       const all: readonly RateRun[] = runs[name];
       const failed = all.reduce((sum, { lost, refused }) => sum + lost + refused, 0);
       return [
-        names[kind],
+        workload,
         name,
         range(each(all, ({ perSecond }) => perSecond)),
         range(
@@ -117,11 +116,15 @@ function rateTable(results: readonly RateResult[]): string {
           each(all, ({ utilization }) => utilization),
           2,
         ),
+        name === "postern" ? range(ratio(runs), 2) : "",
         String(failed),
       ];
     }),
   );
-  return markdown(["request", "server", "per second", "CPU µs each", "of a core", "lost or refused"], rows);
+  return markdown(
+    ["request", "server", "per second", "CPU µs each", "of a core", "Postern/coturn", "lost or refused"],
+    rows,
+  );
 }
 
 function memoryTable(results: readonly MemoryResult[]): string {

@@ -10,8 +10,16 @@ export interface RateRun {
   readonly refused: number;
 }
 
+/** A server may know a source already, or have to get to know it: that can make all the difference. */
+const workloads = {
+  "Binding, 4,096 sources in turn": { kind: "bind", sources: 4_096, warmup: 1 },
+  "Binding, always a new source": { kind: "bind", sources: 15_000_000 },
+  "Allocate, with challenge and release": { kind: "allocate" },
+} as const;
+export type Workload = keyof typeof workloads;
+
 export interface RateResult {
-  readonly kind: "bind" | "allocate";
+  readonly workload: Workload;
   readonly runs: Record<ServerName, RateRun[]>;
 }
 
@@ -20,18 +28,17 @@ export async function measureRequesting(
   { rounds, seconds }: { rounds: number; seconds: number },
   progress: (line: string) => void,
 ): Promise<RateResult[]> {
-  const results: RateResult[] = [
-    { kind: "bind", runs: { postern: [], coturn: [] } },
-    { kind: "allocate", runs: { postern: [], coturn: [] } },
-  ];
-  for (const { kind, runs } of results) {
-    progress(kind === "bind" ? "Bindings" : "allocations");
-    for (const server of servers) await generate("ratesgen", { ...server.flags, kind, seconds: 1 });
+  const results: RateResult[] = [];
+  for (const [name, load] of Object.entries(workloads)) {
+    progress(name);
+    const runs: RateResult["runs"] = { postern: [], coturn: [] };
+    for (const server of servers) await generate("ratesgen", { ...server.flags, ...load, seconds: 1 });
     for (let round = 0; round < rounds; round++) {
       for (const server of round % 2 === 0 ? servers : servers.toReversed()) {
-        runs[server.name].push(await generate<RateRun>("ratesgen", { ...server.flags, kind, seconds }));
+        runs[server.name].push(await generate<RateRun>("ratesgen", { ...server.flags, ...load, seconds }));
       }
     }
+    results.push({ workload: name as Workload, runs });
   }
   return results;
 }

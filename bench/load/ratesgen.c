@@ -49,7 +49,7 @@ static struct {
   double warmup, seconds;
   struct account account;
   struct sockaddr_in server;
-} options = {.peer = "127.0.0.2", .sources = 32768, .warmup = 0.5, .seconds = 3};
+} options = {.peer = "127.0.0.2", .sources = 4096, .warmup = 0.5, .seconds = 3};
 
 static int fd;
 static struct client clients[CLIENTS];

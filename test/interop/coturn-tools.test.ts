@@ -233,7 +233,7 @@ test("DONT-FRAGMENT is refused where the datapath cannot honour it", { skip }, a
   const client = await startChild(uclientCommand("127.0.0.1", args));
   await client.ended();
   assert.match(client.output(), /error 420/);
-  assert.equal(await relay.allocations(), 0);
+  assert.equal(await relay.metric("postern_turn_allocations"), 0);
 });
 
 describe("clients that misbehave leave the server up and nothing allocated", { skip }, () => {
@@ -263,7 +263,7 @@ describe("clients that misbehave leave the server up and nothing allocated", { s
     // coturn gives ten minutes whatever it is told.
     if (relay.name !== "coturn") {
       await until("every relayed transport address to be given back", () => held() === 0, { within: 15_000 });
-      assert.equal(await relay.allocations(), 0);
+      assert.equal(await relay.metric("postern_turn_allocations"), 0);
     }
     await using client = await TurnClient.connect({
       port: relay.options.port,

@@ -34,7 +34,7 @@ export async function startCoturn(options: RelayOptions): Promise<RelayUnderTest
     pid: child.pid,
     output: child.output,
     isRunning: () => child.ending() === undefined,
-    allocations: async () => undefined,
+    metric: async () => undefined,
     stop,
   };
 }

@@ -43,9 +43,10 @@ async function startIn(directory: string, options: RelayOptions, clean: () => Pr
     pid: child.pid,
     output: child.output,
     isRunning: () => child.ending() === undefined,
-    allocations: async () => {
+    metric: async (name) => {
       const response = await fetch(`http://127.0.0.1:${httpPort}/metrics`);
-      return Number(/^postern_turn_allocations (\d+)$/m.exec(await response.text())?.[1]);
+      const line = (await response.text()).split("\n").find((text) => text.startsWith(`${name} `));
+      return line === undefined ? undefined : Number(line.slice(name.length + 1));
     },
     stop: async () => {
       await child.stop();

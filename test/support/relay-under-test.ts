@@ -41,8 +41,8 @@ export interface RelayUnderTest {
   /** What it logged. */
   output(): string;
   isRunning(): boolean;
-  /** How many allocations it says there are; undefined where it does not tell. */
-  allocations(): Promise<number | undefined>;
+  /** One of its metrics, such as `postern_turn_allocations`; undefined where it tells nothing of the kind. */
+  metric(name: string): Promise<number | undefined>;
   stop(): Promise<void>;
 }
 
