@@ -6,6 +6,7 @@ import { type Address, type Family, formatIp, sameIp } from "../core/base/addres
 import { PosternError } from "../core/base/failure.ts";
 import { type Prefix, parsePrefix, prefixContains } from "../core/base/prefix.ts";
 import type { RelayAddress } from "../core/turn/server/config.ts";
+import { FORBIDDEN_BY_DEFAULT } from "../core/turn/server/special-purpose.ts";
 import type { InterfaceAddress } from "../node/interfaces.ts";
 import type { Config } from "./config/config.ts";
 import type { ResolvedExternal } from "./external-address.ts";
@@ -23,7 +24,12 @@ export interface AddressPlan {
   readonly relays: readonly RelayAddress[];
   /** Every address of the host. */
   readonly own: readonly Readonly<Address>[];
+  /** Pairs of addresses on which NAT behaviour discovery is served: one for each family at most. */
+  readonly discovery: readonly DiscoveryPair[];
 }
+
+/** What is told about each of the two is another IP address too. */
+export type DiscoveryPair = readonly [RelayAddress, RelayAddress];
 
 const linkLocal = ["169.254.0.0/16", "fe80::/10"].map((text) => parsePrefix(text) as Prefix);
 const loopback = ["127.0.0.0/8", "::1"].map((text) => parsePrefix(text) as Prefix);
@@ -47,7 +53,25 @@ export function planAddresses(config: Config, host: HostAddresses): AddressPlan 
   const listen = config.listen.length > 0 ? config.listen : own;
   const chosen = config.relayAddresses.length > 0;
   const bound = chosen ? config.relayAddresses : relayable(listen, host.routed);
-  return { listen, own, relays: advertise(bound, chosen, host.external) };
+  const relays = advertise(bound, chosen, host.external);
+  return { listen, own, relays, discovery: config.natDiscovery === "off" ? [] : pairs(config, listen, relays) };
+}
+
+/** The first two of each family that clients elsewhere can tell apart; those that nobody named must be public. */
+function pairs(
+  config: Config,
+  listen: readonly Readonly<Address>[],
+  relays: readonly RelayAddress[],
+): readonly DiscoveryPair[] {
+  const told = listen.map(
+    (bound) => relays.find((relay) => sameIp(relay.bound, bound)) ?? { bound, advertised: bound },
+  );
+  const usable = told.filter(({ advertised }) => config.listen.length > 0 || !isIn(FORBIDDEN_BY_DEFAULT, advertised));
+  return ([4, 6] as const).flatMap((family) => {
+    const [first, ...others] = usable.filter(({ bound }) => bound.family === family);
+    const second = others.find(({ advertised }) => first !== undefined && !sameIp(advertised, first.advertised));
+    return first === undefined || second === undefined ? [] : [[first, second] as const];
+  });
 }
 
 /** Reachable from elsewhere where there is such an address, the one with the default route first. */

@@ -108,6 +108,9 @@ export class Daemon implements AsyncDisposable {
   async #open(): Promise<void> {
     const config = this.#config;
     await this.#places.open();
+    if (config.natDiscovery === "auto" && this.plan.discovery.length === 0) {
+      this.#log.warn({}, "nat-discovery-needs-two-addresses");
+    }
     if (config.tlsPort !== undefined) {
       this.#listeners.setIdentity(await loadIdentityFor(config, this.plan));
       await this.#places.open();

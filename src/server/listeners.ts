@@ -3,7 +3,9 @@ import { type Address, formatAddress } from "../core/base/address.ts";
 import { PosternError } from "../core/base/failure.ts";
 import type { TlsIdentity } from "../node/net/tls-identity.ts";
 import type { BoundListener, TurnHost } from "../node/turn-host.ts";
+import type { AddressPlan } from "./address-plan.ts";
 import type { Config } from "./config/config.ts";
+import { discoverySquares } from "./discovery-squares.ts";
 import type { DaemonLog } from "./log.ts";
 
 type Transport = BoundListener["transport"];
@@ -16,6 +18,7 @@ interface Wanted {
 export class Listeners {
   readonly #host: TurnHost;
   readonly #ports: Readonly<Record<Transport, number | undefined>>;
+  readonly #alternatePort: number;
   readonly #log: DaemonLog;
   readonly #open: Map<string, BoundListener> = new Map();
   /** An address that was read from the host a moment ago may be gone, or not be usable yet. */
@@ -25,6 +28,7 @@ export class Listeners {
   constructor(host: TurnHost, config: Config, log: DaemonLog) {
     this.#host = host;
     this.#ports = { udp: config.udpPort, tcp: config.tcpPort, tls: config.tlsPort };
+    this.#alternatePort = config.alternatePort;
     this.#mayBeGone = config.listen.length === 0;
     this.#log = log;
   }
@@ -38,8 +42,8 @@ export class Listeners {
    * Opens what is missing and closes what is not wanted any more. Rejects with the `PosternError` of `TurnHost.listen`
    * when something cannot be opened, after everything else has been.
    */
-  async follow(addresses: readonly Readonly<Address>[]): Promise<void> {
-    const wanted = this.#wanted(addresses);
+  async follow(plan: AddressPlan): Promise<void> {
+    const wanted = this.#wanted(plan);
     for (const [key, listener] of this.#open) {
       if (wanted.has(key)) continue;
       this.#open.delete(key);
@@ -48,18 +52,23 @@ export class Listeners {
     }
     const missing = [...wanted].filter(([key]) => !this.#open.has(key));
     const results = await Promise.allSettled(missing.map(([key, spec]) => this.#listen(key, spec)));
+    const squares = discoverySquares(plan.discovery, [...this.#open.values()], this.#ports, this.#alternatePort);
+    this.#host.setDiscoverySquares(squares);
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 
-  #wanted(addresses: readonly Readonly<Address>[]): Map<string, Wanted> {
+  #wanted({ listen, discovery }: AddressPlan): Map<string, Wanted> {
     const wanted = new Map<string, Wanted>();
+    const want = (transport: Transport, one: Readonly<Address>, port: number) => {
+      const address = { ...one, port };
+      wanted.set(`${transport} ${formatAddress(address)}`, { transport, address });
+    };
     for (const transport of ["udp", "tcp", "tls"] as const) {
       const port = this.#ports[transport];
       if (port === undefined || (transport === "tls" && this.#identity === undefined)) continue;
-      for (const one of addresses) {
-        const address = { ...one, port };
-        wanted.set(`${transport} ${formatAddress(address)}`, { transport, address });
-      }
+      for (const one of listen) want(transport, one, port);
+      if (transport === "tls") continue;
+      for (const { bound } of discovery.flat()) want(transport, bound, this.#alternatePort);
     }
     return wanted;
   }
@@ -76,8 +85,8 @@ export class Listeners {
     }
   }
 
-  /** Whether every one of these addresses has all its listeners. */
-  isComplete(addresses: readonly Readonly<Address>[]): boolean {
-    return [...this.#wanted(addresses).keys()].every((key) => this.#open.has(key));
+  /** Whether every address of the plan has all its listeners. */
+  isComplete(plan: AddressPlan): boolean {
+    return [...this.#wanted(plan).keys()].every((key) => this.#open.has(key));
   }
 }

@@ -55,7 +55,7 @@ export class Places implements Disposable {
 
   /** Opens the listeners of the plan. Rejects with the `PosternError` of `TurnHost.listen`. */
   async open(): Promise<void> {
-    await this.#listeners.follow(this.plan.listen);
+    await this.#listeners.follow(this.plan);
     this.#retryIfIncomplete();
   }
 
@@ -64,7 +64,7 @@ export class Places implements Disposable {
     this.#place = place;
     this.#host.setAddresses(place.plan.relays, place.plan.own);
     try {
-      await this.#listeners.follow(place.plan.listen);
+      await this.#listeners.follow(place.plan);
     } catch (error) {
       if (!(error instanceof PosternError)) throw error;
       this.#log.warn({ code: error.code, problem: error.message }, "listener-failed");
@@ -95,7 +95,7 @@ export class Places implements Disposable {
 
   #retryIfIncomplete(): void {
     clearTimeout(this.#retry);
-    if (this.#listeners.isComplete(this.plan.listen)) return;
+    if (this.#listeners.isComplete(this.plan)) return;
     this.#retry = setTimeout(() => this.#inTurn(() => this.moveTo(this.#place)), retryMs).unref();
   }
 

@@ -129,3 +129,45 @@ test("with a name and a certificate of one's own, the name is told, for TLS too"
     "turns:turn.example.org:443?transport=tcp",
   ]);
 });
+
+suite("NAT behaviour discovery", () => {
+  const pairs = ({ plan: { discovery } }: { plan: AddressPlan }) =>
+    discovery.map((pair) =>
+      pair.map(({ bound, advertised }) => `${formatIp(bound)}=${formatIp(advertised)}`).join(" "),
+    );
+  const on = { natDiscovery: "auto" };
+  const publicHost: Host = { addresses: ["127.0.0.1", "10.0.0.5", "9.9.9.9", "2a05::1", "9.9.9.8", "2a05::2"] };
+
+  test("is served nowhere unless it is asked for", async () => {
+    assert.deepEqual(pairs(await plan(publicHost)), []);
+  });
+
+  test("takes the first two public addresses of each family, or the first two that are named", async () => {
+    assert.deepEqual(pairs(await plan(publicHost, on)), [
+      "9.9.9.9=9.9.9.9 9.9.9.8=9.9.9.8",
+      "2a05::1=2a05::1 2a05::2=2a05::2",
+    ]);
+    assert.deepEqual(pairs(await plan(cloud, on)), [], "private addresses may be anybody's");
+    assert.deepEqual(pairs(await plan(cloud, { ...on, listen: ["127.0.0.1", "10.0.0.5", "172.17.0.1"] })), [
+      "127.0.0.1=127.0.0.1 10.0.0.5=10.0.0.5",
+    ]);
+    assert.deepEqual(pairs(await plan(publicHost, { ...on, listen: ["9.9.9.9", "2a05::1"] })), []);
+  });
+
+  test("tells the outsides, and needs two of them", async () => {
+    const listen = ["10.0.0.5", "172.17.0.1"];
+    const outside = (second: string) => ({
+      ...on,
+      listen,
+      externalAddress: ["10.0.0.5=9.9.9.9", `172.17.0.1=${second}`],
+    });
+    assert.deepEqual(pairs(await plan(cloud, outside("9.9.9.8"))), ["10.0.0.5=9.9.9.9 172.17.0.1=9.9.9.8"]);
+    assert.deepEqual(pairs(await plan(cloud, outside("9.9.9.9"))), []);
+  });
+
+  test("wants a second port that is nobody's, and UDP", async () => {
+    await assert.rejects(configOf({ ...on, alternatePort: 5349 }), /alternate-port must not be/);
+    await assert.rejects(configOf({ ...on, udpPort: "off" }), /nat-discovery needs udp-port/);
+    assert.equal((await configOf({ alternatePort: 5349 })).alternatePort, 5349);
+  });
+});

@@ -41,6 +41,17 @@ export function checkTogether(config: Config): Complaint[] {
     "tlsPort",
     "must not be tcp-port: both are TCP ports",
   );
+  const { natDiscovery, alternatePort, udpPort, tcpPort, tlsPort } = config;
+  demand(
+    natDiscovery === "off" || ![udpPort, tcpPort, tlsPort].includes(alternatePort),
+    "alternatePort",
+    "must not be udp-port, tcp-port or tls-port: nat-discovery needs a second port",
+  );
+  demand(
+    natDiscovery === "off" || udpPort !== undefined,
+    "natDiscovery",
+    "needs udp-port: most of what it finds out is about UDP",
+  );
   demand(
     !config.usernameAnonymity || auth === "users",
     "usernameAnonymity",

@@ -7,6 +7,7 @@ import type { SharedSecretText } from "./shared-secret-text.ts";
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error";
 export type LogFormat = "auto" | "pretty" | "json";
+export type NatDiscovery = "off" | "auto";
 export type AuthKind = "both" | "shared-secret" | "users";
 
 export interface Config {
@@ -21,6 +22,8 @@ export interface Config {
   readonly udpPort: number | undefined;
   readonly tcpPort: number | undefined;
   readonly tlsPort: number | undefined;
+  readonly natDiscovery: NatDiscovery;
+  readonly alternatePort: number;
   readonly tlsCert: string | undefined;
   readonly tlsKey: string | undefined;
   readonly serverName: string | undefined;

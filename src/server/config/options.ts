@@ -125,6 +125,19 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     fallback: 5349,
     description: "The port for STUN and TURN over TLS. 443 passes the most firewalls, and needs CAP_NET_BIND_SERVICE.",
   },
+  natDiscovery: {
+    group: "Listening",
+    kind: choice("off", "auto"),
+    fallback: "off",
+    description:
+      "Let clients find out how their NAT behaves (RFC 5780, as `postern check` does). Needs two addresses of one family: the first two of listen, else the first two public ones of the host. Off by default, because answers then leave by another socket than the one that was asked.",
+  },
+  alternatePort: {
+    group: "Listening",
+    kind: port(),
+    fallback: 3479,
+    description: "The second port of nat-discovery, for UDP and TCP. It is opened only with nat-discovery: auto.",
+  },
   tlsCert: {
     group: "Listening",
     kind: optional(path()),

@@ -41,7 +41,12 @@ test("IANA's STUN methods", () => {
 
 test("IANA's STUN attributes", () => {
   // RFC 5780 uses CHANGE-REQUEST with the number that RFC 5389 had reserved (erratum 4233).
-  agrees(Attribute, registry(4), { ChangeRequest: "Reserved; was CHANGE-REQUEST prior to [RFC5389]" });
+  const classic = (name: string) => `Reserved; was ${name} prior to [RFC5389]`;
+  agrees(Attribute, registry(4), {
+    ChangeRequest: classic("CHANGE-REQUEST"),
+    SourceAddress: classic("SOURCE-ADDRESS"),
+    ChangedAddress: classic("CHANGED-ADDRESS"),
+  });
 });
 
 test("IANA's STUN error codes", () => {

@@ -3,6 +3,7 @@ import type { Instant } from "../../base/machine.ts";
 import { Attribute, ErrorCode, isComprehensionRequired, MessageClass, Method } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
 import type { ClientPath } from "./client-path.ts";
+import { answerDiscovery, DISCOVERY_ATTRIBUTES } from "./discovery.ts";
 import { sendUnproven } from "./reply.ts";
 import type { ServerState } from "./state.ts";
 
@@ -37,10 +38,17 @@ function isIdleChangeRequest(view: StunView): boolean {
   return view.has(Attribute.ChangeRequest) && view.u32(Attribute.ChangeRequest) === 0;
 }
 
+function knownAttributes(view: StunView, discovers: boolean): readonly number[] {
+  // RFC 5780 §6: CHANGE-REQUEST is 420 where there is no second address; it and its like are of UDP alone.
+  if (discovers) return [...IGNORED, ...DISCOVERY_ATTRIBUTES];
+  return isIdleChangeRequest(view) ? [...IGNORED, Attribute.ChangeRequest] : IGNORED;
+}
+
 export function handleBinding(state: ServerState, view: StunView, path: ClientPath, now: Instant): void {
   if (!state.strangers.take(path.remote, now)) return state.drop("over-budget");
   const id = view.data.subarray(4, 20);
-  const known = isIdleChangeRequest(view) ? [...IGNORED, Attribute.ChangeRequest] : IGNORED;
+  const site = state.discovery.find(path.listener);
+  const known = knownAttributes(view, site !== undefined && path.transport === "udp");
   const unknown = unknownAttributes(view, known);
   if (unknown.length > 0) {
     const writer = state.writer.begin(Method.Binding, MessageClass.Error, id).errorCode(ErrorCode.UnknownAttribute);
@@ -48,6 +56,7 @@ export function handleBinding(state: ServerState, view: StunView, path: ClientPa
     if (sendUnproven(state, view, path)) state.countError(ErrorCode.UnknownAttribute);
     return;
   }
+  if (site !== undefined) return answerDiscovery(state, view, path, site, now);
   const writer = state.writer.begin(Method.Binding, MessageClass.Success, id);
   // RFC 8489 §12.2: without the magic cookie it is a classic client, which knows MAPPED-ADDRESS alone.
   if (view.classic) writer.address(Attribute.MappedAddress, path.remote);

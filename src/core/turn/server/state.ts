@@ -12,6 +12,7 @@ import type { Expiring, Reservation } from "./allocation.ts";
 import type { ClientPath } from "./client-path.ts";
 import { ClientTable } from "./client-table.ts";
 import type { SharedSecret, TurnServerConfig } from "./config.ts";
+import { DiscoverySites } from "./discovery-sites.ts";
 import type { Flow, Forward, RelayId } from "./flow.ts";
 import { Nonces } from "./nonces.ts";
 import type { TurnServerOutput } from "./outputs.ts";
@@ -48,6 +49,8 @@ export class ServerState {
   readonly lookups: PendingLookups = new PendingLookups();
   /** For whoever has not proven a return path. */
   readonly strangers: SourceBudget;
+  /** Where NAT behaviour discovery is served; nowhere unless told. */
+  readonly discovery: DiscoverySites;
   /** For requests with a valid nonce. */
   readonly acquaintances: SourceBudget;
   secrets: readonly SharedSecret[];
@@ -69,6 +72,7 @@ export class ServerState {
     this.quota = new AllocationQuota(config.quotas, seed);
     this.strangers = new SourceBudget(config.budgets.unauthenticatedPerSecond, seed);
     this.acquaintances = new SourceBudget(config.budgets.requestsPerSecond, seed);
+    this.discovery = new DiscoverySites(seed);
     const anonymity = config.usernameAnonymity ? SecurityFeature.UsernameAnonymity : 0;
     const features = SecurityFeature.PasswordAlgorithms | anonymity;
     this.nonces = new Nonces(ports.crypto, config.nonceKeys, config.nonceLifetime, features);

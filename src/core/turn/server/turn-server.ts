@@ -21,6 +21,7 @@ import type { ClientPath } from "./client-path.ts";
 import type { RelayAddress, SharedSecret, TurnServerConfig } from "./config.ts";
 import { handleCreatePermission } from "./create-permission.ts";
 import { sameSecret, userCandidate } from "./credentials.ts";
+import type { DiscoverySquare } from "./discovery-sites.ts";
 import type { Forward, RelayId } from "./flow.ts";
 import {
   endAllocation,
@@ -216,6 +217,11 @@ export class TurnServer implements Machine<TurnServerOutput> {
     const kind = own ? "withdraw" : "offload";
     this.#state.outputs.push({ kind, flow: channel.toPeer });
     if (channel.permission !== undefined) this.#state.outputs.push({ kind, flow: channel.toClient });
+  }
+
+  /** Serves NAT behaviour discovery (RFC 5780) on these listeners, and on no others; at first on none. */
+  handleDiscoverySquares(squares: readonly DiscoverySquare[], _now: Instant): void {
+    this.#state.discovery.set(squares);
   }
 
   /** Replaces the shared secrets; sessions made with one that is gone end. */
