@@ -113,6 +113,7 @@ test("new peers are limited in rate: a scan by permissions stops after its burst
     return Array.from({ length: 20 }, (_, i) => client.permit(ip(`9.9.${from}.${i}`)).code);
   };
   assert.equal(codes(1).filter((code) => code === 0).length, 8);
+  assert.equal(world.server.stats.drops["too-many-new-peers"], 12);
   assert.equal(client.permit(ip("9.9.1.0")).code, 0, "a peer that is known is no new one");
   world.advance(1);
   assert.deepEqual(codes(2).slice(0, 3), [0, 0, 508]);

@@ -180,6 +180,21 @@ test("RFC 8656 §7.2: a token is good once, for its owner alone, and gives the n
   assert.equal(world.client({ path: udpPath("8.8.4.4", 4) }).allocate(withToken).code, 508);
 });
 
+test("an allocation that ends takes along the reservation that nobody has claimed, but not the one that somebody has", () => {
+  const world = new World();
+  const owner = world.client();
+  owner.allocate(pair);
+  assert.equal(world.sockets.size, 2);
+  owner.refresh(0);
+  assert.equal(world.sockets.size, 0);
+  const token = owner.allocate(pair).view.bytes(Attribute.ReservationToken) as Uint8Array;
+  const other = world.client({ path: udpPath("8.8.4.4", 2) });
+  assert.equal(other.allocate((w) => w.bytes(Attribute.ReservationToken, token)).code, 0);
+  owner.refresh(0);
+  assert.equal(world.sockets.size, 1);
+  assert.equal(other.refresh(600).code, 0);
+});
+
 test("a reserved socket that is lost takes its reservation with it", () => {
   const world = new World();
   const client = world.client();
