@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { Daemon } from "../server/daemon.ts";
 import type { DaemonLog } from "../server/log.ts";
 import { addConfigFlags, type ConfigFlags, loadFromFlags } from "./config-flags.ts";
+import { Signals } from "./signals.ts";
 
 interface ServeFlags {
   readonly printConfig?: boolean;
@@ -29,32 +30,23 @@ async function serve({ printConfig, ...flags }: ServeFlags & ConfigFlags): Promi
     import("../server/version.ts"),
   ]);
   const log = await openLog(loaded.config);
+  // Before anything answers: who is answered may signal.
+  const signals = new Signals();
   const daemon = await Daemon.start({ loaded, reload: () => loadFromFlags(flags), log, version });
-  const ended = runUntilSignal(daemon, log);
+  signals.onReload(() => void daemon.reload("signal"));
   const { allocations, limitedBy } = daemon.capacity;
   log.info({ version, config: loaded.file, allocations, limitedBy }, "serving");
   if (loaded.config.greeting) {
     const { greeting } = await import("../server/greeting.ts");
     process.stdout.write(`${greeting(daemon, version)}\n`);
   }
-  await ended;
+  await endWhenAsked(daemon, signals, log);
 }
 
-/** SIGTERM and SIGINT drain, a second one ends at once, SIGHUP reloads. Resolves when the daemon is closed. */
-async function runUntilSignal(daemon: Daemon, log: DaemonLog): Promise<void> {
-  const { promise: asked, resolve } = Promise.withResolvers<NodeJS.Signals>();
-  const hurry = new AbortController();
-  let signals = 0;
-  const end = (signal: NodeJS.Signals) => {
-    if (++signals > 1) hurry.abort();
-    resolve(signal);
-  };
-  process.on("SIGTERM", end).on("SIGINT", end);
-  process.on("SIGHUP", () => void daemon.reload("signal"));
-  const signal = await asked;
-  const { drainDeadline } = daemon.config;
-  log.info({ signal, allocations: daemon.allocations, seconds: drainDeadline }, "draining");
-  const left = await daemon.drain(hurry.signal).catch(() => daemon.allocations);
+async function endWhenAsked(daemon: Daemon, signals: Signals, log: DaemonLog): Promise<void> {
+  const signal = await signals.end;
+  log.info({ signal, allocations: daemon.allocations, seconds: daemon.config.drainDeadline }, "draining");
+  const left = await daemon.drain(signals.hurry).catch(() => daemon.allocations);
   await daemon.close();
   log.info({ ended: left }, "stopped");
 }
