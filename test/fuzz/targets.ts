@@ -3,7 +3,7 @@ import { configTarget } from "./config.ts";
 import { channelDataTarget, framingTarget } from "./framing.ts";
 import { stunTarget } from "./stun.ts";
 import type { Target } from "./target.ts";
-import { addressTarget, base64Target, nonceTarget, opaqueStringTarget, utf8Target } from "./text.ts";
+import { addressTarget, base64Target, nonceTarget, opaqueStringTarget, uriTarget, utf8Target } from "./text.ts";
 
 export const targets: readonly Target[] = [
   stunTarget,
@@ -14,5 +14,6 @@ export const targets: readonly Target[] = [
   base64Target,
   opaqueStringTarget,
   nonceTarget,
+  uriTarget,
   configTarget,
 ];

@@ -3,13 +3,17 @@ import assert from "node:assert/strict";
 import { isIP } from "node:net";
 import { blankAddress, formatAddress, formatIp, ipv4, parseIp, sameAddress } from "../../src/core/base/address.ts";
 import { decodeBase64, encodeBase64 } from "../../src/core/base/base64.ts";
+import { PosternError } from "../../src/core/base/failure.ts";
 import type { UnixSeconds } from "../../src/core/base/machine.ts";
 import { parsePrefix, prefixContains } from "../../src/core/base/prefix.ts";
 import { decodeUtf8, encodeUtf8 } from "../../src/core/base/utf8.ts";
+import { parseHostPort } from "../../src/core/stun/host-port.ts";
 import { opaqueString } from "../../src/core/stun/opaque-string.ts";
 import { NONCE_COOKIE, securityFeatures } from "../../src/core/stun/security-features.ts";
+import { formatStunUri, parseStunUri } from "../../src/core/stun/uri.ts";
 import { parseTimeLimited } from "../../src/core/turn/server/credentials.ts";
 import { Nonces } from "../../src/core/turn/server/nonces.ts";
+import { formatTurnUri, parseTurnUri } from "../../src/core/turn/uri.ts";
 import { testCrypto } from "../support/crypto.ts";
 import type { Target } from "./target.ts";
 
@@ -123,6 +127,42 @@ export const opaqueStringTarget: Target = {
     return true;
   },
   decode: (input) => void opaqueString(latin1(input)),
+};
+
+/** Parses or refuses in the one way that there is; what was parsed is written and parsed again to the same. */
+function parsesUri<T>(parse: (text: string) => T, format: (uri: T) => string, text: string): boolean {
+  let uri: T;
+  try {
+    uri = parse(text);
+  } catch (error) {
+    assert.ok(error instanceof PosternError && error.code === "bad-uri", String(error));
+    return false;
+  }
+  assert.deepEqual(parse(format(uri)), uri);
+  return true;
+}
+
+export const uriTarget: Target = {
+  name: "uri",
+  seeds: texts(
+    ...["stun:stun.example.org", "stuns:192.0.2.1:5349", "stun:[2001:db8::1]:3478", "turn:turn.example.org:3478"],
+    ...[
+      "turns:turn.example.org?transport=tcp",
+      "TURN:[::1]?transport=udp",
+      "turn:xn--bcher-kva.example.?transport=tcp",
+    ],
+    ...["stun:[fe80::1%eth0]", "turn:user@host", "stun://host", "turn:1.2.3", "turn:a_b-c.d:1?transport=UDP"],
+  ),
+  run(input: Uint8Array): boolean {
+    const text = latin1(input);
+    const isStun = parsesUri(parseStunUri, formatStunUri, text);
+    const isTurn = parsesUri(parseTurnUri, formatTurnUri, text);
+    assert.ok(!(isStun && isTurn));
+    return isStun || isTurn;
+  },
+  decode(input: Uint8Array): void {
+    parseHostPort(latin1(input));
+  },
 };
 
 const nonces = new Nonces(testCrypto, [encoder.encode("a key of sixteen bytes or more")], 600, 1);

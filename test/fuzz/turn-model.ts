@@ -54,8 +54,13 @@ function headers(path: ClientPath): number {
   return path.remote.family === 4 ? 28 : 48;
 }
 
-function transactionOf(data: Uint8Array): string {
-  return Buffer.from(data.subarray(4, 20)).toString("hex");
+/** What request and answer have in common. RFC 5780 lets the answer to a Binding go elsewhere, but to the same host. */
+function requestName(path: ClientPath, data: Uint8Array): string {
+  const transaction = Buffer.from(data.subarray(4, 20)).toString("hex");
+  const type = ((data[0] as number) << 8) | (data[1] as number);
+  // Without the bits of the class.
+  const isBinding = (type & 0x3eef) === Method.Binding;
+  return `${isBinding ? formatIp(path.remote) : pathName(path)} ${transaction}`;
 }
 
 export class TurnModel {
@@ -82,7 +87,7 @@ export class TurnModel {
   /** Before a datagram from a client. */
   expect(seen: Seen): void {
     if (this.#request.decode(seen.data) === undefined) {
-      this.#requests.set(`${pathName(seen.path)} ${transactionOf(seen.data)}`, seen.data.slice());
+      this.#requests.set(requestName(seen.path, seen.data), seen.data.slice());
     }
   }
 
@@ -162,7 +167,7 @@ export class TurnModel {
     const view = this.#view;
     assert.equal(view.decode(data), undefined, "what is sent is STUN");
     if (view.class === MessageClass.Indication) return this.#indication(to);
-    const request = this.#requests.get(`${pathName(to)} ${transactionOf(data)}`);
+    const request = this.#requests.get(requestName(to, data));
     assert.ok(request, "an answer goes where its request came from");
     const error = view.bytes(Attribute.ErrorCode);
     const code = error === undefined ? 0 : (error[2] as number) * 100 + (error[3] as number);
@@ -178,7 +183,7 @@ export class TurnModel {
   #unproven(to: ClientPath, data: Uint8Array, seen: Seen | undefined): void {
     assert.notEqual(this.#view.class === MessageClass.Success && this.#view.method !== Method.Binding, true);
     if (to.transport !== "udp") return;
-    const asked = seen?.data ?? this.#requests.get(`${pathName(to)} ${transactionOf(data)}`);
+    const asked = seen?.data ?? this.#requests.get(requestName(to, data));
     const ratio = (data.length + headers(to)) / ((asked?.length ?? 0) + headers(to));
     assert.ok(ratio <= MAX_AMPLIFICATION, `answered ${ratio.toFixed(2)} times what was asked`);
   }

@@ -17,6 +17,7 @@ import { StunView } from "../../src/core/stun/view.ts";
 import { messageId, StunWriter } from "../../src/core/stun/writer.ts";
 import type { ClientPath } from "../../src/core/turn/server/client-path.ts";
 import type { SharedSecret, TurnServerConfig } from "../../src/core/turn/server/config.ts";
+import type { DiscoverySocket, DiscoverySquare } from "../../src/core/turn/server/discovery-sites.ts";
 import type { RelayId } from "../../src/core/turn/server/flow.ts";
 import { testCrypto as crypto, SeededRandom } from "../support/crypto.ts";
 import {
@@ -86,6 +87,16 @@ const PATHS: readonly ClientPath[] = [
   tcpPath(2, "2600:1::1", 40_001),
 ];
 
+/** NAT behaviour discovery on the IPv4 listener of `PATHS` and three others. */
+const DISCOVERY: DiscoverySquare = [
+  [corner(0, "5.5.5.1", 3478), corner(10, "5.5.5.1", 3479)],
+  [corner(11, "5.5.5.2", 3478), corner(12, "5.5.5.2", 3479)],
+];
+
+function corner(listener: number, text: string, port: number): DiscoverySocket {
+  return { listener, bound: ip(text, port), advertised: ip(text, port) };
+}
+
 /** How one request names and proves itself. */
 interface Voice {
   readonly username: string;
@@ -126,6 +137,7 @@ class Sequence {
     this.#world.bind = () =>
       this.#random.pick([...Array(8).fill("bound"), "later", "later", "busy", "busy", "exhausted"]);
     this.model = new TurnModel(this.#world);
+    if (this.#random.oneIn(3)) this.#world.server.handleDiscoverySquares([DISCOVERY], this.#world.now);
     this.#host(this.#config);
   }
 
@@ -282,6 +294,10 @@ class Sequence {
       maybe(8, (w) => w.bytes(Attribute.ReservationToken, random.pick([new Uint8Array(8), ...this.#tokens.slice(-2)])));
       maybe(4, (w) => w.u32(Attribute.Lifetime, random.pick([0, 1, 600, 3600, 0xffffffff])));
       maybe(10, (w) => w.bytes(Attribute.DontFragment, new Uint8Array(0)));
+    } else if (method === Method.Binding) {
+      maybe(2, (w) => w.u32(Attribute.ChangeRequest, random.pick([0, 2, 4, 6, 7])));
+      maybe(4, (w) => w.u32(Attribute.ResponsePort, random.pick([1, 1023, 1024, 40_000, 65_535]) * 0x10000));
+      maybe(4, (w) => w.bytes(Attribute.Padding, new Uint8Array(random.pick([0, 1, 64, 500]))));
     } else if (method === Method.Refresh) {
       maybe(1, (w) => w.u32(Attribute.Lifetime, random.pick([0, 1, 600, 600, 600, 600, 3600, 0xffffffff])));
       maybe(4, (w) => w.u32(Attribute.RequestedAddressFamily, random.pick([1, 2, 3]) << 24));
