@@ -1,12 +1,14 @@
 /** security.md 2: how much a sender who has proven nothing, and may not be who it says, can make the server send. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { sameIp } from "../../../../src/core/base/address.ts";
 import { Attribute, MessageClass, Method } from "../../../../src/core/stun/registry.ts";
 import { messageId, StunWriter } from "../../../../src/core/stun/writer.ts";
 import type { ClientPath } from "../../../../src/core/turn/server/client-path.ts";
+import type { DiscoverySquare } from "../../../../src/core/turn/server/discovery-sites.ts";
 import { hex } from "../../../support/bytes.ts";
 import { testCrypto as crypto } from "../../../support/crypto.ts";
-import { CONFIG, REALM, udpPath, World } from "../../../support/turn-world.ts";
+import { CONFIG, ip, REALM, udpPath, World } from "../../../support/turn-world.ts";
 
 const LIMIT = 2.6;
 const id = messageId(hex("000102030405060708090a0b"));
@@ -82,6 +84,34 @@ const shapes: Readonly<Record<string, Shape>> = {
   "success response": () => new StunWriter().begin(Method.Allocate, MessageClass.Success, id).finish(),
 };
 
+/** What NAT behaviour discovery adds, where it is served. */
+const discoveryShapes: Readonly<Record<string, Shape>> = {
+  "Binding, CHANGE-REQUEST 6": () => begin(Method.Binding).u32(Attribute.ChangeRequest, 6).finish(),
+  "Binding, RESPONSE-PORT": () =>
+    begin(Method.Binding)
+      .u32(Attribute.ResponsePort, 40_000 * 0x10000)
+      .finish(),
+  "Binding, PADDING of 4": () => begin(Method.Binding).bytes(Attribute.Padding, hex("00000000")).finish(),
+  "Binding, PADDING of 1,400": () => begin(Method.Binding).bytes(Attribute.Padding, new Uint8Array(1400)).finish(),
+  "Binding, PADDING twice": () => {
+    const writer = begin(Method.Binding).bytes(Attribute.Padding, new Uint8Array(600));
+    return writer.bytes(Attribute.Padding, new Uint8Array(600)).finish();
+  },
+};
+
+/** A square of listeners; 0 and 1 are those of `udpPath`. */
+function square(first: string, second: string, listener: number): DiscoverySquare {
+  const corner = (text: string, port: number, n: number) => ({
+    listener: n,
+    bound: ip(text, port),
+    advertised: ip(text, port),
+  });
+  return [
+    [corner(first, 3478, listener), corner(first, 3479, listener + 10)],
+    [corner(second, 3478, listener + 20), corner(second, 3479, listener + 30)],
+  ];
+}
+
 interface Row {
   readonly shape: string;
   readonly asked: number;
@@ -97,7 +127,8 @@ function measure(shape: string, make: Shape, from: string, world: World): Row {
   world.receive(request, path);
   const sends = world.takeSends();
   assert.ok(sends.length <= 1, `${shape}: one answer at most`);
-  for (const { to } of sends) assert.deepEqual(to, path);
+  // RFC 5780: an answer may leave by another listener and go to another port, but never to another host.
+  for (const { to } of sends) assert.ok(sameIp(to.remote, path.remote) && to.transport === path.transport);
   const answered = sends[0]?.data.length ?? 0;
   const wire = answered === 0 ? 0 : (answered + headers) / (request.length + headers);
   return { shape: `${path.remote.family === 4 ? "IPv4" : "IPv6"} ${shape}`, asked: request.length, answered, wire };
@@ -138,6 +169,22 @@ test("RFC 8489 §16: no answer to an unproven sender is more than 2.6 times the 
     "IPv4 success response",
   ]) {
     assert.equal(named(name), 0, `${name} is not answered`);
+  }
+});
+
+test("RFC 5780 §6.1: where NAT behaviour discovery is served, answers amplify no more", (t) => {
+  for (const from of ["8.8.4.4", "2600::4"]) {
+    for (const [shape, make] of Object.entries({ ...shapes, ...discoveryShapes })) {
+      const world = new World();
+      world.server.handleDiscoverySquares(
+        [square("5.5.5.1", "5.5.5.2", 0), square("2a05::1", "2a05::2", 1)],
+        world.now,
+      );
+      const { wire, answered, asked } = measure(shape, make, from, world);
+      assert.ok(wire <= LIMIT, `${shape}: ${wire.toFixed(2)}`);
+      if (shape in discoveryShapes)
+        t.diagnostic(`${from} ${shape}: ${asked} asked, ${answered} answered, ${wire.toFixed(2)} on the wire`);
+    }
   }
 });
 

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Address } from "../../../../src/core/base/address.ts";
-import { Attribute } from "../../../../src/core/stun/registry.ts";
+import { Attribute, MessageClass, Method } from "../../../../src/core/stun/registry.ts";
 import { StunView } from "../../../../src/core/stun/view.ts";
+import { StunWriter } from "../../../../src/core/stun/writer.ts";
 import { CONFIG, ip, PEER, PEER6, tcpPath, udpPath, World } from "../../../support/turn-world.ts";
 
 /** The longest payloads that UDP has: over IPv4, and over IPv6. */
@@ -130,4 +131,25 @@ test("what comes for another's relay, a closed one or none is dropped", () => {
   assert.equal(client.sendOnChannel(0x4000, new Uint8Array(1)), undefined);
   assert.equal(world.client({ path: udpPath("9.9.9.9") }).send(PEER, new Uint8Array(1)), undefined);
   assert.equal(world.server.stats.drops["no-allocation"], 3);
+});
+
+test("RFC 8489 §6.3: what a server has no use for is dropped in silence: responses, and indications but Send", () => {
+  const world = new World();
+  const client = world.client();
+  client.allocate();
+  world.takeOutputs();
+  const { Binding, Allocate, Data, Send } = Method;
+  const { Indication, Success, Error: Failure } = MessageClass;
+  const useless = [
+    ...[Allocate, Data].map((method) => [method, Indication] as const),
+    ...[Binding, Allocate, Send].flatMap((method) => [[method, Success] as const, [method, Failure] as const]),
+  ];
+  for (const [method, messageClass] of useless) {
+    world.receive(new StunWriter().begin(method, messageClass, client.id()).finish(), client.path);
+  }
+  assert.equal(world.server.stats.drops.unexpected, useless.length);
+  // RFC 8489 §6.3.2: a Binding indication keeps a NAT's binding alive, and that is all.
+  world.receive(new StunWriter().begin(Binding, Indication, client.id()).finish(), client.path);
+  assert.equal(world.server.stats.drops.unexpected, useless.length);
+  assert.deepEqual(world.takeOutputs(), []);
 });

@@ -154,6 +154,25 @@ test("RFC 8656 §7.2: EVEN-PORT with R: no descriptor for the successor is 508, 
   assert.equal(world.sockets.size, 0);
 });
 
+test("RFC 8656 §7.2: EVEN-PORT with R takes no port whose successor is taken or out of range", () => {
+  const world = new World({ relays: CONFIG.relays.slice(0, 1), relayPorts: { min: 50_000, max: 50_004 } });
+  const ports = (): number[] => [...world.sockets.values()].map(({ port }) => port).sort();
+  const clients = [1, 2, 3, 4].map((port) => world.client({ path: udpPath("8.8.4.4", port) }));
+  const [a, b, c, d] = clients as [Client, Client, Client, Client];
+  assert.equal(a.allocate(pair).code, 0);
+  assert.equal(b.allocate(pair).code, 0);
+  assert.deepEqual(ports(), [50_000, 50_001, 50_002, 50_003]);
+  assert.equal(c.allocate(pair).code, 508, "50004 has no successor");
+  assert.equal(c.allocate((w) => w.bytes(Attribute.EvenPort, Uint8Array.of(0))).relayed[0]?.port, 50_004);
+  world.advance(31);
+  assert.deepEqual(ports(), [50_000, 50_002, 50_004], "the reservations are over");
+  assert.equal(d.allocate((w) => w.bytes(Attribute.EvenPort, Uint8Array.of(0))).code, 508, "only odd ones are left");
+  assert.equal((d.allocate().relayed[0]?.port as number) % 2, 1);
+  assert.equal(a.refresh(0).code, 0);
+  const another = a.allocate(pair);
+  if (another.code === 0) assert.ok(ports().includes((another.relayed[0]?.port as number) + 1));
+});
+
 test("RFC 8656 §7.2: a reservation is held for 30 seconds, and then its port is free again", () => {
   const world = new World();
   const client = world.client();
