@@ -29,6 +29,11 @@ export class Admission {
     this.#onEmpty = onEmpty;
   }
 
+  /** Sources that are remembered: those that have a connection. */
+  get sources(): number {
+    return this.#sources.size;
+  }
+
   /** Counts a connection in, half-open; undefined, and counted, when it must be refused. */
   admit(from: Readonly<Address>): Admitted | undefined {
     const key = sourceOf(from);

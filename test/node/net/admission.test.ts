@@ -21,6 +21,7 @@ test("every place is given back once", () => {
   const admission = new Admission({ ...defaultStreamLimits, connectionsPerSource: 2 }, stats, () => empty++);
   const [first, second] = [admission.admit(at("192.0.2.1"))!, admission.admit(at("192.0.2.1"))!];
   assert.deepEqual([stats.open, stats.halfOpen], [2, 2]);
+  assert.equal(admission.sources, 1);
   first.settle();
   first.settle();
   assert.deepEqual([first.isHalfOpen, second.isHalfOpen], [false, true]);
@@ -31,6 +32,7 @@ test("every place is given back once", () => {
   assert.deepEqual([stats.open, stats.halfOpen, empty], [1, 1, 0]);
   second.leave("tls");
   assert.deepEqual([stats.open, stats.halfOpen, empty], [0, 0, 1]);
+  assert.equal(admission.sources, 0);
   assert.deepEqual([stats.closed.client, stats.closed.idle, stats.closed.tls], [1, 0, 1]);
   assert.ok(admission.admit(at("192.0.2.1")));
   assert.ok(admission.admit(at("192.0.2.1")));
