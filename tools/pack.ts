@@ -32,7 +32,9 @@ function stage(directory: string): void {
   const manifest = publishedManifest(JSON.parse(readFileSync(join(root, "package.json"), "utf8")));
   writeFileSync(join(directory, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   symlinkSync(join(root, "node_modules"), join(directory, "node_modules"));
-  const { status, stdout } = spawnSync(join(root, "node_modules/.bin/tsc"), ["-b", "src/cli"], { cwd: directory });
+  const { status, stdout } = spawnSync(join(root, "node_modules/.bin/tsc"), ["-b", "src/cli", "src/natlab"], {
+    cwd: directory,
+  });
   if (status !== 0) throw new Error(`the sources do not compile:\n${stdout}`);
   rmSync(join(directory, "node_modules"));
 }

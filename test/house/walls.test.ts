@@ -17,7 +17,7 @@ before(async () => {
   for (const name of ["package.json", "tsconfig.base.json", "biome.json", ".gitignore", "tools/lint"]) {
     await cp(join(root, name), join(copy, name), { recursive: true });
   }
-  for (const area of ["core", "node", "server", "cli"]) {
+  for (const area of ["core", "natlab", "node", "server", "cli"]) {
     await cp(join(root, "src", area, "tsconfig.json"), join(copy, "src", area, "tsconfig.json"));
     await write(`src/${area}/thing.ts`, "export const thing = 1;\n");
   }
@@ -95,6 +95,15 @@ test("what is allowed compiles and lints: the tests above fail for their own rea
   assert.equal(await compile("cli", 'export { thing } from "../server/thing.ts";\n'), "");
 });
 
+suite("src/natlab is as pure as the core:", () => {
+  test("a timer does not compile", async () =>
+    assert.match(await compile("natlab", "setTimeout(() => {}, 1);\nexport {};\n"), /TS2304.*setTimeout/));
+  test("src/node does not compile", async () =>
+    assert.match(await compile("natlab", 'export { thing } from "../node/thing.ts";\n'), /TS6059|TS6307/));
+  test("Date does not lint", async () =>
+    assert.match(await lint("src/natlab/probe.ts", "export const t: number = Date.now();\n"), /Time is an argument/));
+});
+
 suite("src/core does not lint with", () => {
   const forbidden: Record<string, [text: string, error: RegExp]> = {
     Date: ["export const t: number = Date.now();\n", /Time is an argument/],
@@ -123,6 +132,7 @@ suite("the table of walls refuses", () => {
     "src/core/base/probe.ts": 'import "../stun/codec.ts";\n',
     "src/core/turn/client/probe.ts": 'export const x = () => import("../../../node/clock.ts");\n',
     "src/core/stun/package.ts": 'import { z } from "zod";\n',
+    "src/natlab/probe.ts": 'import { TurnServer } from "../core/turn/server/turn-server.ts";\n',
     "src/elsewhere/probe.ts": "export {};\n",
   };
   for (const [path, text] of Object.entries(forbidden)) {

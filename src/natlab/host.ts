@@ -1,0 +1,123 @@
+/**
+ * A host: interfaces with addresses, and UDP sockets bound to one address each. A socket sends by the interface that
+ * holds its address and by no other, so a host with two interfaces is two ways out, as candidates want it.
+ */
+import { type Address, copyAddress, formatIp, sameIp } from "../core/base/address.ts";
+import { copyBytes } from "../core/base/bytes.ts";
+import { PosternError } from "../core/base/failure.ts";
+import { AddressMap } from "./address-map.ts";
+import type { Interface, Link, Node } from "./link.ts";
+import type { Packet } from "./packet.ts";
+import { type Surroundings, toAddress } from "./surroundings.ts";
+import { type SendOptions, UdpSocket } from "./udp-socket.ts";
+
+/** RFC 6335 §6: where ephemeral ports begin. */
+const FIRST_EPHEMERAL = 49_152;
+
+export interface SocketOptions {
+  /** One of the host's addresses; its first when not given. */
+  readonly address?: string;
+  /** A free one when not given. */
+  readonly port?: number;
+}
+
+export class Host implements Node {
+  readonly name: string;
+  readonly #surroundings: Surroundings;
+  readonly #interfaces: Interface[] = [];
+  readonly #sockets: AddressMap<UdpSocket> = new AddressMap();
+  #nextPort = FIRST_EPHEMERAL;
+
+  constructor(name: string, surroundings: Surroundings) {
+    this.name = name;
+    this.#surroundings = surroundings;
+  }
+
+  /** Connects the host to `link` by an interface with these addresses. */
+  attach(link: Link, ...addresses: readonly string[]): this {
+    this.#interfaces.push(
+      link.attach(
+        this,
+        addresses.map((text) => toAddress(text)),
+      ),
+    );
+    return this;
+  }
+
+  /** Pulls the cable. Sockets stay, and reach nobody. */
+  detach(link: Link): void {
+    for (const attached of this.#interfaces.filter((one) => one.link === link)) {
+      link.detach(attached);
+      this.#interfaces.splice(this.#interfaces.indexOf(attached), 1);
+    }
+  }
+
+  /** Every address of the host, port 0. */
+  get addresses(): Readonly<Address>[] {
+    return this.#interfaces.flatMap((attached) => attached.addresses);
+  }
+
+  /** Throws a PosternError: NATLAB_ADDRESS for an address that is not the host's, NATLAB_PORT for a port in use. */
+  socket({ address: text, port }: SocketOptions = {}): UdpSocket {
+    const ip = text === undefined ? this.addresses[0] : toAddress(text);
+    if (ip === undefined || this.#holding(ip) === undefined) {
+      throw new PosternError("NATLAB_ADDRESS", `Attach ${this.name} to a link with ${text ?? "an address"} first.`);
+    }
+    const local = copyAddress(ip);
+    local.port = port ?? this.#freePort(local);
+    if (this.#sockets.find(local) !== undefined) {
+      throw new PosternError("NATLAB_PORT", `Choose another port: ${this.name} has a socket on ${local.port}.`);
+    }
+    const socket = new UdpSocket(
+      local,
+      (data, to, options) => this.#send(local, data, to, options),
+      () => this.#sockets.delete(local),
+    );
+    this.#sockets.set(local, socket);
+    return socket;
+  }
+
+  receive(packet: Packet): void {
+    const socket = this.#sockets.find(packet.destination);
+    if (socket === undefined) return this.#surroundings.sightings.drop(this.name, packet, "no-socket");
+    this.#surroundings.sightings.delivered(this.name, packet);
+    socket.onMessage?.(packet.payload, packet.source);
+  }
+
+  #freePort(local: Address): number {
+    do {
+      local.port = this.#nextPort;
+      this.#nextPort = this.#nextPort === 0xffff ? FIRST_EPHEMERAL : this.#nextPort + 1;
+    } while (this.#sockets.find(local) !== undefined);
+    return local.port;
+  }
+
+  #holding(ip: Readonly<Address>): Interface | undefined {
+    for (const attached of this.#interfaces) {
+      for (const own of attached.addresses) if (sameIp(own, ip)) return attached;
+    }
+    return undefined;
+  }
+
+  #send(source: Readonly<Address>, data: Uint8Array, to: Readonly<Address>, options: SendOptions): void {
+    if (to.family !== source.family) {
+      throw new PosternError("NATLAB_ADDRESS", `Send to the family of the socket's address, ${formatIp(source)}.`);
+    }
+    const payload = copyBytes(data);
+    const packet: Packet = {
+      source,
+      destination: copyAddress(to),
+      payload,
+      hopLimit: options.hopLimit ?? 64,
+      dontFragment: options.dontFragment ?? false,
+      piece: payload.length + (to.family === 6 ? 48 : 28),
+    };
+    if (this.#holding(to) !== undefined) {
+      this.#surroundings.agenda.at(this.#surroundings.agenda.now, () => this.receive(packet));
+      return;
+    }
+    const attached = this.#holding(source);
+    if (attached === undefined) this.#surroundings.sightings.drop(this.name, packet, "unreachable");
+    else attached.link.carry(packet, attached);
+  }
+}
