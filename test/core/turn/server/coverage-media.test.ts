@@ -51,6 +51,17 @@ test("RFC 8656 §12.6: a channel carries datagrams of every length, empty ones t
   assert.equal(world.server.stats.bytesToPeers, 8 + 1200 + LONGEST[0]);
 });
 
+test("RFC 8489 §14: attributes of a request come in any order", () => {
+  const world = new World();
+  const client = world.client();
+  client.allocate();
+  const bound = client.request(Method.ChannelBind, (writer) => {
+    writer.xorAddress(Attribute.XorPeerAddress, PEER).u32(Attribute.ChannelNumber, 0x4000_0000);
+  });
+  assert.equal(bound.code, 0);
+  assert.ok(client.sendOnChannel(0x4000, new Uint8Array(1)));
+});
+
 test("RFC 8656 §9: a permission lives 300 s and a channel 600 s: between them the peer is not heard", () => {
   const world = new World();
   const client = world.client();

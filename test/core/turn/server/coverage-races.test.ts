@@ -260,6 +260,8 @@ test("a live relay that is lost ends its allocation, or one family of it", () =>
   assert.equal(client.sendOnChannel(0x4000, new Uint8Array(1)), undefined);
   assert.ok(client.sendOnChannel(0x4001, new Uint8Array(1)));
   assert.equal(world.server.stats.permissions, 1);
+  assert.equal(client.send(PEER, new Uint8Array(1)), undefined);
+  assert.ok(client.send(PEER6, new Uint8Array(1)));
   world.takeOutputs();
   world.server.handleRelayFailed(1 as RelayId, "exhausted", world.now);
   world.drain();
