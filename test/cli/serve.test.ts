@@ -14,6 +14,7 @@ import {
   cleanEnvironment,
   freeDaemonPorts,
   logLines,
+  type Ports,
   portFlags,
   postern,
   type RunningDaemon,
@@ -395,22 +396,20 @@ suite("SIGTERM", () => {
 });
 
 suite("it does not start", () => {
-  async function refusedStart(
-    flags: readonly string[],
-    ports = undefined as Awaited<ReturnType<typeof freeDaemonPorts>> | undefined,
-  ) {
-    const home = await mkdtemp(join(tmpdir(), "postern-refused-"));
-    try {
+  async function refusedStart(flags: readonly string[], ports?: Ports): Promise<string> {
+    return inTemporaryDirectory(async (home) => {
       const own = portFlags(ports ?? (await freeDaemonPorts()));
       const command = postern("serve", "--data-dir", join(home, "data"), "--listen", "127.0.0.1", ...own, ...flags);
       const child = await startChild(command, { env: cleanEnvironment });
-      const { code } = await child.ended();
-      assert.equal(code, 1, child.output());
-      assert.doesNotMatch(child.output(), /^\s+at /m, "a stack is no advice");
-      return child.output();
-    } finally {
-      await rm(home, { recursive: true });
-    }
+      try {
+        const { code } = await child.ended();
+        assert.equal(code, 1, child.output());
+        assert.doesNotMatch(child.output(), /^\s+at /m, "a stack is no advice");
+        return child.output();
+      } finally {
+        await child.stop("SIGKILL");
+      }
+    });
   }
 
   test("when a UDP port is taken, and says which and what to do", async () => {
