@@ -6,6 +6,7 @@
  * An answer is found by its transaction ID and ends nothing by itself: who checks its integrity may have to treat it as
  * never received (RFC 8489 §9.2.5), and the transaction goes on.
  */
+import { readU16 } from "../base/bytes.ts";
 import type { Timed } from "../base/deadlines.ts";
 import { after, type Instant } from "../base/machine.ts";
 import type { StunView } from "./view.ts";
@@ -44,9 +45,12 @@ export interface TransactionDeadlines<Purpose> {
 const ID_AT = 8;
 const ID_END = 20;
 
-function sameId(a: Uint8Array, b: Uint8Array): boolean {
-  for (let i = ID_AT; i < ID_END; i++) if (a[i] !== b[i]) return false;
-  return true;
+/** The bits of the message type that say success or error. */
+const CLASS_BITS = 0x0110;
+
+function answers(response: Uint8Array, request: Uint8Array): boolean {
+  for (let i = ID_AT; i < ID_END; i++) if (response[i] !== request[i]) return false;
+  return (readU16(response, 0) & ~CLASS_BITS) === readU16(request, 0);
 }
 
 export class ClientTransactions<Purpose> {
@@ -78,9 +82,9 @@ export class ClientTransactions<Purpose> {
     return transaction;
   }
 
-  /** The transaction that this response answers; undefined when it answers none. */
+  /** The transaction that this response answers, by method and transaction ID; undefined when it answers none. */
   find(response: StunView): ClientTransaction<Purpose> | undefined {
-    for (const transaction of this.#open) if (sameId(transaction.request, response.data)) return transaction;
+    for (const transaction of this.#open) if (answers(response.data, transaction.request)) return transaction;
     return undefined;
   }
 

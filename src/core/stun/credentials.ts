@@ -28,6 +28,15 @@ export function encodePasswordAlgorithms(algorithms: readonly PasswordAlgorithmN
   return value;
 }
 
+/** The first algorithm in a PASSWORD-ALGORITHMS value that is known here (RFC 8489 §14.11); undefined when there is none. */
+export function choosePasswordAlgorithm(list: Uint8Array): PasswordAlgorithmNumber | undefined {
+  for (let at = 0; at + 4 <= list.length; at += 4 + ((readU16(list, at + 2) + 3) & ~3)) {
+    const known = decodePasswordAlgorithm(list.subarray(at, at + 4));
+    if (known !== undefined) return known;
+  }
+  return undefined;
+}
+
 /** The algorithm in a PASSWORD-ALGORITHM value (RFC 8489 §14.12); undefined when it is unknown or malformed. */
 export function decodePasswordAlgorithm(value: Uint8Array): PasswordAlgorithmNumber | undefined {
   if (value.length !== 4 || readU16(value, 2) !== 0) return undefined;

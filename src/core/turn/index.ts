@@ -1,5 +1,16 @@
-/** `postern/turn`: the TURN server as a pure machine (RFC 8656), and the pieces around it. */
+/** `postern/turn`: TURN server and client as pure machines (RFC 8656), and the pieces around them. */
 export { CHANNEL_HEADER_LENGTH, channelDataLength, encodeChannelHeader, looksLikeChannelData } from "./channel-data.ts";
+export {
+  DEFAULT_KEEPALIVE,
+  DEFAULT_REALLOCATION,
+  type Reallocation,
+  type TurnClientConfig,
+} from "./client/config.ts";
+export type { Failure, FailureReason, OwnReason } from "./client/failure.ts";
+export type { Framing } from "./client/media.ts";
+export type { Allocated, TurnClientEvent, TurnClientOutput } from "./client/outputs.ts";
+export type { ClientDropReason, Incoming } from "./client/state.ts";
+export { TurnClient } from "./client/turn-client.ts";
 export type { ClientPath } from "./server/client-path.ts";
 export type { Budgets, PeerPolicy, Quotas, RelayAddress, SharedSecret, TurnServerConfig } from "./server/config.ts";
 export type { DiscoverySocket, DiscoverySquare } from "./server/discovery-sites.ts";

@@ -1,0 +1,46 @@
+/** What the TURN client asks of its driver, and what it tells. */
+import type { Address, PeerAddress } from "../../base/address.ts";
+import type { Failure } from "./failure.ts";
+
+/** An allocation that is there. */
+export interface Allocated {
+  /** Relayed transport addresses: one, or one of each family. */
+  readonly relayed: readonly Readonly<Address>[];
+  /** The client's own address, as the server sees it. */
+  readonly mapped: Readonly<Address>;
+  /** Which may be the alternate one that the first named. */
+  readonly server: Readonly<Address>;
+  /** Seconds granted. */
+  readonly lifetime: number;
+  /** For the port after an even one (RFC 8656 §7.3). */
+  readonly reservationToken: Uint8Array | undefined;
+  /** The family of `both` that the server has not (RFC 8656 §18.12). */
+  readonly refusedFamily: { readonly family: 4 | 6; readonly failure: Failure } | undefined;
+}
+
+export type TurnClientEvent =
+  /** `again`: an allocation was lost, and this replaces it, with other addresses. Permissions and channels follow. */
+  | { readonly type: "allocated"; readonly allocated: Allocated; readonly again: boolean }
+  /** A permission was granted, or refused. It is told once for each `permit`, and when a refresh is refused. */
+  | { readonly type: "permission"; readonly peer: PeerAddress; readonly failure: Failure | undefined }
+  | {
+      readonly type: "channel";
+      readonly peer: PeerAddress;
+      readonly channel: number;
+      readonly failure: Failure | undefined;
+    }
+  /** The allocation could not be prolonged, and ends in so many seconds. */
+  | { readonly type: "not-refreshed"; readonly failure: Failure; readonly endsIn: number }
+  /** The allocation is gone; another is tried for in so many milliseconds. */
+  | { readonly type: "lost"; readonly failure: Failure; readonly retryIn: number }
+  /** The last event. */
+  | { readonly type: "ended"; readonly failure: Failure };
+
+export type TurnClientOutput =
+  /** Open a new path (for UDP: a new local port) to `server` and close the old one; answered by `handleConnected`. */
+  | { readonly kind: "connect"; readonly server: Readonly<Address> }
+  /** The path is not needed any more. */
+  | { readonly kind: "disconnect" }
+  /** One datagram, or one frame of a stream, to the server. */
+  | { readonly kind: "send"; readonly data: Uint8Array }
+  | { readonly kind: "event"; readonly event: TurnClientEvent };
