@@ -227,7 +227,6 @@ export class TurnHost implements AsyncDisposable {
     await this.#streams.close();
     this.#driver.stop();
     await this.#datapath.close();
-    for (const wake of this.#waiting) wake();
   }
 
   #udpListener(id: number, { address }: ListenSpec): UdpListener {

@@ -55,7 +55,9 @@ test("an input is followed by every output, in order", () => {
 
 test("an input from inside an output joins the queue that is drained", () => {
   const { driver, performed } = setUp((output, inner) => {
-    if (output === "a") inner.input((machine) => machine.outputs.push("c"));
+    if (output !== "a") return;
+    inner.input((machine) => machine.outputs.push("c"));
+    assert.deepEqual(performed, ["a"]);
   });
   driver.input((machine) => machine.outputs.push("a", "b"));
   assert.deepEqual(performed, ["a", "b", "c"]);
@@ -120,6 +122,16 @@ test("a deadline beyond what a timer can wait is reached in steps", (context) =>
   }
   assert.equal(machine.timeouts.length, 2);
   assert.deepEqual(performed, ["time"]);
+});
+
+test("no timer is asked to wait longer than it can", (context) => {
+  const setTimeout = context.mock.method(globalThis, "setTimeout");
+  const { driver } = setUp();
+  driver.input((m, now) => {
+    m.deadline = after(now, 2 ** 31 + 1_000);
+  });
+  assert.equal(setTimeout.mock.calls[0]?.arguments[1], 2 ** 31 - 1);
+  driver.stop();
 });
 
 test("stopped, it neither takes inputs nor fires", (context) => {

@@ -255,16 +255,16 @@ describe("listeners", () => {
   test("a UDP client whose listener is closed is not answered from elsewhere", async () => {
     await using t = await HostUnderTest.create();
     const gone = await listen(t);
-    const other = await listen(t);
     await using client = await TurnClient.connect({ port: gone.address.port, ...alice });
     await using peer = await LoopbackPeer.open();
     const { relayed } = await client.allocate();
     await client.bindChannel(0x4000, peer.address);
     t.host.unlisten(gone);
+    // Takes over the number that the datapath gave the socket of the first.
+    await listen(t);
     const { drops } = t.datapath.stats;
     peer.send(Buffer.from("late"), relayed[0]!);
     await until("the drop", () => drops.closed === 1);
-    assert.ok(other);
   });
 });
 
@@ -386,6 +386,7 @@ describe("drain and close", () => {
       again.close();
     }
     await assert.rejects(listen(t), hasCode("closed"));
+    assert.equal(t.datapath.stats.sockets, 0);
     for (const client of clients) await client.close();
   });
 
