@@ -54,12 +54,14 @@ test("an input is followed by every output, in order", () => {
 });
 
 test("an input from inside an output joins the queue that is drained", () => {
+  let during: string[] = [];
   const { driver, performed } = setUp((output, inner) => {
     if (output !== "a") return;
     inner.input((machine) => machine.outputs.push("c"));
-    assert.deepEqual(performed, ["a"]);
+    during = [...performed];
   });
   driver.input((machine) => machine.outputs.push("a", "b"));
+  assert.deepEqual(during, ["a"]);
   assert.deepEqual(performed, ["a", "b", "c"]);
 });
 
