@@ -117,6 +117,8 @@ export class Daemon implements AsyncDisposable {
     }
     await this.#openHttp();
     this.#users.setRealms([config.realm]);
+    const users = this.#users.countWithout(config.realm);
+    if (users > 0) this.#log.warn({ users, advice: "postern user list" }, "users-without-key-for-realm");
     this.#watch();
   }
 

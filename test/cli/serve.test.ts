@@ -57,14 +57,18 @@ async function refusal(work: Promise<unknown>): Promise<number> {
 
 /** Waits until a session is gone: its refresh finds no allocation (437), or its secret is not known any more (401). */
 function untilEnded(session: TurnClient): Promise<unknown> {
-  return until("the session to end", async () => {
-    try {
-      await session.refresh(600);
-      return false;
-    } catch (error) {
-      return error instanceof Refused && (error.code === 437 || error.code === 401);
-    }
-  });
+  return until(
+    "the session to end",
+    async () => {
+      try {
+        await session.refresh(600);
+        return false;
+      } catch (error) {
+        return error instanceof Refused && (error.code === 437 || error.code === 401);
+      }
+    },
+    { within: 20_000 },
+  );
 }
 
 interface FirstStart {
@@ -249,6 +253,17 @@ test("at the usual level a session's line names nobody", async () => {
   assert.deepEqual(Object.keys(line).sort(), ["allocation", "event", "level", "lifetime", "time", "transport"]);
   assert.ok(!JSON.stringify(logLines(daemon.child.output())).includes("erin"));
 });
+
+test("users whose keys are for another realm are counted at the start", () =>
+  inTemporaryDirectory(async (directory) => {
+    const dataDir = join(directory, "data");
+    await run("user", "add", "frank", "--generate", "--data-dir", dataDir);
+    await using daemon = await startDaemon({ dataDir, flags: ["--realm", "example.org"] });
+    assert.equal((await daemon.logged("users-without-key-for-realm"))["users"], 1);
+    assert.match(await run("user", "list", "--data-dir", dataDir), /no key for realm example\.org/);
+    await run("user", "add", "frank", "--generate", "--data-dir", dataDir);
+    assert.doesNotMatch(await run("user", "list", "--data-dir", dataDir), /no key/);
+  }));
 
 test("an external address is what clients are told", async () => {
   await using daemon = await startDaemon({ flags: ["--external-address", "203.0.113.7"] });

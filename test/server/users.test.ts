@@ -81,6 +81,8 @@ test("after a change of realm the list says whose password must be set again", (
     ["new", []],
     ["old", ["now"]],
   ]);
+  assert.equal(users.countWithout("now"), 1);
+  assert.equal(users.countWithout("before"), 0);
 });
 
 test("another process sees who was removed or changed, and nobody else", () => {

@@ -84,7 +84,7 @@ export async function startDaemon({ flags = [], env = {}, ...given }: DaemonSett
     await child.stop();
     if (home !== undefined) await rm(home, { recursive: true, force: true });
   };
-  const logged: RunningDaemon["logged"] = (event, { skip = 0, within = 10_000 } = {}) =>
+  const logged: RunningDaemon["logged"] = (event, { skip = 0, within = 20_000 } = {}) =>
     until(
       `the log line ${event}`,
       () => {

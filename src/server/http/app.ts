@@ -7,6 +7,7 @@ import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Secret } from "../../node/secret.ts";
 import type { HostStats } from "../../node/turn-host.ts";
+import { isUser } from "../time-limited-credentials.ts";
 import { createMetrics } from "./metrics.ts";
 
 /** What an application passes on to a browser. */
@@ -34,8 +35,6 @@ export interface HttpAppOptions {
 /** What is asked for wrongly, per minute, before the endpoint answers 429: a token of 32 bytes is not guessed anyway. */
 const MAX_FAILURES_PER_MINUTE = 60;
 const MAX_BODY_BYTES = 4096;
-/** Printable, and short enough for a USERNAME with the expiry in front (RFC 8489 §14.3). */
-const USER = /^[^\p{C}:]{1,128}$/u;
 
 const limitBody = bodyLimit({
   maxSize: MAX_BODY_BYTES,
@@ -87,7 +86,7 @@ async function readWish(c: Context, maxTtl: number): Promise<Wish | string> {
     given = body as Record<string, unknown>;
   }
   const { user, ttl } = given;
-  if (user !== undefined && (typeof user !== "string" || !USER.test(user))) {
+  if (user !== undefined && (typeof user !== "string" || !isUser(user))) {
     return "`user` must be 1 to 128 printable characters without a colon.";
   }
   const seconds = ttl === undefined ? undefined : Number(ttl);

@@ -118,6 +118,12 @@ export class UserStore implements Disposable {
     });
   }
 
+  /** How many users have no key for `realm`, and so are not let in. */
+  countWithout(realm: string): number {
+    const count = "SELECT count(*) AS users FROM user WHERE name NOT IN (SELECT name FROM user_key WHERE realm = ?)";
+    return this.#database.prepare(count).get(realm)?.users as number;
+  }
+
   /** A user's keys in `realm`; undefined when there is none. */
   find(query: UserQuery, realm: string): UserKeys | undefined {
     const row = "username" in query ? this.#byName.get(query.username, realm) : this.#byHash.get(query.userhash, realm);
