@@ -188,13 +188,23 @@ test("RFC 5780 §6.1: where NAT behaviour discovery is served, answers amplify n
   }
 });
 
-test("a realm of 32 bytes, the longest, amplifies no more: what would, is dropped and counted", () => {
-  const config = { realm: "a-realm.that-is.thirty-two.bytes" };
-  for (const { shape, wire } of table("8.8.4.4", config)) assert.ok(wire <= LIMIT, `${shape}: ${wire.toFixed(2)}`);
-  const world = new World(config);
-  world.receive(begin(Method.Refresh).finish(), udpPath());
+test("a realm of 32 bytes, the longest that is configured, amplifies no more, and is still a challenge", () => {
+  const rows = table("8.8.4.4", { realm: "a-realm.that-is.thirty-two.bytes" });
+  for (const { shape, wire } of rows) assert.ok(wire <= LIMIT, `${shape}: ${wire.toFixed(2)}`);
+  assert.ok((rows.find(({ shape }) => shape === "IPv4 Allocate, 28 bytes")?.answered ?? 0) > 0);
+});
+
+test("an answer that would amplify, were the realm longer still, is dropped and counted", () => {
+  const world = new World({ realm: "r".repeat(64) });
+  world.receive(
+    begin(Method.Allocate)
+      .u32(Attribute.RequestedTransport, 17 << 24)
+      .finish(),
+    udpPath(),
+  );
   assert.equal(world.takeSends().length, 0);
   assert.equal(world.server.stats.drops["would-amplify"], 1);
+  assert.equal(world.server.stats.errors[401], 0);
 });
 
 test("answers to strangers are budgeted by source: beyond it there is silence, and time heals", () => {
