@@ -1,0 +1,297 @@
+/**
+ * A client behind one small NAT, and servers, on a virtual clock: just enough of RFC 4787 to be discovered. Servers are
+ * Postern's own machine, unless a test puts a liar in its place.
+ */
+import assert from "node:assert/strict";
+import { type Address, formatAddress, formatIp, parseIp } from "../../../../src/core/base/address.ts";
+import { after, type Instant, type UnixSeconds } from "../../../../src/core/base/machine.ts";
+import type { DiscoveryTests } from "../../../../src/core/stun/behavior/discover.ts";
+import { NatDiscovery, type NatDiscoveryOutput } from "../../../../src/core/stun/behavior/nat-discovery.ts";
+import type { BehaviorReport, Filtering, Hairpinning } from "../../../../src/core/stun/behavior/report.ts";
+import type { DiscoverySocket } from "../../../../src/core/turn/server/discovery-sites.ts";
+import { TurnServer } from "../../../../src/core/turn/server/turn-server.ts";
+import { SeededRandom, testCrypto } from "../../../support/crypto.ts";
+import { CONFIG } from "../../../support/turn-world.ts";
+
+export function at(text: string, port = 0): Address {
+  const address = parseIp(text, port);
+  assert.ok(address);
+  return address;
+}
+
+export interface NatBehavior {
+  readonly mapping: "endpoint-independent" | "address-dependent" | "address-and-port-dependent";
+  readonly filtering: Filtering;
+  readonly hairpinning: Hairpinning;
+  readonly ports: "preserving" | "random" | number;
+  /** Seconds. */
+  readonly lifetime: number;
+  readonly refreshedBy: readonly ("outbound" | "inbound")[];
+  /** Public addresses: mappings take them in turn. */
+  readonly addresses: readonly string[];
+}
+
+export const HOME: NatBehavior = {
+  mapping: "endpoint-independent",
+  filtering: "address-and-port-dependent",
+  hairpinning: "none",
+  ports: "preserving",
+  lifetime: 120,
+  refreshedBy: ["outbound"],
+  addresses: ["203.0.113.10"],
+};
+
+interface Mapping {
+  readonly inside: Readonly<Address>;
+  readonly outside: Readonly<Address>;
+  readonly contacted: Set<string>;
+  until: number;
+}
+
+function scope(to: Readonly<Address>, dependence: Filtering): string {
+  if (dependence === "endpoint-independent") return "";
+  return dependence === "address-dependent" ? formatIp(to) : formatAddress(to);
+}
+
+export class SmallNat {
+  readonly #behavior: NatBehavior;
+  readonly #random: SeededRandom;
+  /** Else it is a firewall. */
+  readonly #translates: boolean;
+  readonly #mappings = new Map<string, Mapping>();
+  #last = 40_000;
+  #addresses = 0;
+
+  constructor(behavior: Partial<NatBehavior> = {}, { translates = true, seed = 3 } = {}) {
+    this.#behavior = { ...HOME, ...behavior };
+    this.#random = new SeededRandom(seed);
+    this.#translates = translates;
+  }
+
+  isOwn(address: Readonly<Address>): boolean {
+    return this.#behavior.addresses.includes(formatIp(address));
+  }
+
+  #port({ port }: Readonly<Address>): number {
+    const { ports } = this.#behavior;
+    if (ports === "preserving") return port;
+    this.#last = ports === "random" ? 1024 + this.#random.below(60_000) : this.#last + ports;
+    return this.#last;
+  }
+
+  #outside(inside: Readonly<Address>): Readonly<Address> {
+    const { addresses } = this.#behavior;
+    return at(addresses[this.#addresses++ % addresses.length]!, this.#port(inside));
+  }
+
+  #live(mapping: Mapping | undefined, now: number): Mapping | undefined {
+    return mapping !== undefined && mapping.until > now ? mapping : undefined;
+  }
+
+  outward(transport: string, inside: Readonly<Address>, to: Readonly<Address>, now: number): Readonly<Address> {
+    const { mapping: dependence, lifetime, refreshedBy } = this.#behavior;
+    const key = `${transport} ${formatAddress(inside)} ${scope(to, dependence)}`;
+    let mapping = this.#live(this.#mappings.get(key), now);
+    if (mapping === undefined) {
+      const outside = this.#translates ? this.#outside(inside) : inside;
+      mapping = { inside, outside, contacted: new Set(), until: now + lifetime * 1000 };
+      this.#mappings.set(key, mapping);
+    } else if (refreshedBy.includes("outbound")) mapping.until = now + lifetime * 1000;
+    mapping.contacted.add(scope(to, this.#behavior.filtering));
+    return mapping.outside;
+  }
+
+  /** The inside address that a packet reaches, or undefined. */
+  inward(from: Readonly<Address>, to: Readonly<Address>, now: number): Readonly<Address> | undefined {
+    for (const mapping of this.#mappings.values()) {
+      if (this.#live(mapping, now) === undefined || formatAddress(mapping.outside) !== formatAddress(to)) continue;
+      if (!mapping.contacted.has(scope(from, this.#behavior.filtering))) continue;
+      if (this.#behavior.refreshedBy.includes("inbound")) mapping.until = now + this.#behavior.lifetime * 1000;
+      return mapping.inside;
+    }
+    return undefined;
+  }
+
+  /** The source that a packet to a public address of the NAT itself comes back with; undefined: it does not. */
+  hairpin(inside: Readonly<Address>, outside: Readonly<Address>): Readonly<Address> | undefined {
+    const { hairpinning } = this.#behavior;
+    return { none: undefined, "internal-source": inside, "external-source": outside }[hairpinning];
+  }
+}
+
+export interface Reply {
+  readonly from: Readonly<Address>;
+  readonly to: Readonly<Address>;
+  readonly data: Uint8Array;
+}
+
+/** What a server at some of the addresses answers; `to` is where it was asked. */
+export interface Service {
+  readonly addresses: readonly Readonly<Address>[];
+  answer(data: Uint8Array, from: Readonly<Address>, to: Readonly<Address>, now: Instant): readonly Reply[];
+}
+
+/** Postern's server. With two IP addresses it discovers. */
+export class PosternService implements Service {
+  readonly addresses: readonly Readonly<Address>[];
+  readonly #server: TurnServer;
+
+  constructor(ips: readonly string[], ports: readonly number[] = [3478, 3479]) {
+    const random = new SeededRandom(7);
+    const wallClock = { now: () => 1_800_000_000 as UnixSeconds };
+    this.#server = new TurnServer(CONFIG, { crypto: testCrypto, random, wallClock });
+    this.addresses = ips.flatMap((ip) => ports.map((port) => at(ip, port)));
+    const corner = (i: number): DiscoverySocket => {
+      return { listener: i, bound: this.addresses[i]!, advertised: this.addresses[i]! };
+    };
+    if (this.addresses.length === 4) {
+      const square = [
+        [corner(0), corner(1)],
+        [corner(2), corner(3)],
+      ] as const;
+      this.#server.handleDiscoverySquares([square], 0 as Instant);
+    }
+  }
+
+  answer(data: Uint8Array, remote: Readonly<Address>, local: Readonly<Address>, now: Instant): readonly Reply[] {
+    const listener = this.addresses.findIndex((one) => formatAddress(one) === formatAddress(local));
+    this.#server.handleClientDatagram(
+      data,
+      data.length,
+      { transport: "udp", listener, local, remote, connection: 0 },
+      now,
+    );
+    const replies: Reply[] = [];
+    for (let output = this.#server.pollOutput(); output !== undefined; output = this.#server.pollOutput()) {
+      if (output.kind !== "send") continue;
+      replies.push({ from: this.addresses[output.to.listener]!, to: output.to.remote, data: output.data });
+    }
+    return replies;
+  }
+}
+
+export interface WorldOptions {
+  readonly nat?: SmallNat;
+  readonly services: readonly Service[];
+  readonly local?: string;
+  /** Each packet is lost once in so many times; 0: never. */
+  readonly lossOneIn?: number;
+  /** Changes or drops what the client receives. */
+  readonly meddle?: (data: Uint8Array, from: Readonly<Address>) => Uint8Array | undefined;
+  /** Drops what the client sends. */
+  readonly blocks?: (data: Uint8Array, to: Readonly<Address>) => boolean;
+  readonly tests?: Partial<DiscoveryTests>;
+  readonly seed?: number;
+}
+
+const DELAY = 20;
+
+export class SmallWorld {
+  readonly #options: WorldOptions;
+  readonly #random: SeededRandom;
+  readonly #machine: NatDiscovery;
+  readonly #events: { readonly when: number; readonly run: () => void }[] = [];
+  readonly #sockets = new Map<
+    number,
+    { readonly local: Readonly<Address>; readonly remote: Readonly<Address> | undefined }
+  >();
+  now = 1_000_000 as Instant;
+  #report: BehaviorReport | undefined;
+  /** When each transaction began, by its ID. */
+  readonly started = new Map<string, number>();
+
+  constructor(options: WorldOptions) {
+    this.#options = options;
+    this.#random = new SeededRandom(options.seed ?? 1);
+    const servers = options.services.map(({ addresses }) => addresses[0]!);
+    const tests = { tcp: false, lifetime: undefined, ...options.tests };
+    this.#machine = new NatDiscovery({ family: servers[0]!.family, servers, tests }, this.#random);
+  }
+
+  /** Runs to the report. */
+  discover(): BehaviorReport {
+    this.#machine.start(this.now);
+    this.#drain();
+    while (this.#report === undefined) this.#next();
+    assert.equal(this.#sockets.size, 0, "every socket is closed");
+    assert.equal(this.#machine.pollTimeout(), undefined);
+    return this.#report;
+  }
+
+  #next(): void {
+    this.#events.sort((a, b) => a.when - b.when);
+    const due = this.#machine.pollTimeout() ?? Number.POSITIVE_INFINITY;
+    const [event] = this.#events;
+    assert.ok(event !== undefined || Number.isFinite(due), "it does not wait for ever");
+    if (event !== undefined && event.when <= due) {
+      this.#events.shift();
+      this.now = event.when as Instant;
+      event.run();
+    } else {
+      this.now = Math.max(this.now, due) as Instant;
+      this.#machine.handleTimeout(this.now);
+    }
+    this.#drain();
+  }
+
+  #later(run: () => void): void {
+    if ((this.#options.lossOneIn ?? 0) > 0 && this.#random.oneIn(this.#options.lossOneIn!)) return;
+    this.#events.push({ when: after(this.now, DELAY), run });
+  }
+
+  #drain(): void {
+    const machine = this.#machine;
+    for (let output = machine.pollOutput(); output !== undefined; output = machine.pollOutput()) this.#perform(output);
+  }
+
+  #perform(output: NatDiscoveryOutput): void {
+    if (output.kind === "report") this.#report = output.report;
+    else if (output.kind === "close") this.#sockets.delete(output.socket);
+    else if (output.kind === "send") this.#send(output);
+    else {
+      const port =
+        "localPort" in output && output.localPort !== 0 ? output.localPort : 32_768 + this.#random.below(20_000);
+      const local = at(this.#options.local ?? "10.0.0.2", port);
+      this.#sockets.set(output.socket, { local, remote: output.kind === "open" ? undefined : output.to });
+      this.#events.push({ when: this.now, run: () => this.#machine.handleOpened(output.socket, local, this.now) });
+    }
+  }
+
+  #send({ socket, to, data }: Extract<NatDiscoveryOutput, { kind: "send" }>): void {
+    const { nat, services, blocks } = this.#options;
+    const { local, remote } = this.#sockets.get(socket)!;
+    const transport = remote === undefined ? "udp" : "tcp";
+    const id = Buffer.from(data.subarray(4, 20)).toString("hex");
+    if (!this.started.has(id)) this.started.set(id, this.now);
+    if (blocks?.(data, to)) return;
+    const source = nat?.outward(transport, local, to, this.now) ?? local;
+    if (nat?.isOwn(to)) {
+      const seen = nat.hairpin(local, source);
+      if (seen !== undefined) this.#later(() => this.#arrive(source, to, data, seen));
+      return;
+    }
+    const service = services.find(({ addresses }) => addresses.some((one) => formatAddress(one) === formatAddress(to)));
+    if (service === undefined) return;
+    this.#later(() => {
+      for (const reply of service.answer(data, source, to, this.now)) {
+        this.#later(() => this.#arrive(reply.from, reply.to, reply.data));
+      }
+    });
+  }
+
+  #arrive(from: Readonly<Address>, to: Readonly<Address>, data: Uint8Array, seen = from): void {
+    const { nat, meddle } = this.#options;
+    const inside = nat === undefined ? to : nat.inward(from, to, this.now);
+    const bytes = meddle === undefined ? data : meddle(data, from);
+    if (inside === undefined || bytes === undefined) return;
+    for (const [socket, { local, remote }] of this.#sockets) {
+      if (formatAddress(local) !== formatAddress(inside)) continue;
+      if (remote !== undefined && formatAddress(remote) !== formatAddress(from)) continue;
+      // Lent, as by a shell: others afterwards.
+      const lent = Buffer.from(bytes);
+      this.#machine.handleMessage(socket, lent, seen, this.now);
+      lent.fill(0xaa);
+      return;
+    }
+  }
+}
