@@ -23,10 +23,11 @@ export function uclientCommand(server: string, args: readonly string[]): string[
 
 /** Runs a client to its end; rejects when it gives up. */
 export async function runUclient(server: string, args: readonly string[], through: readonly string[] = []) {
-  return tally(await runChild([...through, ...uclientCommand(server, args)], { within: 45_000 }));
+  return tallyOf(await runChild([...through, ...uclientCommand(server, args)], { within: 45_000 }));
 }
 
-function tally(output: string): Tally {
+/** Reads the last totals; zeros when it did not come so far. */
+export function tallyOf(output: string): Tally {
   const totals = [...output.matchAll(/tot_send_bytes ~ (\d+), tot_recv_bytes ~ (\d+)/g)].at(-1);
   return { sentBytes: Number(totals?.[1] ?? 0), receivedBytes: Number(totals?.[2] ?? 0), output };
 }
