@@ -1,4 +1,5 @@
 /** `postern serve`: the daemon, from its first line of output to its exit. */
+import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
 import type { Daemon } from "../server/daemon.ts";
 import type { DaemonLog } from "../server/log.ts";
@@ -17,6 +18,14 @@ export function addServeCommand(program: Command): void {
   addConfigFlags(command).action(serve);
 }
 
+/**
+ * Packets are short-lived, and what survives them is small, so a large young generation is memory for nothing: kept at
+ * its first size, a relay with 10,000 allocations takes half, and packets cost the same.
+ */
+function keepYoungGenerationSmall(): void {
+  setFlagsFromString("--semi-space-growth-factor=1");
+}
+
 async function serve({ printConfig, ...flags }: ServeFlags & ConfigFlags): Promise<void> {
   const loaded = await loadFromFlags(flags);
   if (printConfig === true) {
@@ -24,6 +33,7 @@ async function serve({ printConfig, ...flags }: ServeFlags & ConfigFlags): Promi
     process.stdout.write(print(loaded.config));
     return;
   }
+  keepYoungGenerationSmall();
   const [{ Daemon }, { openLog }, { version }] = await Promise.all([
     import("../server/daemon.ts"),
     import("../server/log.ts"),
