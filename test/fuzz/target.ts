@@ -45,7 +45,7 @@ export function heapUsed(): number {
   return process.memoryUsage().heapUsed;
 }
 
-/** A stall of the event loop: one input that keeps the thread busy for longer than this, twice. */
+/** A stall of the event loop: one input that keeps the thread busy for longer than this, every time. */
 export const STALL_MS = 250;
 const BATCH = 1_000;
 /** What a collected heap may differ by: compiled code, feedback, a report being made. */
@@ -65,7 +65,10 @@ export function busyMs(): number {
   return (user + system) / 1000;
 }
 
-/** Runs `work`, again if it stalled the event loop: twice is no coincidence. Returns its milliseconds. */
+/** How often what looks like a stall is tried again: a collection of garbage or a busy machine looks like one, once. */
+export const STALL_TRIES = 3;
+
+/** Runs `work`, again where it stalled the event loop. Returns its milliseconds. */
 export function withoutStall(target: Target, input: Uint8Array, work: () => void): number {
   const timed = (): number => {
     const start = busyMs();
@@ -73,7 +76,7 @@ export function withoutStall(target: Target, input: Uint8Array, work: () => void
     return busyMs() - start;
   };
   let ms = timed();
-  if (ms > STALL_MS) ms = timed();
+  for (let tries = 1; tries < STALL_TRIES && ms > STALL_MS; tries++) ms = timed();
   if (ms > STALL_MS) throw new BrokenLaw(`${target.name}: ${ms} ms for ${toHex(input)}`);
   return ms;
 }

@@ -33,7 +33,7 @@ import {
 } from "../support/turn-world.ts";
 import { mutated } from "./mutate.ts";
 import type { StepCounter } from "./steps.ts";
-import { BrokenLaw, busyMs, HEAP_SLACK, heapUsed, type Report, STALL_MS } from "./target.ts";
+import { BrokenLaw, busyMs, HEAP_SLACK, heapUsed, type Report, STALL_MS, STALL_TRIES } from "./target.ts";
 import { pathName, type Seen, type Session, TurnModel } from "./turn-model.ts";
 
 const SECRET_256: SharedSecret = { secret: encodeUtf8("the next secret, for rotation"), hash: "sha256" };
@@ -560,21 +560,39 @@ export function boundedTurnWork(counter: StepCounter, inputs: number, seed: numb
   return most;
 }
 
-/** Runs one sequence; returns it, and the milliseconds of its slowest input. */
-function runSequence(seed: number): { sequence: Sequence; slowestMs: number } {
+interface Ran {
+  readonly sequence: Sequence;
+  /** The milliseconds of its slowest input, and which one that was. */
+  readonly slowestMs: number;
+  readonly slowestStep: number;
+}
+
+function runSequence(seed: number): Ran {
   const sequence = new Sequence(seed);
-  let [step, slowestMs] = [0, 0];
+  let [step, slowestMs, slowestStep] = [0, 0, 0];
   try {
     for (; step < STEPS; step++) {
       const start = busyMs();
       sequence.step();
-      slowestMs = Math.max(slowestMs, busyMs() - start);
+      const ms = busyMs() - start;
+      if (ms > slowestMs) [slowestMs, slowestStep] = [ms, step];
     }
     sequence.end();
   } catch (cause) {
     throw new BrokenLaw(`turn-server: sequence ${seed} broke a law at step ${step}`, { cause });
   }
-  return { sequence, slowestMs };
+  return { sequence, slowestMs, slowestStep };
+}
+
+/** Runs one sequence, again where an input stalled the event loop: what stalls by itself does so at the same step. */
+function runWithoutStall(seed: number): Ran {
+  let ran = runSequence(seed);
+  const { slowestStep } = ran;
+  for (let tries = 1; ran.slowestMs > STALL_MS && ran.slowestStep === slowestStep; tries++) {
+    if (tries === STALL_TRIES) throw new BrokenLaw(`turn-server: sequence ${seed} stalls at step ${slowestStep}`);
+    ran = runSequence(seed);
+  }
+  return ran;
 }
 
 /** Runs sequences until `inputs` inputs went in. */
@@ -585,9 +603,7 @@ export async function fuzzTurnServer(inputs: number, seed: number): Promise<Turn
   for (; done < inputs; accepted++) {
     await breathe();
     const sequenceSeed = (seed * 0x9e3779b1 + accepted) | 0;
-    let ran = runSequence(sequenceSeed);
-    if (ran.slowestMs > STALL_MS) ran = runSequence(sequenceSeed);
-    if (ran.slowestMs > STALL_MS) throw new BrokenLaw(`turn-server: sequence ${sequenceSeed} stalls`);
+    const ran = runWithoutStall(sequenceSeed);
     slowestMs = Math.max(slowestMs, ran.slowestMs);
     done += ran.sequence.inputs;
     for (const code of ran.sequence.model.codes) codes.add(code);
