@@ -1,6 +1,8 @@
 /** The examples compile and run against the package as a user has it. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { cp, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -59,6 +61,44 @@ suite("examples", () => {
       assert.match(await runChild(example("stun-binding.ts", host, port)), /^\d+\.\d+\.\d+\.\d+:\d+\n$/);
     } finally {
       assert.deepEqual(await program.stop(), { code: 0, signal: null }, program.output());
+    }
+  });
+
+  test("relay-echo sends back what its peer sends to the relayed address", async () => {
+    const [port, peer] = [await freePort(), createSocket("udp4")];
+    const bin = join(user.project, "node_modules/.bin/postern");
+    const own = ["--listen", "127.0.0.1", "--udp-port", port, "--tcp-port", port, "--tls-port", "off"];
+    const more = ["--http-listen", "off", "--allow-peers", "127.0.0.2/32", "--data-dir", join(user.home, "relaying")];
+    const server = await startChild([process.execPath, bin, "serve", ...[...own, ...more].map(String)], {
+      env: user.env,
+    });
+    try {
+      peer.bind(0, "127.0.0.2");
+      await once(peer, "listening");
+      const [, username = "", credential = ""] = await until(
+        "the greeting",
+        () => /username: "(.+)",\s+credential: "(.+)"/.exec(server.output()),
+        { within: 10_000 },
+      );
+      const at = `127.0.0.2:${peer.address().port}`;
+      const program = await startChild(example("relay-echo.ts", `turn:127.0.0.1:${port}`, username, credential, at), {
+        cwd: user.project,
+        env: user.env,
+      });
+      const [, host = "", relayed = ""] = await until("the relayed address", () =>
+        /relayed at ([\d.]+):(\d+)/.exec(program.output()),
+      );
+      let echo = "";
+      peer.on("message", (data) => (echo = String(data)));
+      await until("the echo", () => {
+        peer.send("hello", Number(relayed), host);
+        return echo === "hello";
+      });
+      assert.deepEqual(await program.stop(), { code: 0, signal: null }, program.output());
+      assert.match(program.output(), /closed, as asked for/);
+    } finally {
+      peer.close();
+      await server.stop();
     }
   });
 

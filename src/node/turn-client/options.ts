@@ -1,0 +1,35 @@
+/** What a user says of an allocation. */
+import type { Reallocation, TurnClientConfig } from "../../core/turn/client/config.ts";
+import type { TurnClientEvent } from "../../core/turn/client/outputs.ts";
+import type { OnData } from "./client-driver.ts";
+import type { TlsOptions } from "./stream-path.ts";
+
+export interface TurnAllocationOptions {
+  /** Such as `turn:turn.example.org`, `turn:192.0.2.1?transport=tcp`, `turns:turn.example.org:443` (RFC 7065). */
+  readonly url: string;
+  readonly username: string;
+  /** The password. */
+  readonly credential: string;
+  /** Aborts `open`; an allocation that is open does not hear it. */
+  readonly signal?: AbortSignal;
+  /** The families of the relayed addresses; `ipv4` when not given. */
+  readonly families?: TurnClientConfig["families"];
+  /** Seconds to ask for; the server decides. It is refreshed in time whatever it is. */
+  readonly lifetime?: number;
+  /** `even`: an even port; `pair`: and the next one reserved, see `reservationToken`. */
+  readonly port?: TurnClientConfig["port"];
+  /** Claims the port that an allocation with `port: "pair"` reserved. */
+  readonly reservationToken?: Uint8Array;
+  /** Milliseconds between the packets that keep a NAT's mapping alive over UDP; 25,000 when not given, 0: none. */
+  readonly keepalive?: number;
+  /** What happens when the allocation is lost; `{ attempts: 0 }`: nothing. */
+  readonly reallocation?: Partial<Reallocation>;
+  /** For `turns:`; the names are those of node:tls. */
+  readonly tls?: TlsOptions;
+  /** An HTTP proxy that TCP and TLS go through, such as `http://proxy.example:3128`. It resolves the server's name. */
+  readonly proxy?: string;
+  /** The local IP address to send from. */
+  readonly localAddress?: string;
+  readonly onData?: OnData;
+  readonly onEvent?: (event: TurnClientEvent) => void;
+}
