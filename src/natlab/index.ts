@@ -3,8 +3,26 @@ export { type Address, type Family, formatAddress, formatIp, parseIp } from "../
 export type { Instant } from "../core/base/machine.ts";
 export type { Appointment } from "./agenda.ts";
 export type { Alarm } from "./alarm.ts";
+export { type Dependence, type NatBehavior, natBehavior, type PortAssignment } from "./behavior.ts";
+export { allOf, type Direction, type Firewall } from "./firewall/firewall.ts";
+export { type FirewallBehavior, InsideToOutside } from "./firewall/inside-to-outside.ts";
+export { type Inspected, inspecting } from "./firewall/inspection.ts";
+export { onlyPorts, type PortRange, withoutPorts, withoutUdp } from "./firewall/port-rules.ts";
+export type { Gateway, GatewayOptions } from "./gateway.ts";
 export type { Host, SocketOptions } from "./host.ts";
 export type { Link, LinkConditions } from "./link.ts";
+export type { Nat, Refusal } from "./nat/nat.ts";
+export type { Rfc4787Nat } from "./nat/rfc4787-nat.ts";
+export {
+  admits,
+  type ClassicName,
+  canHairpin,
+  canPunch,
+  type Discovery,
+  discovery,
+  inSeries,
+  type Use,
+} from "./oracle.ts";
 export type { Packet } from "./packet.ts";
 export type { Router } from "./router.ts";
 export type { DropReason, Sighting } from "./sightings.ts";

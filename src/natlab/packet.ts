@@ -28,6 +28,12 @@ export function isFragmented(packet: Packet): boolean {
   return packet.piece < ipLength(packet);
 }
 
+/** The same packet with other bytes in it. */
+export function withPayload(packet: Packet, payload: Uint8Array): Packet {
+  const longer = payload.length - packet.payload.length;
+  return { ...packet, payload, piece: isFragmented(packet) ? packet.piece : packet.piece + longer };
+}
+
 /** In how many pieces it travels. */
 export function pieces(packet: Packet): number {
   const header = ipHeaderLength(packet);

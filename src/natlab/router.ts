@@ -23,10 +23,9 @@ export function wayOut(interfaces: readonly Interface[], destination: Readonly<A
   return way;
 }
 
-/** Sends `packet` one hop further by one of `interfaces`. */
-export function forward(node: Node, interfaces: readonly Interface[], packet: Packet, around: Surroundings): void {
+/** Sends `packet` one hop further by `way`. */
+export function hop(node: Node, way: Interface | undefined, packet: Packet, around: Surroundings): void {
   if (packet.hopLimit <= 1) return around.sightings.drop(node.name, packet, "hop-limit");
-  const way = wayOut(interfaces, packet.destination);
   if (way === undefined) return around.sightings.drop(node.name, packet, "unreachable");
   // RFC 8200 §5: routers do not fragment IPv6.
   if (packet.destination.family === 6 && packet.piece > way.link.conditions.mtu) {
@@ -54,6 +53,6 @@ export class Router implements Node {
   }
 
   receive(packet: Packet): void {
-    forward(this, this.#interfaces, packet, this.#surroundings);
+    hop(this, wayOut(this.#interfaces, packet.destination), packet, this.#surroundings);
   }
 }

@@ -4,9 +4,20 @@
  */
 import type { Instant } from "../core/base/machine.ts";
 import type { Agenda } from "./agenda.ts";
+import type { Refusal } from "./nat/nat.ts";
 import type { Packet } from "./packet.ts";
 
-export type DropReason = "lost" | "queue-full" | "too-big" | "unreachable" | "hop-limit" | "no-socket";
+export type DropReason =
+  | "lost"
+  | "queue-full"
+  | "too-big"
+  | "unreachable"
+  | "hop-limit"
+  | "no-socket"
+  | "fragment"
+  | "no-hairpin"
+  | "firewall"
+  | Refusal;
 
 export interface Sighting {
   readonly at: Instant;

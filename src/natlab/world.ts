@@ -11,6 +11,7 @@
 import { after, type Instant } from "../core/base/machine.ts";
 import { Agenda, type Appointment } from "./agenda.ts";
 import { Alarm } from "./alarm.ts";
+import { Gateway, type GatewayOptions } from "./gateway.ts";
 import { Host } from "./host.ts";
 import { Link, type LinkConditions } from "./link.ts";
 import { Router } from "./router.ts";
@@ -36,6 +37,10 @@ export class World {
 
   router(name: string): Router {
     return new Router(name, this.#surroundings);
+  }
+
+  gateway(name: string, options: GatewayOptions = {}): Gateway {
+    return new Gateway(name, options, this.#surroundings);
   }
 
   get now(): Instant {
