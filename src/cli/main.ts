@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { PosternError } from "../core/base/failure.ts";
 import { version } from "../server/version.ts";
+import { addCheckCommand } from "./check.ts";
 import { addConfigCommand } from "./config.ts";
 import { addCredentialsCommand } from "./credentials.ts";
 import { addServeCommand } from "./serve.ts";
@@ -20,6 +21,7 @@ addServeCommand(program);
 addCredentialsCommand(program);
 addUserCommand(program);
 addConfigCommand(program);
+addCheckCommand(program);
 
 try {
   await program.parseAsync();

@@ -1,8 +1,8 @@
 /** Names in `external-address` become addresses, at start and every now and then. */
-import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { type Address, type Family, formatIp, parseIp } from "../core/base/address.ts";
 import { PosternError } from "../core/base/failure.ts";
+import { localAddressToward } from "../node/local-address.ts";
 import type { ExternalAddress } from "./config/address-kinds.ts";
 
 export interface ResolvedExternal {
@@ -48,22 +48,10 @@ export function sameExternal(a: readonly ResolvedExternal[], b: readonly Resolve
   return text(a) === text(b);
 }
 
-const somewhere = { 4: "192.0.2.1", 6: "2001:db8::1" } as const;
+const somewhere = ["192.0.2.1", "2001:db8::1"] as const;
 
-/** The addresses from which this host would send to the Internet. Connecting a UDP socket asks the kernel; nothing is sent. */
+/** The addresses from which this host would send to the Internet. */
 export async function routedAddresses(): Promise<Address[]> {
-  const found = await Promise.all(([4, 6] as const).map(routedAddress));
+  const found = await Promise.all(somewhere.map((text) => localAddressToward(parseIp(text, 9) as Address)));
   return found.flatMap((address) => address ?? []);
-}
-
-function routedAddress(family: Family): Promise<Address | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Address | undefined>();
-  const socket = createSocket(family === 4 ? "udp4" : "udp6");
-  const end = (address: Address | undefined) => {
-    socket.close();
-    resolve(address);
-  };
-  socket.once("error", () => end(undefined));
-  socket.connect(9, somewhere[family], () => end(parseIp(socket.address().address)));
-  return promise;
 }

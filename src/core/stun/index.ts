@@ -6,6 +6,7 @@ export type { Crypto, HmacKey } from "../base/ports.ts";
 export type { DiscoveryTests } from "./behavior/discover.ts";
 export type { LifetimeSearch } from "./behavior/lifetime.ts";
 export { NatDiscovery, type NatDiscoveryConfig, type NatDiscoveryOutput } from "./behavior/nat-discovery.ts";
+export type { DiscoveryStage } from "./behavior/procedure.ts";
 export type {
   BehaviorReport,
   BindingLifetime,

@@ -8,7 +8,7 @@ import { mappedOf, type Sighting, tcpMapping, udpMapping } from "./mapping.ts";
 import { passages } from "./passages.ts";
 import { type PortPair, portAllocation } from "./port-allocation.ts";
 import { otherAddress, type Probes, type Server } from "./probes.ts";
-import { type Answer, type Outcome, open, type ProbeSocket, type Procedure, together } from "./procedure.ts";
+import { type Answer, enter, type Outcome, open, type ProbeSocket, type Procedure, together } from "./procedure.ts";
 import {
   type BehaviorReport,
   type Finding,
@@ -40,6 +40,7 @@ export function* discover(
   servers: readonly Readonly<Address>[],
   tests: DiscoveryTests,
 ): Procedure<BehaviorReport> {
+  yield* enter("reachability");
   const main = yield* open({ kind: "open", transport: "udp" });
   if (main === undefined) return nothing(family, undefined, servers, "no-socket");
   const seen: Seen[] = [];
@@ -84,16 +85,19 @@ class Discovery {
   *run(tests: DiscoveryTests): Procedure<BehaviorReport> {
     const translated = !sameAddress(this.#first.mapped, this.#main.local);
     const rewritten = yield* this.#rewriting();
+    yield* enter("ports");
     const more = yield* this.#moreSockets();
     const [fresh, ...pair] = more;
+    yield* enter("mapping-and-filtering");
     const [mapping, outcomes, echoes] = yield* together(
       this.#mapping(translated),
       this.#filtering(fresh?.socket),
       this.#hairpins(pair, translated),
     );
     const filtering = yield* judgeFiltering(this.#probes, this.#main, this.#server, outcomes, mapping);
+    yield* enter("lengths");
     const found = yield* passages(this.#probes, this.#main, this.#server.address);
-    const tcp = tests.tcp ? yield* tcpMapping(this.#probes, this.#server) : unknown("not-tested");
+    const tcp = yield* this.#tcp(tests.tcp);
     const lifetime = yield* this.#lifetime(tests.lifetime, translated);
     return {
       family: this.#main.local.family,
@@ -158,9 +162,16 @@ class Discovery {
     return yield* hairpins(this.#probes, one, two);
   }
 
+  *#tcp(wanted: boolean): Procedure<Finding<Mapping>> {
+    if (!wanted) return unknown("not-tested");
+    yield* enter("tcp");
+    return yield* tcpMapping(this.#probes, this.#server);
+  }
+
   *#lifetime(search: LifetimeSearch | undefined, translated: boolean): Procedure<BehaviorReport["lifetime"]> {
     if (search === undefined) return unknown("not-tested");
     if (!translated) return unknown("no-nat");
+    yield* enter("lifetime");
     return yield* bindingLifetime(this.#probes, this.#server.address, search);
   }
 }

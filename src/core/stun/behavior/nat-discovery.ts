@@ -15,7 +15,17 @@ import { Attribute, MessageClass, Method } from "../registry.ts";
 import { StunView } from "../view.ts";
 import { type DiscoveryTests, discover } from "./discover.ts";
 import { Probes } from "./probes.ts";
-import type { Answer, Ask, Open, Outcome, ProbeSocket, ProbeSocketId, Procedure, Step } from "./procedure.ts";
+import type {
+  Answer,
+  Ask,
+  DiscoveryStage,
+  Open,
+  Outcome,
+  ProbeSocket,
+  ProbeSocketId,
+  Procedure,
+  Step,
+} from "./procedure.ts";
 import type { BehaviorReport } from "./report.ts";
 
 export interface NatDiscoveryConfig {
@@ -45,6 +55,7 @@ export type NatDiscoveryOutput =
   /** One datagram, or a whole message on a connection. */
   | { kind: "send"; socket: ProbeSocketId; to: Readonly<Address>; data: Uint8Array }
   | { kind: "close"; socket: ProbeSocketId }
+  | { kind: "stage"; stage: DiscoveryStage }
   /** The last output. */
   | { kind: "report"; report: BehaviorReport };
 
@@ -201,6 +212,9 @@ export class NatDiscovery implements Machine<NatDiscoveryOutput> {
         return this.#ask({ task, ask: step, elsewhere: false }, now);
       case "tell":
         this.#send(step.socket, step.to, step.message);
+        return this.#resume(task, undefined, now);
+      case "stage":
+        this.#outputs.push({ kind: "stage", stage: step.stage });
         return this.#resume(task, undefined, now);
       case "pause":
         this.#wait("pause", task, 0, after(now, step.ms));

@@ -51,12 +51,20 @@ interface Pause {
   readonly ms: number;
 }
 
+/** What is being found out now; for whoever watches. */
+export type DiscoveryStage = "reachability" | "ports" | "mapping-and-filtering" | "lengths" | "tcp" | "lifetime";
+
+interface Stage {
+  readonly kind: "stage";
+  readonly stage: DiscoveryStage;
+}
+
 interface Together {
   readonly kind: "together";
   readonly procedures: readonly Procedure<unknown>[];
 }
 
-export type Step = Open | Ask | Tell | Pause | Together;
+export type Step = Open | Ask | Tell | Pause | Stage | Together;
 export type Procedure<T> = Generator<Step, T, unknown>;
 
 /** What came in answer to an `Ask`. */
@@ -98,6 +106,10 @@ export function* tell(socket: ProbeSocket, to: Readonly<Address>, message: Uint8
 
 export function* pause(ms: number): Procedure<void> {
   yield { kind: "pause", ms };
+}
+
+export function* enter(stage: DiscoveryStage): Procedure<void> {
+  yield { kind: "stage", stage };
 }
 
 type Results<P> = { readonly [K in keyof P]: P[K] extends Procedure<infer T> ? T : never };

@@ -311,6 +311,7 @@ test("RFC 5780 §5: no more than ten new transactions a second", () => {
   const nat = new SmallNat({ mapping: "address-and-port-dependent" });
   const world = new SmallWorld({ services: [...services, two()], nat, tests: { tcp: true } });
   world.discover();
+  assert.deepEqual(world.stages, ["reachability", "ports", "mapping-and-filtering", "lengths", "tcp"]);
   const starts = [...world.started.values()].sort((a, b) => a - b);
   assert.ok(starts.length > 12);
   for (const [i, start] of starts.slice(10).entries()) assert.ok(start - starts[i]! >= 1000, `${starts.join(" ")}`);

@@ -196,6 +196,7 @@ export class SmallWorld {
     { readonly local: Readonly<Address>; readonly remote: Readonly<Address> | undefined }
   >();
   now = 1_000_000 as Instant;
+  readonly stages: string[] = [];
   #report: BehaviorReport | undefined;
   /** When each transaction began, by its ID. */
   readonly started = new Map<string, number>();
@@ -246,6 +247,7 @@ export class SmallWorld {
 
   #perform(output: NatDiscoveryOutput): void {
     if (output.kind === "report") this.#report = output.report;
+    else if (output.kind === "stage") this.stages.push(output.stage);
     else if (output.kind === "close") this.#sockets.delete(output.socket);
     else if (output.kind === "send") this.#send(output);
     else {

@@ -1,0 +1,142 @@
+/** `postern check`, asking a daemon on loopback, and what it says about measurements that loopback does not give. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Target } from "../../src/cli/check/targets.ts";
+import { judge, type Measurements } from "../../src/cli/check/verdict.ts";
+import { describeReport, describeVerdict } from "../../src/cli/check/words.ts";
+import { formatAddress, parseIp } from "../../src/core/base/address.ts";
+import { type BehaviorReport, known, type Mapping, unknown } from "../../src/core/stun/behavior/report.ts";
+import { startChild } from "../support/child.ts";
+import { postern, startDaemon } from "../support/daemon.ts";
+import { freePort } from "../support/ports.ts";
+
+async function check(...args: readonly string[]): Promise<{ code: number | null; output: string }> {
+  const child = await startChild(postern("check", ...args));
+  const { code } = await child.ended({ within: 60_000 });
+  return { code, output: child.output() };
+}
+
+describe("asked of a daemon", () => {
+  test("says what it measured, in words and in JSON, and that calls work", async () => {
+    const alternate = await freePort();
+    await using daemon = await startDaemon({
+      listen: ["127.0.0.1", "127.0.0.2"],
+      flags: ["--nat-discovery", "auto", "--alternate-port", `${alternate}`],
+    });
+    const { port, tlsPort } = daemon.ports;
+    const uris = [`stun:127.0.0.1:${port}`, `turns:127.0.0.1:${tlsPort}`];
+    const words = await check(...uris);
+    assert.equal(words.code, 0, words.output);
+    assert.match(words.output, /kind +no NAT and no filter/);
+    assert.match(words.output, new RegExp(`TCP to 127.0.0.1:${port}: answers`));
+    assert.match(words.output, new RegExp(`TLS to 127.0.0.1:${tlsPort}: answers.*SELF_SIGNED`));
+    assert.match(words.output, /Calls will work from here, most of them directly/);
+    assert.ok(!words.output.includes("\u001b"), "nothing for terminals where there is none");
+
+    const { code, output } = await check("--json", ...uris);
+    const told = JSON.parse(output);
+    assert.equal(code, 0);
+    assert.equal(told.reports[0].servers[0].other, `127.0.0.2:${alternate}`);
+    assert.deepEqual(told.reports[0].tcpMapping, { known: true, value: "endpoint-independent" });
+    assert.equal(told.verdict.calls, "direct");
+    assert.equal(told.streams.length, 2);
+  });
+
+  test("says that nothing answers, and ends with 2; a mistake of the caller's is 1", async () => {
+    const silent = await check(`stun:127.0.0.1:${await freePort()}`);
+    assert.equal(silent.code, 2);
+    assert.match(silent.output, /Anything over UDP: no server answered/);
+    const wrong = await check("stun:");
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.output, /is no STUN URI/);
+  });
+});
+
+const server = parseIp("198.51.100.1", 3478)!;
+const target = (uri: string, transport: Target["transport"]): Target => {
+  return { uri, transport, host: "turn.example.org", address: server, relays: uri.startsWith("turn") };
+};
+
+function report(mapping: Mapping | undefined, changes: Partial<BehaviorReport> = {}): BehaviorReport {
+  const found = mapping === undefined ? unknown("no-answer") : known(mapping);
+  return {
+    family: 4,
+    local: parseIp("10.0.0.2", 5000)!,
+    servers: [{ server, mapped: mapping && parseIp("203.0.113.10", 5000)!, other: undefined }],
+    publicAddresses: [],
+    translated: mapping === undefined ? unknown("no-answer") : known(true),
+    rewritten: known(false),
+    mapping: found,
+    filtering: unknown("one-address"),
+    classicName: unknown("one-address"),
+    ports: known({ pattern: "sequential", step: 2 }),
+    hairpinning: known("none"),
+    lifetime: known({ atLeast: 28, below: 32, refreshedByOutbound: known(true), refreshedByInbound: known(false) }),
+    passages: known([{ bytes: 1500, passes: "not" }]),
+    tcpMapping: unknown("no-tcp"),
+    ...changes,
+  };
+}
+
+describe("the verdict", () => {
+  const stun = target("stun:turn.example.org", "udp");
+  const turn = target("turn:turn.example.org", "udp");
+  const turns = target("turns:turn.example.org:443", "tls");
+  const reached = { ms: 10, mapped: undefined, certificateProblem: undefined };
+  const verdict = (one: Partial<Measurements>) => judge({ udp: [stun], reports: [], streams: [], ...one });
+
+  test("one port toward everybody is direct calls; a port for each destination is none, but for a relay", () => {
+    assert.equal(verdict({ reports: [report("endpoint-independent")] }).calls, "direct");
+    const symmetric = report("address-and-port-dependent");
+    const alone = verdict({ reports: [symmetric] });
+    assert.equal(alone.calls, "no");
+    assert.match(alone.fails.join(), /another port to every destination/);
+    assert.match(alone.change.join(), /TURN server/);
+    const relayed = verdict({ reports: [symmetric], udp: [turn] });
+    assert.equal(relayed.calls, "relayed");
+    assert.match(relayed.works.join(), /over UDP\. Credentials were not tried/);
+    assert.equal(verdict({ reports: [report("destination-dependent")] }).calls, "no");
+  });
+
+  test("what is unknown is no promise", () => {
+    const unclear = report("endpoint-independent", { mapping: unknown("one-address") });
+    const { calls, works, fails } = verdict({ reports: [unclear] });
+    assert.deepEqual([calls, works, fails], ["no", [], []]);
+  });
+
+  test("UDP that is blocked is told apart from no network, and TLS to a relay is enough", () => {
+    const blocked = report(undefined);
+    assert.match(verdict({ reports: [blocked] }).change.join(), /whether there is a network/);
+    const over = verdict({ reports: [blocked], streams: [{ target: turns, reached }] });
+    assert.equal(over.calls, "relayed");
+    assert.match(over.works.join(), /over TLS/);
+    assert.match(over.change.join(), /Let UDP out/);
+    const stranger = { ...turn, address: parseIp("198.51.100.1", 3479)! };
+    assert.equal(
+      verdict({ reports: [report("address-dependent")], udp: [stranger] }).calls,
+      "no",
+      formatAddress(server),
+    );
+  });
+
+  test("a packet that is rewritten, and a certificate that browsers refuse, are named with what to do", () => {
+    const bad = { target: turns, reached: { ...reached, certificateProblem: "CERT_HAS_EXPIRED" } };
+    const rewritten = report("endpoint-independent", { rewritten: known(true) });
+    const { fails, change } = verdict({ reports: [rewritten], streams: [bad] });
+    assert.match(fails.join(), /rewrites them.*CERT_HAS_EXPIRED/);
+    assert.match(change.join(), /ALG.*certificate that browsers trust/);
+  });
+
+  test("the words say numbers and reasons", () => {
+    const words = describeReport(report("address-dependent")).join("\n");
+    for (const part of [
+      /in sequence, by 2/,
+      /28 to 32 s; only packets from inside/,
+      /1500 bytes are lost/,
+      /only one address/,
+    ]) {
+      assert.match(words, part);
+    }
+    assert.match(describeVerdict(verdict({ reports: [report(undefined)] })).join("\n"), /^Calls will not work/);
+  });
+});
