@@ -4,6 +4,7 @@
  *   npm run bench                          everything: about a quarter of an hour on a machine that does nothing else
  *   npm run bench -- --quick               the same in about a minute, for a first look: one round, small packets
  *   npm run bench -- --only memory         one part: relaying, requesting or memory
+ *   npm run bench -- --rounds 5 --seconds 1.5   how often, and how long each run measures
  *   npm run bench -- --report FILE.json    prints the tables of an earlier run; with --document also into the docs
  */
 import { execFileSync } from "node:child_process";
@@ -29,6 +30,7 @@ const { values: flags } = parseArgs({
     quick: { type: "boolean", default: false },
     only: { type: "string" },
     rounds: { type: "string" },
+    seconds: { type: "string" },
     report: { type: "string" },
     document: { type: "boolean", default: false },
   },
@@ -47,7 +49,7 @@ async function bench(): Promise<void> {
     throw new Error("the benchmark needs two cores: one for the server, one for the load");
   await buildGenerators();
   const rounds = Number(flags.rounds ?? (flags.quick ? 1 : 5));
-  const secondsPerRun = flags.quick ? 0.7 : 3;
+  const secondsPerRun = Number(flags.seconds ?? (flags.quick ? 0.7 : 3));
   const progress = (line: string) => process.stderr.write(`${line}\n`);
   const does = (part: string) => flags.only === undefined || flags.only === part;
 
