@@ -4,6 +4,7 @@ import { channelDataTarget, framingTarget } from "./framing.ts";
 import { stunTarget } from "./stun.ts";
 import type { Target } from "./target.ts";
 import { addressTarget, base64Target, nonceTarget, opaqueStringTarget, uriTarget, utf8Target } from "./text.ts";
+import { turnClientTarget } from "./turn-client.ts";
 
 export const targets: readonly Target[] = [
   stunTarget,
@@ -16,4 +17,5 @@ export const targets: readonly Target[] = [
   nonceTarget,
   uriTarget,
   configTarget,
+  turnClientTarget,
 ];
