@@ -4,6 +4,7 @@ export type { Instant } from "../core/base/machine.ts";
 export type { Appointment } from "./agenda.ts";
 export type { Alarm } from "./alarm.ts";
 export { type Dependence, type NatBehavior, natBehavior, type PortAssignment } from "./behavior.ts";
+export type { Capture } from "./capture.ts";
 export { allOf, type Direction, type Firewall } from "./firewall/firewall.ts";
 export { type FirewallBehavior, InsideToOutside } from "./firewall/inside-to-outside.ts";
 export { type Inspected, inspecting } from "./firewall/inspection.ts";

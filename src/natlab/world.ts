@@ -11,6 +11,7 @@
 import { after, type Instant } from "../core/base/machine.ts";
 import { Agenda, type Appointment } from "./agenda.ts";
 import { Alarm } from "./alarm.ts";
+import { Capture } from "./capture.ts";
 import { Gateway, type GatewayOptions } from "./gateway.ts";
 import { Host } from "./host.ts";
 import { Link, type LinkConditions } from "./link.ts";
@@ -77,6 +78,14 @@ export class World {
   /** Calls `watcher` with what happens to every packet from now on; the function that it returns ends that. */
   watch(watcher: (sighting: Sighting) => void): () => void {
     return this.#surroundings.sightings.watch(watcher);
+  }
+
+  /** Captures what `links`, or all links, carry from now on. */
+  capture(...links: readonly Link[]): Capture {
+    return new Capture(
+      (watcher) => this.watch(watcher),
+      links.map(({ name }) => name),
+    );
   }
 
   /** How many packets were carried by links, delivered to sockets, and dropped for which reason. */

@@ -102,6 +102,12 @@ suite("examples", () => {
     }
   });
 
+  test("natlab tells how Alice is seen, and is what its page shows", async () => {
+    assert.match(await runChild(example("natlab.ts")), /^4\d ms: seen as 203\.0\.113\.1:5000\n$/);
+    const body = readFileSync(join(root, "examples/natlab.ts"), "utf8").replace(/^.*?(?=const world)/s, "");
+    assert.ok(readFileSync(join(root, "docs/natlab.md"), "utf8").includes(body));
+  });
+
   test("webrtc-credentials fetches iceServers from a running Postern", async () => {
     const [port, http] = [await freePort(), await freePort()];
     const bin = join(user.project, "node_modules/.bin/postern");

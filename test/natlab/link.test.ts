@@ -62,12 +62,27 @@ test("reordered packets come late by as much as is asked, behind those sent afte
   assert.equal(arrivals.filter(({ at }) => at === 5).length, 1000 - late.length);
 });
 
-test("duplicated packets arrive twice, each with bytes of its own", () => {
+test("duplicated packets arrive twice", () => {
   const { arrivals } = run({ duplicate: 1 }, { count: 2 });
   assert.deepEqual(
     arrivals.map(({ n }) => n),
     [0, 0, 1, 1],
   );
+});
+
+test("a receiver that writes into its copy does not change the other", () => {
+  const world = new World();
+  const link = world.link("cable", { duplicate: 1 });
+  const from = world.host("near").attach(link, "192.0.2.1").socket();
+  const to = world.host("far").attach(link, "192.0.2.2").socket();
+  const first: (number | undefined)[] = [];
+  to.onMessage = (data) => {
+    first.push(data[0]);
+    data[0] = 9;
+  };
+  from.send(Uint8Array.of(1), to.address);
+  world.settle();
+  assert.deepEqual(first, [1, 1]);
 });
 
 test("rate spaces packets by their length, and the queue overflows", () => {

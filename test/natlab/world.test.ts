@@ -172,9 +172,9 @@ suite("routers", () => {
     const [left, middle, right, wrong] = ["left", "middle", "right", "wrong"].map((name) =>
       world.link(name, { delay: 1 }),
     ) as [ReturnType<World["link"]>, ReturnType<World["link"]>, ReturnType<World["link"]>, ReturnType<World["link"]>];
+    world.router("r3").attach(middle, "10.0.1.3", ["10.0.0.0/8"]).attach(wrong, "10.9.0.1", ["0.0.0.0/0"]);
     world.router("r1").attach(left, "10.0.0.1", ["0.0.0.0/0"]).attach(middle, "10.0.1.1", ["10.0.0.0/24"]);
     world.router("r2").attach(middle, "10.0.1.2", ["10.0.2.0/24"]).attach(right, "10.0.2.1", ["0.0.0.0/0"]);
-    world.router("r3").attach(middle, "10.0.1.3", ["10.0.0.0/8"]).attach(wrong, "10.9.0.1", ["0.0.0.0/0"]);
     const a = world.host("a").attach(left, "10.0.0.2").socket();
     const b = world.host("b").attach(right, "10.0.2.2").socket();
     const [heardA, heardB] = [listen(world, a), listen(world, b)];
@@ -187,6 +187,23 @@ suite("routers", () => {
       heardA.map(({ text, at }) => ({ text, at })),
       [{ text: "and back", at: 6 }],
     );
+  });
+
+  test("of two links the one leads there that has the longest prefix, whichever was attached first", () => {
+    for (const order of [0, 1]) {
+      const world = new World();
+      const [near, wide, narrow] = [world.link("near"), world.link("wide"), world.link("narrow")];
+      const hub = world.router("hub").attach(near, "10.0.0.1", ["0.0.0.0/0"]);
+      for (const n of [order, 1 - order]) hub.attach(n === 0 ? wide : narrow, "10.0.1.1");
+      world.router("default").attach(wide, "10.0.1.2", ["0.0.0.0/0"]);
+      const beyond = world.link("beyond");
+      world.router("right").attach(narrow, "10.0.1.2", ["10.2.0.0/16"]).attach(beyond, "10.2.0.1");
+      const to = world.host("to").attach(beyond, "10.2.0.2").socket();
+      const heard = listen(world, to);
+      say(world.host("from").attach(near, "10.0.0.2").socket(), "hello", to.address);
+      world.settle();
+      assert.equal(heard.length, 1);
+    }
   });
 
   test("a loop ends with the hop limit", () => {
