@@ -4,7 +4,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
-import { type AddressInfo, connect as connectTcp, type Server } from "node:net";
+import { type AddressInfo, connect as connectTcp, createServer as createTcpServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -150,6 +150,32 @@ for (const [name, start] of Object.entries(starters)) {
     });
   });
 }
+
+suite("where UDP is blocked", { skip: requirePeer("openssl") }, () => {
+  test("TCP is tried when UDP stays silent for five seconds", async () => {
+    const options = await relayOptions();
+    const relay = await startPostern({ ...options, addresses: ["127.0.0.1"] });
+    const own = await freePort();
+    const silent = createSocket("udp4").bind(own, "127.0.0.1");
+    try {
+      const onward = createTcpServer((socket) => {
+        socket.pipe(connectTcp(options.port, "127.0.0.1")).pipe(socket);
+        socket.on("error", () => {});
+      }).listen(own, "127.0.0.1");
+      await once(onward, "listening");
+      const start = performance.now();
+      await using one = await TurnAllocation.open({ url: `turn:127.0.0.1:${own}`, ...credentials });
+      const ms = performance.now() - start;
+      assert.ok(ms > 4_900 && ms < 9_000, `${ms} ms`);
+      assert.equal(one.relayed.length, 1);
+      await one.close();
+      onward.close();
+    } finally {
+      silent.close();
+      await relay.stop();
+    }
+  });
+});
 
 suite("without a server", () => {
   test("nobody listens: TCP says so at once, with what the system says", async () => {
