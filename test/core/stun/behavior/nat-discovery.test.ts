@@ -5,6 +5,7 @@ import type { BehaviorReport, Filtering, Finding, Mapping } from "../../../../sr
 import { Attribute, ErrorCode, MessageClass, Method } from "../../../../src/core/stun/registry.ts";
 import { StunView } from "../../../../src/core/stun/view.ts";
 import { StunWriter } from "../../../../src/core/stun/writer.ts";
+import { SeededRandom } from "../../../support/crypto.ts";
 import {
   at,
   type NatBehavior,
@@ -315,4 +316,19 @@ test("RFC 5780 §5: no more than ten new transactions a second", () => {
   const starts = [...world.started.values()].sort((a, b) => a - b);
   assert.ok(starts.length > 12);
   for (const [i, start] of starts.slice(10).entries()) assert.ok(start - starts[i]! >= 1000, `${starts.join(" ")}`);
+});
+
+test("whatever bytes come, there is a report", () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const random = new SeededRandom(seed);
+    const meddle = (data: Uint8Array): Uint8Array | undefined => {
+      const changed = random.oneIn(3) ? data.slice(0, random.below(data.length)) : Uint8Array.from(data);
+      for (let i = random.below(4); i > 0 && changed.length > 0; i--)
+        changed[random.below(changed.length)] = random.u32();
+      return changed;
+    };
+    const lifetime = { first: 15, longest: 60, precision: 10 };
+    const report = behind({ ports: "random" }, { meddle, seed, tests: { tcp: true, lifetime } });
+    assert.equal(report.family, 4);
+  }
 });
