@@ -31,6 +31,10 @@ test("IPv4 is translated and IPv6 routed, by one box", () => {
   world.advance(0);
   assert.equal(answer.length, 1);
   assert.equal(servers.ask(client.socket({ port: 5000 })), "203.0.113.10:5000");
+  gateway.outside(internet, "203.0.113.11", "2001:db8::7");
+  say(far, "still here", inside.address);
+  world.advance(0);
+  assert.equal(answer.length, 2, "a new outside address changes nothing for IPv6");
 });
 
 test("hosts of two insides reach each other untranslated; private addresses are not reached from outside", () => {
@@ -188,6 +192,21 @@ suite("a NAT that rewrites payloads", () => {
     assert.equal(heardIn[0]?.text, "Via: 192.168.1.2:5000");
   });
 
+  test("makes a packet longer, which then does not fit", () => {
+    const { world, links, client, servers } = behind(1, rewriting);
+    const text = encodeUtf8("at 192.168.1.2".padEnd(60));
+    const inside = client.socket();
+    const heard = listen(world, servers.sockets.aa);
+    links[1]?.change({ mtu: 28 + text.length });
+    inside.send(text, servers.sockets.aa.address, { dontFragment: true });
+    world.advance(0);
+    assert.deepEqual([heard.length, world.counts.dropped.get("too-big")], [0, 1]);
+    links[1]?.change({ mtu: 29 + text.length });
+    inside.send(text, servers.sockets.aa.address, { dontFragment: true });
+    world.advance(0);
+    assert.equal(heard.length, 1);
+  });
+
   test("leaves what is not its address", () => {
     const [from, to] = [toAddress("192.168.1.2", 5000), toAddress("203.0.113.10", 40_000)];
     const kept = "192.168.1.20 1192.168.1.2 192.168.1.2.1 92.168.1.2";
@@ -198,6 +217,8 @@ suite("a NAT that rewrites payloads", () => {
       text("192.168.1.2 192.168.1.2:5000 192.168.1.2:5001"),
       "203.0.113.10 203.0.113.10:40000 203.0.113.10:5001",
     );
+    const ones = Uint8Array.of(1, 1, 1, 1, 1);
+    assert.deepEqual(replaceAddress(ones, toAddress("1.1.1.1", 9), to), Uint8Array.of(203, 0, 113, 10, 1));
     const binary = Uint8Array.of(1, 0x13, 0x88, 192, 168, 1, 2, 9, 192, 168, 1, 2);
     assert.deepEqual(
       replaceAddress(binary, from, to),

@@ -1,6 +1,6 @@
 /**
  * A firewall that passes what leaves, and lets in only answers: what a NAT filters, without the translation. IPv6
- * routers do this by default (RFC 6092 section 3).
+ * routers do this by default (RFC 6092 §3).
  */
 import type { Instant } from "../../core/base/machine.ts";
 import { type NatBehavior, natBehavior } from "../behavior.ts";

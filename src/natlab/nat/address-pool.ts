@@ -1,4 +1,4 @@
-/** Which of the NAT's outside addresses a new mapping gets (RFC 4787 section 4.1). */
+/** Which of the NAT's outside addresses a new mapping gets (RFC 4787 §4.1). */
 import { type Address, copyAddress, sameIp } from "../../core/base/address.ts";
 import { AddressMap } from "../address-map.ts";
 import type { NatBehavior } from "../behavior.ts";

@@ -1,4 +1,4 @@
-/** Which outside port a new mapping gets (RFC 4787 section 4.2). */
+/** Which outside port a new mapping gets (RFC 4787 §4.2). */
 import type { NatBehavior } from "../behavior.ts";
 import type { SeededRandom } from "../seeded-random.ts";
 

@@ -108,6 +108,8 @@ suite("limits", () => {
     assert.equal(out(of, "10.0.0.4", 4), "mapping-limit");
     assert.equal(out(of, "10.0.0.4", 4, server, 1000), "203.0.113.10:4");
     assert.equal(of.mappingCount(1000 as Instant), 1);
+    assert.equal(out(of, "10.0.0.2", 5, server, 1000), "203.0.113.10:5");
+    assert.equal(out(of, "10.0.0.2", 6, server, 1000), "203.0.113.10:6");
   });
 });
 
