@@ -1,7 +1,7 @@
 /** `postern check`, asking a daemon on loopback, and what it says about measurements that loopback does not give. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Target } from "../../src/cli/check/targets.ts";
+import { findTargets, type Target } from "../../src/cli/check/targets.ts";
 import { judge, type Measurements } from "../../src/cli/check/verdict.ts";
 import { describeReport, describeVerdict } from "../../src/cli/check/words.ts";
 import { formatAddress, parseIp } from "../../src/core/base/address.ts";
@@ -49,7 +49,24 @@ describe("asked of a daemon", () => {
     const wrong = await check("stun:");
     assert.equal(wrong.code, 1);
     assert.match(wrong.output, /is no STUN URI/);
+    const nameless = await check("turn:nobody.invalid?transport=tcp");
+    assert.equal(nameless.code, 1);
+    assert.match(nameless.output, /has no server for turn:nobody\.invalid/);
   });
+});
+
+test("a URI is one server for each transport that it allows, and family", async () => {
+  const found = async (uri: string) =>
+    (await findTargets(uri)).map(
+      ({ transport, address, relays }) => `${transport} ${formatAddress(address)} ${relays}`,
+    );
+  assert.deepEqual(await found("stun:192.0.2.1"), ["udp 192.0.2.1:3478 false", "tcp 192.0.2.1:3478 false"]);
+  assert.deepEqual(await found("stuns:192.0.2.1"), ["tls 192.0.2.1:5349 false"]);
+  assert.deepEqual(await found("turn:[2001:db8::1]:99?transport=tcp"), ["tcp [2001:db8::1]:99 true"]);
+  assert.deepEqual(await found("turns:192.0.2.1:443"), ["tls 192.0.2.1:443 true"]);
+  const local = await found("turn:localhost");
+  assert.ok(local.includes("udp 127.0.0.1:3478 true") && local.includes("tcp 127.0.0.1:3478 true"), local.join());
+  assert.equal(new Set(local).size, local.length);
 });
 
 const server = parseIp("198.51.100.1", 3478)!;

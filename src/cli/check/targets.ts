@@ -1,9 +1,12 @@
-/** What `postern check` asks: the addresses and transports behind the URIs that it is given. */
-import { lookup } from "node:dns/promises";
-import { type Address, parseIp } from "../../core/base/address.ts";
+/** What `postern check` asks: the servers behind the URIs that it is given, resolved as the RFCs say. */
+import type { Address } from "../../core/base/address.ts";
 import { PosternError } from "../../core/base/failure.ts";
+import { type Resolution, resolveStun } from "../../core/stun/resolve.ts";
 import { parseStunUri } from "../../core/stun/uri.ts";
+import { resolveTurn } from "../../core/turn/resolve.ts";
 import { parseTurnUri } from "../../core/turn/uri.ts";
+import { PooledRandom } from "../../node/random.ts";
+import { resolveEndpoints } from "../../node/turn-client/dns.ts";
 
 export interface Target {
   readonly uri: string;
@@ -16,40 +19,30 @@ export interface Target {
 
 interface Asked {
   readonly host: string;
-  readonly port: number | undefined;
-  readonly transports: readonly Target["transport"][];
+  readonly resolution: Resolution;
   readonly relays: boolean;
 }
 
 function parse(uri: string): Asked {
+  const random = new PooledRandom();
   if (/^stuns?:/i.test(uri)) {
-    const { scheme, host, port } = parseStunUri(uri);
-    return { host, port, transports: scheme === "stuns" ? ["tls"] : ["udp", "tcp"], relays: false };
+    const parsed = parseStunUri(uri);
+    return { host: parsed.host, resolution: resolveStun(parsed, random), relays: false };
   }
-  const { scheme, host, port, transport } = parseTurnUri(uri);
-  if (scheme === "turns") return { host, port, transports: ["tls"], relays: true };
-  return { host, port, transports: transport === undefined ? ["udp", "tcp"] : [transport], relays: true };
+  const parsed = parseTurnUri(uri);
+  return { host: parsed.host, resolution: resolveTurn(parsed, ["udp", "tcp", "tls"], random), relays: true };
 }
 
-/** One target for each transport and each of the host's addresses. Rejects with `PosternError` `bad-uri` or `no-address`. */
+/** Of each transport the first server of each family. Rejects with `PosternError` `bad-uri` or `no-server`. */
 export async function findTargets(uri: string): Promise<Target[]> {
-  const { host, port, transports, relays } = parse(uri);
-  const addresses = await addressesOf(host);
-  return transports.flatMap((transport) =>
-    addresses.map((address) => {
-      const at = { ...address, port: port ?? (transport === "tls" ? 5349 : 3478) };
-      return { uri, transport, host, address: at, relays };
-    }),
-  );
-}
-
-/** The first of each family. */
-async function addressesOf(host: string): Promise<Address[]> {
-  const literal = parseIp(host);
-  if (literal !== undefined) return [literal];
-  const found = await lookup(host, { all: true }).catch((cause: Error) => {
-    throw new PosternError("no-address", `${host} has no address: ${cause.message}. Correct the URI.`, { cause });
-  });
-  const addresses = found.flatMap(({ address }) => parseIp(address) ?? []);
-  return ([4, 6] as const).flatMap((family) => addresses.find((one) => one.family === family) ?? []);
+  const { host, resolution, relays } = parse(uri);
+  const endpoints = await resolveEndpoints(resolution, undefined);
+  if (endpoints.length === 0) {
+    throw new PosternError(
+      "no-server",
+      `The DNS has no server for ${uri}: correct the URI, or see whether the DNS works.`,
+    );
+  }
+  const first = new Map(endpoints.toReversed().map((one) => [`${one.transport} ${one.address.family}`, one]));
+  return [...first.values()].reverse().map(({ transport, address }) => ({ uri, transport, host, address, relays }));
 }
