@@ -6,7 +6,8 @@ import { type Address, copyAddress, formatIp, sameIp } from "../core/base/addres
 import { copyBytes } from "../core/base/bytes.ts";
 import { PosternError } from "../core/base/failure.ts";
 import { AddressMap } from "./address-map.ts";
-import type { Interface, Link, Node } from "./link.ts";
+import { Groups } from "./groups.ts";
+import { type Interface, isMulticast, type Link, type Node } from "./link.ts";
 import type { Packet } from "./packet.ts";
 import { type Surroundings, toAddress } from "./surroundings.ts";
 import { type SendOptions, UdpSocket } from "./udp-socket.ts";
@@ -25,6 +26,7 @@ export class Host implements Node {
   readonly name: string;
   readonly #surroundings: Surroundings;
   readonly #interfaces: Interface[] = [];
+  readonly #groups: Groups = new Groups();
   readonly #sockets: AddressMap<UdpSocket> = new AddressMap();
   #nextPort = FIRST_EPHEMERAL;
 
@@ -68,20 +70,32 @@ export class Host implements Node {
     if (this.#sockets.find(local) !== undefined) {
       throw new PosternError("NATLAB_PORT", `Choose another port: ${this.name} has a socket on ${local.port}.`);
     }
-    const socket = new UdpSocket(
-      local,
-      (data, to, options) => this.#send(local, data, to, options),
-      () => this.#sockets.delete(local),
-    );
+    const socket: UdpSocket = new UdpSocket(local, {
+      send: (data, to, options) => this.#send(local, data, to, options),
+      join: (group) => this.#groups.join(socket, group, this.#holding(local)),
+      release: () => {
+        this.#sockets.delete(local);
+        this.#groups.leave(socket);
+      },
+    });
     this.#sockets.set(local, socket);
     return socket;
   }
 
-  receive(packet: Packet): void {
+  receive(packet: Packet, via: Interface | undefined): void {
+    if (isMulticast(packet.destination)) return this.#receiveGroup(packet, via);
     const socket = this.#sockets.find(packet.destination);
     if (socket === undefined) return this.#surroundings.sightings.drop(this.name, packet, "no-socket");
     this.#surroundings.sightings.delivered(this.name, packet);
     socket.onMessage?.(packet.payload, packet.source);
+  }
+
+  #receiveGroup(packet: Packet, via: Interface | undefined): void {
+    for (const socket of this.#groups.hearing(packet.destination)) {
+      if (this.#holding(socket.address) !== via) continue;
+      this.#surroundings.sightings.delivered(this.name, packet);
+      socket.onMessage?.(copyBytes(packet.payload), packet.source);
+    }
   }
 
   #freePort(local: Address): number {
@@ -112,12 +126,13 @@ export class Host implements Node {
       dontFragment: options.dontFragment ?? false,
       piece: payload.length + (to.family === 6 ? 48 : 28),
     };
-    if (this.#holding(to) !== undefined) {
-      this.#surroundings.agenda.at(this.#surroundings.agenda.now, () => this.receive(packet));
-      return;
-    }
     const attached = this.#holding(source);
-    if (attached === undefined) this.#surroundings.sightings.drop(this.name, packet, "unreachable");
+    const { agenda, sightings } = this.#surroundings;
+    if (this.#holding(to) !== undefined || isMulticast(to)) {
+      agenda.at(agenda.now, () => this.receive(packet, attached));
+      if (!isMulticast(to)) return;
+    }
+    if (attached === undefined) sightings.drop(this.name, packet, "unreachable");
     else attached.link.carry(packet, attached);
   }
 }

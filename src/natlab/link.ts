@@ -4,10 +4,11 @@
  * conditions, drawn apart for each packet and each sender.
  */
 import { type Address, copyAddress } from "../core/base/address.ts";
+import { copyBytes } from "../core/base/bytes.ts";
 import { after, type Instant } from "../core/base/machine.ts";
 import { type Prefix, prefixContains } from "../core/base/prefix.ts";
 import { AddressMap } from "./address-map.ts";
-import { ipHeaderLength, ipLength, type Packet, pieces } from "./packet.ts";
+import { ipHeaderLength, ipLength, type Packet, pieces, withPayload } from "./packet.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -67,8 +68,13 @@ export interface Announcement {
   readonly interface: Interface;
 }
 
+/** RFC 5771 §3 and RFC 4291 §2.7: 224.0.0.0/4 and ff00::/8. */
+export function isMulticast(address: Readonly<Address>): boolean {
+  return address.family === 4 ? address.w3 >>> 28 === 0xe : address.w0 >>> 24 === 0xff;
+}
+
 /** An IP address as a key: its port is 0. */
-function ipOf(address: Readonly<Address>): Readonly<Address> {
+export function ipOf(address: Readonly<Address>): Readonly<Address> {
   if (address.port === 0) return address;
   const ip = copyAddress(address);
   ip.port = 0;
@@ -80,6 +86,8 @@ export class Link {
   readonly #surroundings: Surroundings;
   readonly #random: SeededRandom;
   readonly #holders: AddressMap<Interface> = new AddressMap();
+  /** Of each multicast group, those who have joined it. Routers take nothing of it further. */
+  readonly #members: AddressMap<Set<Interface>> = new AddressMap();
   /** Longest prefix first. */
   #announced: Announcement[] = [];
   #conditions: LinkConditions;
@@ -113,6 +121,7 @@ export class Link {
       if (this.#holders.find(ipOf(address)) === attached) this.#holders.delete(ipOf(address));
     }
     this.#announced = this.#announced.filter((one) => one.interface !== attached);
+    for (const members of this.#members.values()) members.delete(attached);
   }
 
   /** From now on `attached` takes packets for `prefix` that nobody here holds. */
@@ -133,11 +142,22 @@ export class Link {
     return undefined;
   }
 
+  /** From now on `attached` hears what others here send to `group`. */
+  join(group: Readonly<Address>, attached: Interface): void {
+    const members = this.#members.find(ipOf(group));
+    if (members === undefined) this.#members.set(ipOf(group), new Set([attached]));
+    else members.add(attached);
+  }
+
+  leave(group: Readonly<Address>, attached: Interface): void {
+    this.#members.find(ipOf(group))?.delete(attached);
+  }
+
   /** Takes a packet that `from` sends. */
   carry(packet: Packet, from: Interface): void {
-    const to = this.holder(packet.destination) ?? this.announcer(packet.destination, from)?.interface;
     const { sightings } = this.#surroundings;
-    if (to === undefined || to === from) return sightings.drop(this.name, packet, "unreachable");
+    const takers = this.#takers(packet.destination, from);
+    if (takers.length === 0) return sightings.drop(this.name, packet, "unreachable");
     const { mtu, loss, duplicate } = this.#conditions;
     let whole = packet;
     if (packet.piece > mtu) {
@@ -147,13 +167,26 @@ export class Link {
     sightings.carried(this.name, whole);
     const sent = this.#queue(whole, from as Lane);
     if (sent === undefined) return sightings.drop(this.name, whole, "queue-full");
-    if (this.#random.happens(loss > 0 ? 1 - (1 - loss) ** pieces(whole) : 0)) {
-      return sightings.drop(this.name, whole, "lost");
+    const lost = loss > 0 ? 1 - (1 - loss) ** pieces(whole) : 0;
+    let given = 0;
+    for (const to of takers) {
+      if (this.#random.happens(lost)) {
+        sightings.drop(this.name, whole, "lost");
+        continue;
+      }
+      for (let n = this.#random.happens(duplicate) ? 2 : 1; n > 0; n--) {
+        this.#deliver(given++ === 0 ? whole : withPayload(whole, copyBytes(whole.payload)), from as Lane, to, sent);
+      }
     }
-    this.#deliver(whole, from as Lane, to, sent);
-    if (this.#random.happens(duplicate)) {
-      this.#deliver({ ...whole, payload: whole.payload.slice() }, from as Lane, to, sent);
+  }
+
+  /** Who receives: one, or all members of a group but the sender. */
+  #takers(destination: Readonly<Address>, from: Interface): readonly Interface[] {
+    if (isMulticast(destination)) {
+      return [...(this.#members.find(ipOf(destination)) ?? [])].filter((one) => one !== from);
     }
+    const to = this.holder(destination) ?? this.announcer(destination, from)?.interface;
+    return to === undefined || to === from ? [] : [to];
   }
 
   /** When the last bit has left the sender; undefined when its queue is full. */

@@ -166,6 +166,76 @@ suite("hosts", () => {
   });
 });
 
+suite("multicast", () => {
+  const group = "239.1.2.3";
+  function members() {
+    const world = new World();
+    const [lan, other] = [world.link("lan", { delay: 2 }), world.link("other")];
+    world.router("router").attach(lan, "10.0.0.1", ["0.0.0.0/0"]).attach(other, "10.0.1.1", ["0.0.0.0/0"]);
+    const hosts = [2, 3, 4].map((n) => world.host(`host ${n}`).attach(lan, `10.0.0.${n}`));
+    const far = world.host("far").attach(other, "10.0.1.2");
+    const sockets = [...hosts, far].map((host) => host.socket({ port: 5000 }));
+    return { world, lan, hosts, sockets, heard: sockets.map((socket) => listen(world, socket)) };
+  }
+
+  test("is heard by every member on the link, the sender's own host included, and by nobody else", () => {
+    const { world, hosts, sockets, heard } = members();
+    for (const n of [0, 1, 3]) sockets[n]?.join(group);
+    sockets[1]?.join(group);
+    hosts[1]?.socket({ port: 5001 }).join(group);
+    say(sockets[0] as (typeof sockets)[0], "all", toAddress(group, 5000));
+    world.settle();
+    assert.deepEqual(
+      heard.map((one) => one.map(({ from, at }) => `${from} at ${at}`)),
+      [["10.0.0.2:5000 at 0"], ["10.0.0.2:5000 at 2"], [], []],
+    );
+  });
+
+  test("a socket that closes hears no more, others on its host do; a host that is unplugged does not", () => {
+    const { world, lan, hosts, sockets, heard } = members();
+    const second = hosts[1]?.socket({ port: 6000 });
+    assert.ok(second);
+    const heardSecond = listen(world, second);
+    for (const socket of [sockets[1], sockets[2], second]) socket?.join(group);
+    sockets[1]?.close();
+    for (const port of [5000, 6000]) say(sockets[0] as (typeof sockets)[0], "all", toAddress(group, port));
+    world.settle();
+    hosts[2]?.detach(lan);
+    say(sockets[0] as (typeof sockets)[0], "all", toAddress(group, 5000));
+    world.settle();
+    assert.deepEqual([heard[1]?.length, heard[2]?.length, heardSecond.length], [0, 1, 1]);
+    second.close();
+    say(sockets[0] as (typeof sockets)[0], "nobody", toAddress(group, 5000));
+    assert.equal(world.counts.dropped.get("unreachable"), 1);
+  });
+
+  test("each member has bytes of its own, and its own luck", () => {
+    const { world, lan, sockets, heard } = members();
+    for (const n of [1, 2]) sockets[n]?.join(group);
+    lan.change({ loss: 0.5 });
+    for (let n = 0; n < 200; n++) say(sockets[0] as (typeof sockets)[0], "x", toAddress(group, 5000));
+    world.settle();
+    const [one = [], two = []] = heard.slice(1, 3);
+    assert.ok(one.length > 60 && one.length < 140 && two.length > 60 && two.length < 140);
+    assert.equal(one.length + two.length + (world.counts.dropped.get("lost") ?? 0), 400);
+  });
+
+  test("only a group of the socket's family can be joined", () => {
+    const { sockets } = members();
+    assert.throws(() => sockets[0]?.join("10.0.0.3"), { code: "NATLAB_ADDRESS" });
+    assert.throws(() => sockets[0]?.join("ff02::fb"), { code: "NATLAB_ADDRESS" });
+    const world = new World();
+    const link = world.link("six");
+    const [a, b] = [1, 2].map((n) => world.host(`h${n}`).attach(link, `2001:db8::${n}`).socket({ port: 5353 }));
+    assert.ok(a && b);
+    const heard = listen(world, b);
+    b.join("ff02::fb");
+    say(a, "mdns", toAddress("ff02::fb", 5353));
+    world.settle();
+    assert.equal(heard.length, 1);
+  });
+});
+
 suite("routers", () => {
   test("carry packets over several links, the longest prefix first", () => {
     const world = new World();
