@@ -62,7 +62,7 @@ function mix(hash: number, word: number): number {
   return h ^ (h >>> 15);
 }
 
-/** A 32-bit hash of the IP address. `seed` is secret and random, so that nobody can aim collisions. */
+/** A 32-bit hash of the IP address, spread by `seed`. Collisions can be found; what hangs on a slot must be bounded. */
 export function hashIp(a: Readonly<Address>, seed: number): number {
   let h = mix(seed, a.w3);
   if (a.family === 6) h = mix(mix(mix(h, a.w2), a.w1), a.w0) ^ 6;

@@ -18,7 +18,7 @@ export interface StreamLimits {
   readonly stalledMs: number;
   /** The longest frame, header included. */
   readonly frameBytes: number;
-  /** Unsent bytes past which media for this client is dropped, and no more is read from it. */
+  /** Unsent bytes past which media for this client is dropped. */
   readonly mediaBacklog: number;
   /** Unsent bytes past which a response closes the connection. */
   readonly controlBacklog: number;

@@ -32,7 +32,7 @@ function portRoom({ relays, relayPorts }: TurnServerConfig): number {
 
 /**
  * Every allocation is counted with one relay of each family that is served, and all stream connections as taken, so
- * that the number holds at the worst.
+ * that the number holds but for ports reserved by EVEN-PORT, which come on top for 30 s.
  */
 export function capacityOf(
   config: TurnServerConfig,

@@ -203,7 +203,10 @@ export function sendAllocated(state: ServerState, allocation: Allocation, reply:
     left = state.secondsUntil(relay.deadline, now);
   }
   writer.u32(Attribute.Lifetime, left);
-  if (allocation.reservation !== undefined) writer.bytes(Attribute.ReservationToken, allocation.reservation.token);
+  const { reservation } = allocation;
+  if (reservation !== undefined && state.reservations.has(reservation)) {
+    writer.bytes(Attribute.ReservationToken, reservation.token);
+  }
   writer.xorAddress(Attribute.XorMappedAddress, reply.path.remote);
   if (allocation.familyError !== undefined) writeFamilyError(writer, allocation.familyError);
   finishSuccess(state, reply);

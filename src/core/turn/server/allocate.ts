@@ -9,13 +9,15 @@ import type { StunView } from "../../stun/view.ts";
 import { claim, openRelays, sendAllocated, settle } from "./allocate-sockets.ts";
 import type { Allocation, Reservation } from "./allocation.ts";
 import type { Authenticated } from "./authenticate.ts";
-import type { ClientPath } from "./client-path.ts";
-import { endAllocation, grantedLifetime, sessionEnd } from "./lifetime.ts";
+import { grantedLifetime, sessionEnd } from "./lifetime.ts";
 import type { PortParity } from "./relay-places.ts";
 import { refuse } from "./reply.ts";
 import type { ReplyTo } from "./reply-to.ts";
 import type { ServerState } from "./state.ts";
 import { TokenBucket } from "./token-bucket.ts";
+
+/** However slow an allocation may be, its burst holds one datagram of any size. */
+const LONGEST_DATAGRAM = 65_535;
 
 export function handleAllocate(state: ServerState, view: StunView, request: Authenticated, now: Instant): void {
   const { reply } = request;
@@ -150,7 +152,7 @@ function findReservation(state: ServerState, wish: Wish, request: Authenticated)
 function createAllocation(state: ServerState, request: Authenticated, wish: Wish, now: Instant): Allocation {
   const { bytesPerSecond, newPeersPerSecond } = state.config.quotas;
   const limit = (): TokenBucket | undefined =>
-    bytesPerSecond > 0 ? new TokenBucket(bytesPerSecond, bytesPerSecond, now) : undefined;
+    bytesPerSecond > 0 ? new TokenBucket(bytesPerSecond, Math.max(bytesPerSecond, LONGEST_DATAGRAM), now) : undefined;
   const allocation: Allocation = {
     id: ++state.lastAllocationId,
     path: request.reply.path,
@@ -176,10 +178,4 @@ function createAllocation(state: ServerState, request: Authenticated, wish: Wish
   };
   state.clients.add(allocation);
   return allocation;
-}
-
-/** A client's stream is gone, and with it the 5-tuple. */
-export function handleClientClosed(state: ServerState, path: ClientPath, now: Instant): void {
-  const allocation = state.clients.find(path);
-  if (allocation !== undefined) endAllocation(state, allocation, "client-closed", now);
 }

@@ -148,10 +148,11 @@ function ask(
   user: { username: string; userhash?: never } | { userhash: Uint8Array; username?: never },
   now: Instant,
 ): undefined {
-  const query = state.lookups.add({ data: copyBytes(view.data), path: copyPath(path), algorithm, since: now });
+  const asked = user.userhash === undefined ? { username: user.username } : { userhash: copyBytes(user.userhash) };
+  const lookup = { data: copyBytes(view.data), path: copyPath(path), algorithm, since: now, user: asked };
+  const query = state.lookups.add(lookup);
   if (query === undefined) return state.drop("lookup-overload");
-  const copied = user.userhash === undefined ? { username: user.username } : { userhash: copyBytes(user.userhash) };
-  state.outputs.push({ kind: "lookupKey", query, user: copied, realm: state.config.realm });
+  state.outputs.push({ kind: "lookupKey", query, user: asked, realm: state.config.realm });
   return undefined;
 }
 

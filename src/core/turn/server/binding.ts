@@ -1,14 +1,12 @@
 /** Binding: answered from the packet alone, without any state (RFC 8489 §6, §12; RFC 3489 §8 for classic clients). */
 import type { Instant } from "../../base/machine.ts";
-import { Attribute, ErrorCode, isComprehensionRequired, MessageClass, Method } from "../../stun/registry.ts";
+import { Attribute, ErrorCode, MessageClass, Method } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
 import type { ClientPath } from "./client-path.ts";
 import { answerDiscovery, DISCOVERY_ATTRIBUTES } from "./discovery.ts";
+import { unknownAttributes } from "./known-attributes.ts";
 import { sendUnproven } from "./reply.ts";
 import type { ServerState } from "./state.ts";
-
-/** UNKNOWN-ATTRIBUTES lists no more than this: a longer list tells a client nothing new, and makes an answer large. */
-const MAX_UNKNOWN = 4;
 
 /** Types that a Binding request may carry and that need no action here: an ICE agent's, or a client's that signs. */
 const IGNORED: readonly number[] = [
@@ -22,16 +20,6 @@ const IGNORED: readonly number[] = [
   Attribute.Priority,
   Attribute.UseCandidate,
 ];
-
-/** The comprehension-required attributes of `view` that are not in `known`, first ones first. */
-export function unknownAttributes(view: StunView, known: readonly number[]): number[] {
-  const unknown: number[] = [];
-  for (let i = 0; i < view.attributeCount && unknown.length < MAX_UNKNOWN; i++) {
-    const type = view.typeAt(i);
-    if (isComprehensionRequired(type) && !known.includes(type) && !unknown.includes(type)) unknown.push(type);
-  }
-  return unknown;
-}
 
 /** RFC 3489 §11.2.4: a classic client may send CHANGE-REQUEST with no change in it. */
 function isIdleChangeRequest(view: StunView): boolean {

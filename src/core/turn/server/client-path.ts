@@ -1,5 +1,5 @@
 /** The path between a client and the server: what RFC 8656 §3.2 calls the 5-tuple. */
-import { type Address, type ClientAddress, copyAddress } from "../../base/address.ts";
+import { type Address, type ClientAddress, copyAddress, sameAddress } from "../../base/address.ts";
 
 export interface ClientPath {
   readonly transport: "udp" | "tcp" | "tls";
@@ -11,6 +11,10 @@ export interface ClientPath {
   readonly remote: ClientAddress;
   /** Identifies a stream's connection and is never used again; 0 for UDP. */
   readonly connection: number;
+}
+
+export function samePath(a: ClientPath, b: ClientPath): boolean {
+  return a.listener === b.listener && a.connection === b.connection && sameAddress(a.remote, b.remote);
 }
 
 /** Keeps a borrowed path. */

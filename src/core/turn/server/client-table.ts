@@ -1,11 +1,7 @@
 /** Allocations by 5-tuple. Only authenticated clients are ever in it. */
-import { hashAddress, sameAddress } from "../../base/address.ts";
+import { hashAddress } from "../../base/address.ts";
 import type { Allocation } from "./allocation.ts";
-import type { ClientPath } from "./client-path.ts";
-
-function samePath(a: ClientPath, b: ClientPath): boolean {
-  return a.listener === b.listener && a.connection === b.connection && sameAddress(a.remote, b.remote);
-}
+import { type ClientPath, samePath } from "./client-path.ts";
 
 export class ClientTable {
   readonly #seed: number;

@@ -28,7 +28,7 @@ export interface Quotas {
   readonly channels: number;
   /** New peer addresses per allocation and second; a burst of four seconds' worth is allowed. */
   readonly newPeersPerSecond: number;
-  /** Relayed payload bytes per allocation, direction and second; a burst of one second's worth. 0: no limit. */
+  /** Relayed payload bytes per allocation, direction and second; a burst of one second's worth, or the longest datagram. 0: no limit. */
   readonly bytesPerSecond: number;
 }
 

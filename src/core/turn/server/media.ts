@@ -20,6 +20,7 @@ import {
 } from "./allocation.ts";
 import type { ClientPath } from "./client-path.ts";
 import type { Flow, Forward } from "./flow.ts";
+import { hasUnknownInSend } from "./known-attributes.ts";
 import type { ServerState } from "./state.ts";
 
 /** RFC 8489 §5: the length in a STUN header has 16 bits and is a multiple of four. */
@@ -72,8 +73,9 @@ export function handleSend(state: ServerState, view: StunView, from: ClientPath,
   const peerAt = view.indexOf(Attribute.XorPeerAddress);
   const dataAt = view.indexOf(Attribute.Data);
   if (peerAt < 0 || dataAt < 0 || !view.xorAddressAt(peerAt, peer)) return state.drop("malformed");
-  // RFC 8656 §11.2: where DF cannot be set, DONT-FRAGMENT is an unknown attribute, and the indication is dropped.
-  if (!state.config.dontFragment && view.has(Attribute.DontFragment)) return state.drop("unexpected");
+  // RFC 8489 §6.3.2: an indication with an attribute that must be understood and is not is discarded. RFC 8656 §11.2:
+  // where DF cannot be set, DONT-FRAGMENT is such a one.
+  if (hasUnknownInSend(view, state.config.dontFragment)) return state.drop("unexpected");
   const permission = findPermission(allocation, peer);
   const relay = findRelay(allocation, peer.family);
   if (permission === undefined || relay === undefined) return state.drop("no-permission");

@@ -1,12 +1,12 @@
 /**
  * Whom a client may reach through us: decided once for an address when a permission or a channel is made, and again
  * for every Send. Denied unless it is an ordinary Internet address or the operator allowed it. The host's own addresses
- * are never reached through a socket, but a live allocation at one of our relayed addresses is (`hand-over.ts`).
+ * are never reached through a socket, but a live allocation at one of our relayed addresses is (`media.ts`).
  */
 import { type Address, blankAddress, sameIp } from "../../base/address.ts";
-import { anyPrefixContains, type Prefix } from "../../base/prefix.ts";
+import { anyPrefixContains, type Prefix, prefixContains } from "../../base/prefix.ts";
 import type { PeerPolicy, RelayAddress } from "./config.ts";
-import { ALWAYS_FORBIDDEN, FORBIDDEN_BY_DEFAULT } from "./special-purpose.ts";
+import { ALWAYS_FORBIDDEN, FORBIDDEN_BY_DEFAULT, GLOBAL_IPV6 } from "./special-purpose.ts";
 
 /** `own`: one of our relayed transport addresses' IPs, good for hand-over to a live allocation and nothing else. */
 export type PeerVerdict = "open" | "own" | "forbidden";
@@ -15,7 +15,8 @@ const embedded: Address = blankAddress();
 
 /**
  * The IPv4 address that an IPv6 address carries, if it is of a form that carries one: NAT64 (RFC 6052), 6to4
- * (RFC 3056), Teredo (RFC 4380), ISATAP (RFC 5214), IPv4-mapped and IPv4-compatible (RFC 4291). Reused storage.
+ * (RFC 3056), Teredo (RFC 4380), ISATAP (RFC 5214), IPv4-translated (RFC 2765), IPv4-mapped and IPv4-compatible
+ * (RFC 4291). Reused storage.
  */
 export function embeddedIpv4(a: Readonly<Address>): Readonly<Address> | undefined {
   if (a.family !== 6) return undefined;
@@ -26,12 +27,17 @@ export function embeddedIpv4(a: Readonly<Address>): Readonly<Address> | undefine
 }
 
 function embeddedWord(a: Readonly<Address>): number | undefined {
-  if (a.w0 === 0 && a.w1 === 0 && (a.w2 === 0 || a.w2 === 0xffff)) return a.w3;
+  if (a.w0 === 0 && a.w1 === 0 && (a.w2 === 0 || a.w2 === 0xffff || a.w2 === 0xffff0000)) return a.w3;
   if (a.w0 === 0x0064ff9b && a.w1 === 0 && a.w2 === 0) return a.w3;
   if (a.w0 >>> 16 === 0x2002) return ((a.w0 << 16) | (a.w1 >>> 16)) >>> 0;
   if (a.w0 === 0x20010000) return ~a.w3 >>> 0;
   if ((a.w2 & 0xfdffffff) >>> 0 === 0x00005efe) return a.w3;
   return undefined;
+}
+
+/** Bits of the prefix in front of an embedded IPv4 address. */
+function embeddingLength(a: Readonly<Address>): number {
+  return a.w0 >>> 16 === 0x2002 ? 16 : a.w0 === 0x20010000 ? 32 : 96;
 }
 
 export class PeerGate {
@@ -66,17 +72,20 @@ export class PeerGate {
   /** Whether a socket may send to this address and hear from it. */
   isOpen(peer: Readonly<Address>): boolean {
     if (this.isOwn(peer)) return anyPrefixContains(this.#allowedHost, peer);
-    if (!isLoopback6(peer) && anyPrefixContains(ALWAYS_FORBIDDEN, peer)) return false;
-    if (anyPrefixContains(this.#policy.allow, peer)) return true;
-    if (anyPrefixContains(FORBIDDEN_BY_DEFAULT, peer) || anyPrefixContains(this.#policy.deny, peer)) return false;
+    if (anyPrefixContains(ALWAYS_FORBIDDEN, peer)) return false;
     const inner = embeddedIpv4(peer);
-    return inner === undefined || this.#isOpenInside(inner);
+    if (inner !== undefined && (this.isOwn(inner) || anyPrefixContains(ALWAYS_FORBIDDEN, inner))) return false;
+    const innerIsOrdinary = inner === undefined || this.#isOrdinary(inner);
+    // A wide exception, ::/0 say, does not reach what is forbidden inside an embedding: that has to be meant.
+    const least = innerIsOrdinary ? 0 : embeddingLength(peer);
+    if (this.#policy.allow.some((prefix) => prefix.length >= least && prefixContains(prefix, peer))) return true;
+    return innerIsOrdinary && this.#isOrdinary(peer);
   }
 
-  /** The IPv4 address inside an IPv6 one: an operator's exception for IPv4 does not reach it. */
-  #isOpenInside(inner: Readonly<Address>): boolean {
-    if (this.isOwn(inner) || this.#isRelay(inner)) return false;
-    return ![ALWAYS_FORBIDDEN, FORBIDDEN_BY_DEFAULT, this.#policy.deny].some((list) => anyPrefixContains(list, inner));
+  /** An address of the Internet that nobody has denied. */
+  #isOrdinary(a: Readonly<Address>): boolean {
+    if (a.family === 6 && !anyPrefixContains(GLOBAL_IPV6, a)) return false;
+    return !anyPrefixContains(FORBIDDEN_BY_DEFAULT, a) && !anyPrefixContains(this.#policy.deny, a);
   }
 
   #isRelay(a: Readonly<Address>): boolean {

@@ -5,7 +5,7 @@
 import type { Instant } from "../../base/machine.ts";
 import type { PasswordAlgorithmNumber } from "../../stun/registry.ts";
 import type { ClientPath } from "./client-path.ts";
-import type { KeyQueryId } from "./outputs.ts";
+import type { KeyQueryId, UserQuery } from "./outputs.ts";
 
 const MAX_PENDING = 1024;
 /** No client waits longer for an answer: RFC 8489 §6.2.1 gives up after 39.5 s. */
@@ -17,6 +17,7 @@ export interface PendingLookup {
   readonly path: ClientPath;
   readonly algorithm: PasswordAlgorithmNumber;
   readonly since: Instant;
+  readonly user: UserQuery;
 }
 
 export class PendingLookups {
@@ -44,6 +45,20 @@ export class PendingLookups {
     const lookup = this.#pending.get(query);
     this.#pending.delete(query);
     return lookup;
+  }
+
+  /** Whoever is asked about answers with what was true when it was asked: asks anew, and takes no former answer. */
+  *renew(): IterableIterator<{ query: KeyQueryId; user: UserQuery }> {
+    for (const [old, lookup] of [...this.#pending]) {
+      this.#pending.delete(old);
+      const query = ++this.#last as KeyQueryId;
+      this.#pending.set(query, lookup);
+      yield { query, user: lookup.user };
+    }
+  }
+
+  forgetWhere(matches: (path: ClientPath) => boolean): void {
+    for (const [query, { path }] of this.#pending) if (matches(path)) this.#pending.delete(query);
   }
 
   clear(): void {

@@ -1,4 +1,4 @@
-/** How many allocations there may be: in all, for a user, from a source. Held from the Allocate until the last socket is released. */
+/** How many allocations there may be: in all, for a user, from a source. Held from the Allocate to the end of the allocation. */
 import type { Address } from "../../base/address.ts";
 import type { Quotas } from "./config.ts";
 import { hashSource } from "./source-budget.ts";

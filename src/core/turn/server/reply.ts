@@ -54,8 +54,8 @@ export function refuse(
 const MAX_AMPLIFICATION = 2.6;
 
 /**
- * Sends what was begun in `state.writer` to somebody who has proven nothing: within the source's budget, never much
- * larger than what was asked, and otherwise not at all.
+ * Sends what was begun in `state.writer` to somebody who has proven nothing: never much larger than what was asked, or
+ * not at all. The source's budget is the caller's to take.
  */
 export function sendUnproven(state: ServerState, view: StunView, path: ClientPath): boolean {
   const data = state.writer.finish();

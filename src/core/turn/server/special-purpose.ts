@@ -19,10 +19,14 @@ export const ALWAYS_FORBIDDEN: readonly Prefix[] = prefixes(
   "ff00::/8", // RFC 4291: multicast
 );
 
+/** What IANA has opened of IPv6, RFC 4291 §2.4, and the well-known prefix of NAT64 (RFC 6052). All else is nobody's. */
+export const GLOBAL_IPV6: readonly Prefix[] = prefixes("2000::/3", "64:ff9b::/96");
+
 export const FORBIDDEN_BY_DEFAULT: readonly Prefix[] = prefixes(
   "10.0.0.0/8", // RFC 1918
   "100.64.0.0/10", // RFC 6598: shared address space
   "127.0.0.0/8", // RFC 1122: loopback
+  "168.63.129.16/32", // no registry's: a large cloud's name server and metadata, next to every host there
   "169.254.0.0/16", // RFC 3927: link local
   "172.16.0.0/12", // RFC 1918
   "192.0.0.0/24", // RFC 6890: protocol assignments

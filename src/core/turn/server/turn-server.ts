@@ -11,18 +11,19 @@ import type { Ports } from "../../base/ports.ts";
 import { Attribute, ErrorCode, MessageClass, Method } from "../../stun/registry.ts";
 import { StunView } from "../../stun/view.ts";
 import { looksLikeChannelData } from "../channel-data.ts";
-import { handleAllocate, handleClientClosed } from "./allocate.ts";
+import { handleAllocate } from "./allocate.ts";
 import { handleRelayBound, handleRelayFailed } from "./allocate-sockets.ts";
 import type { Allocation, Expiring } from "./allocation.ts";
 import { type Authenticated, authenticate, verify } from "./authenticate.ts";
-import { handleBinding, unknownAttributes } from "./binding.ts";
+import { handleBinding } from "./binding.ts";
 import { handleChannelBind } from "./channel-bind.ts";
-import type { ClientPath } from "./client-path.ts";
+import { type ClientPath, samePath } from "./client-path.ts";
 import type { RelayAddress, SharedSecret, TurnServerConfig } from "./config.ts";
 import { handleCreatePermission } from "./create-permission.ts";
 import { sameSecret, userCandidate } from "./credentials.ts";
 import type { DiscoverySquare } from "./discovery-sites.ts";
 import type { Forward, RelayId } from "./flow.ts";
+import { KNOWN_IN_REQUESTS, unknownAttributes } from "./known-attributes.ts";
 import {
   endAllocation,
   endRelay,
@@ -38,25 +39,6 @@ import { refuse } from "./reply.ts";
 import { ServerState } from "./state.ts";
 import type { TurnServerStats } from "./stats.ts";
 
-/** Comprehension-required attributes that requests of this server's methods may carry. */
-const KNOWN: readonly number[] = [
-  Attribute.Username,
-  Attribute.Userhash,
-  Attribute.Realm,
-  Attribute.Nonce,
-  Attribute.MessageIntegrity,
-  Attribute.MessageIntegritySha256,
-  Attribute.PasswordAlgorithm,
-  Attribute.ChannelNumber,
-  Attribute.Lifetime,
-  Attribute.XorPeerAddress,
-  Attribute.Data,
-  Attribute.RequestedAddressFamily,
-  Attribute.EvenPort,
-  Attribute.RequestedTransport,
-  Attribute.ReservationToken,
-];
-
 const REQUESTS: readonly number[] = [Method.Allocate, Method.Refresh, Method.CreatePermission, Method.ChannelBind];
 
 export class TurnServer implements Machine<TurnServerOutput> {
@@ -67,7 +49,7 @@ export class TurnServer implements Machine<TurnServerOutput> {
   constructor(config: TurnServerConfig, ports: Ports) {
     this.#state = new ServerState(config, ports);
     // RFC 8656 §7.2 (4): where DF cannot be set, DONT-FRAGMENT is unknown.
-    this.#known = config.dontFragment ? [...KNOWN, Attribute.DontFragment] : KNOWN;
+    this.#known = config.dontFragment ? [...KNOWN_IN_REQUESTS, Attribute.DontFragment] : KNOWN_IN_REQUESTS;
   }
 
   get stats(): Readonly<TurnServerStats> {
@@ -171,7 +153,16 @@ export class TurnServer implements Machine<TurnServerOutput> {
 
   /** A client's stream is closed: its allocation ends. */
   handleClientClosed(path: ClientPath, now: Instant): void {
-    handleClientClosed(this.#state, path, now);
+    const state = this.#state;
+    state.lookups.forgetWhere((waiting) => samePath(waiting, path));
+    const allocation = state.clients.find(path);
+    if (allocation !== undefined) endAllocation(state, allocation, "client-closed", now);
+  }
+
+  /** A UDP listener is closed, and its number is not used again: whoever came through it cannot be answered. */
+  handleListenerClosed(listener: number, now: Instant): void {
+    this.#state.lookups.forgetWhere((path) => path.listener === listener);
+    this.#endWhere("address-gone", now, ({ path }) => path.listener === listener);
   }
 
   /** The host's addresses changed: allocations on relays that are gone end, and peers are judged again. */
@@ -234,6 +225,8 @@ export class TurnServer implements Machine<TurnServerOutput> {
 
   /** A user was removed, or has a new password: that user's sessions end. */
   handleUserRemoved(username: string, now: Instant): void {
+    const { lookups, outputs, config } = this.#state;
+    for (const renewed of lookups.renew()) outputs.push({ kind: "lookupKey", ...renewed, realm: config.realm });
     this.#endWhere("credentials-revoked", now, ({ credentials }) => {
       return credentials.secret === undefined && credentials.username === username;
     });

@@ -96,7 +96,7 @@ test("RFC 8656 §11.2: a Send indication without a peer, without data, or broken
 });
 
 test("bandwidth: bytes beyond the limit of an allocation and a direction are dropped, and come back with time", () => {
-  const world = new World({ quotas: { ...CONFIG.quotas, bytesPerSecond: 1000 } });
+  const world = new World({ quotas: { ...CONFIG.quotas, bytesPerSecond: 100_000 } });
   const client = world.client();
   const [relayed] = client.allocate().relayed as [Address];
   const relay = world.relayAt(relayed);
@@ -104,8 +104,8 @@ test("bandwidth: bytes beyond the limit of an allocation and a direction are dro
   const burst = (): [number, number] => {
     let [up, down] = [0, 0];
     for (let i = 0; i < 20; i++) {
-      if (client.sendOnChannel(0x4000, new Uint8Array(100)) !== undefined) up++;
-      if (world.receiveFromPeer(new Uint8Array(100), PEER, relay) !== undefined) down++;
+      if (client.sendOnChannel(0x4000, new Uint8Array(10_000)) !== undefined) up++;
+      if (world.receiveFromPeer(new Uint8Array(10_000), PEER, relay) !== undefined) down++;
     }
     return [up, down];
   };

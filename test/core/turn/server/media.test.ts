@@ -207,17 +207,65 @@ test("the operator's deny and port lists", () => {
   assert.ok(client.send("8.8.8.8:5300", "x"));
 });
 
-test("bandwidth of an allocation is limited in each direction", () => {
-  const { world, client, port } = allocated({ quotas: { ...baseConfig.quotas, bytesPerSecond: 10 } });
+test("bandwidth of an allocation is limited in each direction, and lets any one datagram through", () => {
+  const { world, client, port } = allocated({ quotas: { ...baseConfig.quotas, bytesPerSecond: 10_000 } });
   client.bind(0x4000, `${PEER}:9`);
-  assert.ok(client.channelData(0x4000, "12345678"));
-  assert.equal(client.channelData(0x4000, "12345678"), undefined);
-  assert.equal(client.send(`${PEER}:9`, "12345678"), undefined);
-  assert.ok(world.fromPeer(`${PEER}:9`, port, "12345678"));
-  assert.equal(world.fromPeer(`${PEER}:9`, port, "12345678"), undefined);
+  const large = "x".repeat(65_000);
+  assert.ok(client.channelData(0x4000, large), "a burst holds the longest datagram");
+  assert.equal(client.channelData(0x4000, "12345678".repeat(100)), undefined);
+  assert.equal(client.send(`${PEER}:9`, "12345678".repeat(100)), undefined);
+  assert.ok(world.fromPeer(`${PEER}:9`, port, large));
+  assert.equal(world.fromPeer(`${PEER}:9`, port, "12345678".repeat(100)), undefined);
   world.advance(1);
-  assert.ok(client.channelData(0x4000, "12345678"));
-  assert.equal(world.server.stats.drops.bandwidth, 3);
+  assert.ok(client.channelData(0x4000, "x".repeat(10_000)));
+  assert.equal(client.channelData(0x4000, "x".repeat(10_000)), undefined);
+  assert.equal(world.server.stats.drops.bandwidth, 4);
+});
+
+test("RFC 8489 §6.3.2: a Send indication with an unknown attribute that must be understood is discarded", () => {
+  const { client } = allocated();
+  client.permit(PEER);
+  assert.equal(
+    client.send(`${PEER}:5`, "x", (w) => w.u32(0x7001, 0)),
+    undefined,
+  );
+  assert.ok(
+    client.send(`${PEER}:5`, "x", (w) => w.u32(0xc001, 0)),
+    "one that need not be",
+  );
+  const able = allocated({ dontFragment: true }).client;
+  able.permit(PEER);
+  assert.ok(able.send(`${PEER}:5`, "x", (w) => w.bytes(Attribute.DontFragment, new Uint8Array(0))));
+});
+
+test("IPv6 outside what IANA has opened is nobody's, and a wide exception does not reach into embeddings", () => {
+  const own = { ownAddresses: [address("9.9.9.1:0"), address("198.41.0.4:0")] };
+  const six = (allow: string[], deny: string[] = []) => {
+    const peers = { allow: open(...allow), deny: open(...deny), ports: undefined };
+    const client = new Client(new World({ ...own, peers }));
+    client.allocated((w) => w.u32(Attribute.RequestedAddressFamily, 2 << 24));
+    return (peer: string) => client.permit(peer).code;
+  };
+  const usual = six([]);
+  for (const peer of ["1::1", "200::1", "4000::1", "64:ff9b:2::1", "::ffff:0:8.8.8.8"])
+    assert.equal(usual(peer), 403, peer);
+  assert.equal(usual("64:ff9b::8.8.8.8"), 0);
+  assert.equal(usual("2a00::1"), 0);
+  const wide = six(["::/0"], ["8.8.4.0/24"]);
+  assert.equal(wide("fd00::1"), 0);
+  for (const peer of [
+    "64:ff9b::198.41.0.4",
+    "2002:c629:4::1",
+    "64:ff9b::10.0.0.1",
+    "64:ff9b::8.8.4.4",
+    "::ffff:0:10.0.0.1",
+  ]) {
+    assert.equal(wide(peer), 403, peer);
+  }
+  const meant = six(["64:ff9b::/96"]);
+  assert.equal(meant("64:ff9b::10.0.0.1"), 0, "an exception for the embedding itself");
+  assert.equal(meant("64:ff9b::198.41.0.4"), 403, "but the host is not opened by it");
+  assert.equal(meant("64:ff9b::0.0.0.1"), 403);
 });
 
 test("counters of a flow and of the server agree", () => {

@@ -206,3 +206,54 @@ test("refused requests are told to the operator with a reason", () => {
   assert.ok(refused?.type === "refused" && refused.code === 403 && refused.method === Method.CreatePermission);
   assert.match(refused.why, /not allowed/);
 });
+
+test("a user who is removed while a look-up is under way is asked about again", () => {
+  const world = new World();
+  world.answerLookups = false;
+  const client = new Client(world);
+  client.raw(client.sealed(Method.Allocate, (w) => w.u32(Attribute.RequestedTransport, 17 << 24)));
+  const before = world.lookups[0]?.query as never;
+  world.server.handleUserRemoved("alice", world.now);
+  world.drain();
+  world.server.handleKey(before, world.keysOf("alice"), world.now);
+  world.drain();
+  assert.equal(world.server.stats.allocations, 0, "the former answer counts no more");
+  assert.equal(world.lookups.length, 2);
+  world.server.handleKey(world.lookups[1]?.query as never, undefined, world.now);
+  world.drain();
+  assert.equal(world.server.stats.errors[401], 2);
+});
+
+test("a client that leaves while a look-up is under way leaves nothing behind", () => {
+  const world = new World();
+  world.answerLookups = false;
+  const client = new Client(world, "5.6.7.8:1", { transport: "tcp", connection: 5 });
+  client.raw(client.sealed(Method.Allocate, (w) => w.u32(Attribute.RequestedTransport, 17 << 24)));
+  world.server.handleClientClosed(client.path, world.now);
+  world.server.handleKey(world.lookups[0]?.query as never, world.keysOf("alice"), world.now);
+  world.drain();
+  assert.equal(world.relays.size, 0);
+});
+
+test("a listener that closes takes its clients' allocations with it", () => {
+  const world = new World();
+  const client = new Client(world);
+  client.allocated();
+  world.server.handleListenerClosed(client.path.listener + 1, world.now);
+  world.drain();
+  assert.equal(world.server.stats.allocations, 1);
+  world.server.handleListenerClosed(client.path.listener, world.now);
+  world.drain();
+  assert.deepEqual(ended(world), ["address-gone"]);
+});
+
+test("a retransmitted Allocate does not offer a reservation that is over", () => {
+  const world = new World();
+  const client = new Client(world);
+  assert.ok(
+    client.allocate((w) => w.bytes(Attribute.EvenPort, Uint8Array.of(0x80))).view.has(Attribute.ReservationToken),
+  );
+  assert.ok(client.raw(client.last)[0]?.view.has(Attribute.ReservationToken));
+  world.advance(31);
+  assert.equal(client.raw(client.last)[0]?.view.has(Attribute.ReservationToken), false);
+});

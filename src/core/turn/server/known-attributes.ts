@@ -1,0 +1,45 @@
+/** Which comprehension-required attributes a message may carry, and which of them we do not know (RFC 8489 §6.3). */
+import { Attribute, isComprehensionRequired } from "../../stun/registry.ts";
+import type { StunView } from "../../stun/view.ts";
+
+/** UNKNOWN-ATTRIBUTES lists no more than this: a longer list tells a client nothing new, and makes an answer large. */
+const MAX_UNKNOWN = 4;
+
+/** Comprehension-required attributes that requests of this server's methods may carry. */
+export const KNOWN_IN_REQUESTS: readonly number[] = [
+  Attribute.Username,
+  Attribute.Userhash,
+  Attribute.Realm,
+  Attribute.Nonce,
+  Attribute.MessageIntegrity,
+  Attribute.MessageIntegritySha256,
+  Attribute.PasswordAlgorithm,
+  Attribute.ChannelNumber,
+  Attribute.Lifetime,
+  Attribute.XorPeerAddress,
+  Attribute.Data,
+  Attribute.RequestedAddressFamily,
+  Attribute.EvenPort,
+  Attribute.RequestedTransport,
+  Attribute.ReservationToken,
+];
+
+/** Whether a Send indication holds an attribute that must be understood and is not. Allocates nothing. */
+export function hasUnknownInSend(view: StunView, dontFragment: boolean): boolean {
+  for (let i = 0; i < view.attributeCount; i++) {
+    const type = view.typeAt(i);
+    if (!isComprehensionRequired(type) || type === Attribute.XorPeerAddress || type === Attribute.Data) continue;
+    if (type !== Attribute.DontFragment || !dontFragment) return true;
+  }
+  return false;
+}
+
+/** The comprehension-required attributes of `view` that are not in `known`, first ones first. */
+export function unknownAttributes(view: StunView, known: readonly number[]): number[] {
+  const unknown: number[] = [];
+  for (let i = 0; i < view.attributeCount && unknown.length < MAX_UNKNOWN; i++) {
+    const type = view.typeAt(i);
+    if (isComprehensionRequired(type) && !known.includes(type) && !unknown.includes(type)) unknown.push(type);
+  }
+  return unknown;
+}
