@@ -220,6 +220,21 @@ suite("multicast", () => {
     assert.equal(one.length + two.length + (world.counts.dropped.get("lost") ?? 0), 400);
   });
 
+  test("a host on two links hears on each what is sent there, and may write into it", () => {
+    const world = new World();
+    const [one, two] = [world.link("one"), world.link("two")];
+    const both = world.host("both").attach(one, "10.0.1.1").attach(two, "10.0.2.1");
+    const [ownOne, ownTwo] = [both.socket({ port: 5000 }), both.socket({ address: "10.0.2.1", port: 5000 })];
+    const there = world.host("there").attach(one, "10.0.1.2").socket({ port: 5000 });
+    for (const socket of [ownOne, ownTwo, there]) socket.join(group);
+    const heardTwo = listen(world, ownTwo);
+    const heardThere = listen(world, there);
+    ownOne.onMessage = (data) => data.fill(0);
+    say(ownOne, "first", toAddress(group, 5000));
+    world.settle();
+    assert.deepEqual([heardTwo.length, heardThere.map(({ text }) => text)], [0, ["first"]]);
+  });
+
   test("only a group of the socket's family can be joined", () => {
     const { sockets } = members();
     assert.throws(() => sockets[0]?.join("10.0.0.3"), { code: "NATLAB_ADDRESS" });
