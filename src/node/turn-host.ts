@@ -156,11 +156,12 @@ export class TurnHost implements AsyncDisposable {
 
   /**
    * Closes a listener. Connections that came through it stay; UDP clients that came through it cannot be answered any
-   * more. One that is closed already is ignored.
+   * more, so their allocations end. One that is closed already is ignored.
    */
-  unlisten({ id }: BoundListener): void {
+  unlisten({ id, transport }: BoundListener): void {
     this.#listeners.get(id)?.listener.close();
     this.#listeners.delete(id);
+    if (transport === "udp") this.#driver.input((server, now) => server.handleListenerClosed(id, now));
   }
 
   /**
@@ -303,5 +304,7 @@ function refuseWildcard(address: Readonly<Address>): void {
 /** Stream connections may not eat the descriptors that relays need: a quarter is theirs, unless told otherwise. */
 function streamLimits(given: Partial<StreamLimits> = {}): StreamLimits {
   const share = Math.floor((openDescriptorLimit() ?? Number.POSITIVE_INFINITY) / 4);
-  return { ...defaultStreamLimits, connections: Math.min(defaultStreamLimits.connections, share), ...given };
+  const connections = given.connections ?? Math.min(defaultStreamLimits.connections, share);
+  const halfOpen = Math.min(defaultStreamLimits.halfOpen, Math.ceil(connections / 2));
+  return { ...defaultStreamLimits, halfOpen, ...given, connections };
 }

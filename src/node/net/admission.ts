@@ -1,6 +1,6 @@
 /**
- * Who may connect: connections are counted in total and per source, and those that have proven nothing yet are counted
- * apart. Refusing costs one reset and no state.
+ * Who may connect: connections are counted in total and per source, and those that have not allocated yet, strangers
+ * as far as we know, are counted apart. Refusing costs one reset and no state.
  */
 import type { Address } from "../../core/base/address.ts";
 import type { StreamLimits } from "./stream-limits.ts";
@@ -84,7 +84,7 @@ export class Admitted {
     return this.#state === "half-open";
   }
 
-  /** The connection has sent a frame. */
+  /** The connection belongs to somebody with an allocation. */
   settle(): void {
     if (this.#state !== "half-open") return;
     this.#state = "open";

@@ -1,6 +1,6 @@
 /**
  * One client on TCP or TLS: bytes in, frames up; frames down, bytes out. What ends it, besides the client: bytes that
- * are no frame, and time limits (first frame, unfinished frame, silence, unread data).
+ * are no frame, and time limits (first frame, unfinished frame, no allocation, unread data).
  *
  * What arrives is handled before more is read, so a client that sends faster than we relay is held back by TCP itself.
  * A client that does not read is sent no more media past one bound, and is closed by a response past another.
@@ -51,6 +51,9 @@ export class StreamConnection implements Timed {
   readonly #framer: StreamFramer;
   readonly #acceptedAt: Instant;
   #heardAt: Instant;
+  /** Since when the client has had no allocation. */
+  #withoutSince: Instant;
+  #hasFramed = false;
   /** When the unfinished frame began; `NEVER` when there is none. */
   #frameSince = NEVER;
   /** When bytes last left while others waited; `NEVER` when none wait. */
@@ -67,6 +70,7 @@ export class StreamConnection implements Timed {
     this.#admitted = admitted;
     this.#acceptedAt = acceptedAt;
     this.#heardAt = acceptedAt;
+    this.#withoutSince = acceptedAt;
     this.#context = context;
     this.#framer = new StreamFramer(context.limits.frameBytes);
     socket.on("data", (chunk: Uint8Array) => this.#handleChunk(chunk));
@@ -78,10 +82,11 @@ export class StreamConnection implements Timed {
     context.watch(this);
   }
 
-  /** While the client holds an allocation, silence is the allocation's affair. */
+  /** Whoever allocates has proven who it is; how long it stays is the allocation's affair. */
   set hasAllocation(value: boolean) {
     this.#hasAllocation = value;
-    this.#heardAt = this.#context.now();
+    this.#withoutSince = this.#context.now();
+    if (value) this.#admitted.settle();
     this.#context.watch(this);
   }
 
@@ -89,8 +94,8 @@ export class StreamConnection implements Timed {
   get nextDeadline(): Instant {
     const { limits } = this.#context;
     return Math.min(
-      this.#admitted.isHalfOpen ? this.#acceptedAt + limits.halfOpenMs : NEVER,
-      this.#hasAllocation ? NEVER : this.#heardAt + limits.idleMs,
+      this.#hasFramed ? NEVER : this.#acceptedAt + limits.firstFrameMs,
+      this.#hasAllocation ? NEVER : this.#withoutSince + limits.withoutAllocationMs,
       this.#frameSince + limits.frameMs,
       this.#stalledSince + limits.stalledMs,
     ) as Instant;
@@ -136,9 +141,11 @@ export class StreamConnection implements Timed {
   /** Ends the connection when a limit has passed, else asks to be watched on. */
   handleTimeout(now: Instant): void {
     const { limits } = this.#context;
-    if (this.#admitted.isHalfOpen && now >= this.#acceptedAt + limits.halfOpenMs) return this.end("half-open");
+    if (!this.#hasFramed && now >= this.#acceptedAt + limits.firstFrameMs) return this.end("no-frame");
     if (now >= this.#frameSince + limits.frameMs) return this.end("slow-frame");
-    if (!this.#hasAllocation && now >= this.#heardAt + limits.idleMs) return this.end("idle");
+    if (!this.#hasAllocation && now >= this.#withoutSince + limits.withoutAllocationMs) {
+      return this.end("no-allocation");
+    }
     if (now >= this.#stalledSince + limits.stalledMs) {
       if (this.#flushed === this.#flushedThen) return this.end("stalled");
       this.#noteStall(now);
@@ -177,7 +184,7 @@ export class StreamConnection implements Timed {
     for (let frame = framer.next(); frame !== undefined && this.#end === undefined; frame = framer.next()) {
       framed = true;
       stats.framesIn++;
-      this.#admitted.settle();
+      this.#hasFramed = true;
       sink.handleFrame(frame, this.path);
     }
     if (framer.failure !== undefined) this.end(framer.failure);

@@ -4,16 +4,19 @@ export interface StreamLimits {
   readonly connections: number;
   /** Connections at once from one source (IPv4 address, IPv6 /56). */
   readonly connectionsPerSource: number;
-  /** Connections that have not sent their first frame (TLS: nor finished their handshake), over all listeners. */
+  /**
+   * Connections that have never had an allocation (TLS: nor perhaps finished their handshake), over all listeners. The
+   * rest of `connections` is out of strangers' reach.
+   */
   readonly halfOpen: number;
   /** The same, from one source. */
   readonly halfOpenPerSource: number;
   /** From accept to the first frame. */
-  readonly halfOpenMs: number;
+  readonly firstFrameMs: number;
   /** From the first byte of a frame to its last: a slow loris ends here. */
   readonly frameMs: number;
-  /** Without a byte from a client that has no allocation; an allocation's lifetime bounds the others. */
-  readonly idleMs: number;
+  /** From accept, or the end of an allocation, to the next; what is said meanwhile prolongs nothing. */
+  readonly withoutAllocationMs: number;
   /** How long a client may leave unread what was sent to it. */
   readonly stalledMs: number;
   /** The longest frame, header included. */
@@ -27,11 +30,11 @@ export interface StreamLimits {
 export const defaultStreamLimits: StreamLimits = {
   connections: 10_000,
   connectionsPerSource: 256,
-  halfOpen: 512,
+  halfOpen: 4_096,
   halfOpenPerSource: 64,
-  halfOpenMs: 10_000,
+  firstFrameMs: 10_000,
   frameMs: 10_000,
-  idleMs: 60_000,
+  withoutAllocationMs: 60_000,
   stalledMs: 30_000,
   frameBytes: 16_384 + 20,
   mediaBacklog: 131_072,

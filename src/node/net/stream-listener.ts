@@ -60,7 +60,7 @@ export class StreamListener {
     this.#server = createServer(socketOptions, (socket) => this.#accept(socket));
     if (identity !== undefined) {
       // It does not listen itself, so that who is refused costs no TLS state.
-      this.#tls = createTlsServer({ ...secureOptions(identity), handshakeTimeout: clients.limits.halfOpenMs });
+      this.#tls = createTlsServer({ ...secureOptions(identity), handshakeTimeout: clients.limits.firstFrameMs });
       this.#tls.on("secureConnection", (socket) => this.#handleSecure(socket));
       this.#tls.on("tlsClientError", (_error, socket) => socket.destroy());
     }

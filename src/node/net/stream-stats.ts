@@ -1,6 +1,6 @@
 /** What happened on TCP and TLS. Plain numbers that only grow, but for `open` and `halfOpen`; read at a scrape. */
 export interface StreamStats {
-  /** Connections now, half-open ones included. */
+  /** Connections now, half-open ones, which never had an allocation, included. */
   open: number;
   halfOpen: number;
   accepted: number;
@@ -21,7 +21,7 @@ export type Refusal = (typeof REFUSALS)[number];
 
 /**
  * `client`: it closed; `error`: the connection broke; `tls`: the handshake failed; `not-a-frame`, `frame-too-long`:
- * bytes that are no frame; `half-open`, `slow-frame`, `idle`, `stalled`: a time limit; `backlog`: it does not read its
+ * bytes that are no frame; `no-frame`, `slow-frame`, `no-allocation`, `stalled`: a time limit; `backlog`: it does not read its
  * responses; `shutdown`: ours.
  */
 export const STREAM_ENDS = [
@@ -30,9 +30,9 @@ export const STREAM_ENDS = [
   "tls",
   "not-a-frame",
   "frame-too-long",
-  "half-open",
+  "no-frame",
   "slow-frame",
-  "idle",
+  "no-allocation",
   "stalled",
   "backlog",
   "shutdown",

@@ -27,13 +27,13 @@ test("every place is given back once", () => {
   assert.deepEqual([first.isHalfOpen, second.isHalfOpen], [false, true]);
   assert.deepEqual([stats.open, stats.halfOpen], [2, 1]);
   first.leave("client");
-  first.leave("idle");
+  first.leave("no-allocation");
   first.settle();
   assert.deepEqual([stats.open, stats.halfOpen, empty], [1, 1, 0]);
   second.leave("tls");
   assert.deepEqual([stats.open, stats.halfOpen, empty], [0, 0, 1]);
   assert.equal(admission.sources, 0);
-  assert.deepEqual([stats.closed.client, stats.closed.idle, stats.closed.tls], [1, 0, 1]);
+  assert.deepEqual([stats.closed.client, stats.closed["no-allocation"], stats.closed.tls], [1, 0, 1]);
   assert.ok(admission.admit(at("192.0.2.1")));
   assert.ok(admission.admit(at("192.0.2.1")));
 });

@@ -41,7 +41,7 @@ const usualLimits = {
   mediaBacklog: 1_000,
   controlBacklog: 2_000,
   stalledMs: 100,
-  idleMs: Number.POSITIVE_INFINITY,
+  withoutAllocationMs: Number.POSITIVE_INFINITY,
 };
 const response = Buffer.alloc(500);
 response[0] = 0x01;
@@ -173,15 +173,15 @@ test("finish sends what waits first", async () => {
 test("the first reason to end is the one that counts", async () => {
   const { connection, stats, closed } = setUp();
   await turn();
-  connection.end("idle");
+  connection.end("no-allocation");
   connection.end("stalled");
   await turn();
-  assert.deepEqual([stats.closed.idle, stats.closed.stalled], [1, 0]);
+  assert.deepEqual([stats.closed["no-allocation"], stats.closed.stalled], [1, 0]);
   assert.equal(closed.length, 1);
 });
 
 test("while there is an allocation silence is no reason to end, whatever else comes due", async () => {
-  const { connection, socket, time } = setUp({ idleMs: 60 });
+  const { connection, socket, time } = setUp({ withoutAllocationMs: 60 });
   await turn();
   connection.hasAllocation = true;
   connection.sendFrame(response);

@@ -167,18 +167,23 @@ describe("frames", () => {
 
 describe("time limits", () => {
   test("a connection that sends nothing is ended", async () => {
-    await using t = await Setup.create({ halfOpenMs: 60 });
+    await using t = await Setup.create({ firstFrameMs: 60 });
     const socket = t.connect();
     await once(socket, "close");
-    await t.ended("half-open");
+    await t.ended("no-frame");
   });
 
-  test("one frame is enough not to be half-open", async () => {
-    await using t = await Setup.create({ halfOpenMs: 60, idleMs: 400 });
-    await t.served();
-    assert.equal(t.stats.halfOpen, 0);
-    await t.ended("idle");
-    assert.equal(t.stats.closed["half-open"], 0);
+  test("a frame in time is not enough: who never allocates is ended, however often it speaks", async () => {
+    await using t = await Setup.create({ firstFrameMs: 60, withoutAllocationMs: 400 });
+    const socket = await t.served();
+    assert.equal(t.stats.halfOpen, 1);
+    const keepAlive = setInterval(() => socket.write(binding), 20);
+    try {
+      await t.ended("no-allocation");
+    } finally {
+      clearInterval(keepAlive);
+    }
+    assert.equal(t.stats.closed["no-frame"], 0);
   });
 
   test("a frame that drips is ended, however often a byte comes", async () => {
@@ -207,16 +212,16 @@ describe("time limits", () => {
     assert.equal(t.stats.closed["slow-frame"], 0);
   });
 
-  test("silence ends a client without an allocation only", async () => {
-    await using t = await Setup.create({ idleMs: 150 });
+  test("the time without an allocation is limited, before the first and after the last", async () => {
+    await using t = await Setup.create({ withoutAllocationMs: 150 });
     await using client = await TurnClient.connect({ transport: "tcp", port: t.port, ...alice });
     await client.allocate();
     await t.served();
-    await t.ended("idle");
+    await t.ended("no-allocation");
     assert.equal(client.isClosed, false);
     await client.refresh(0);
     await client.closed;
-    await t.ended("idle", 2);
+    await t.ended("no-allocation", 2);
   });
 });
 
@@ -226,7 +231,7 @@ describe("limits on connections", () => {
   }
 
   test("in total", async () => {
-    await using t = await Setup.create({ connections: 2 });
+    await using t = await Setup.create({ connections: 2, halfOpen: 2 });
     await t.served("127.0.0.1");
     await t.served("127.0.0.2");
     await refused(t.connect("127.0.0.3"));
@@ -254,14 +259,25 @@ describe("limits on connections", () => {
     assert.equal(t.stats.refused["half-open"], 1);
   });
 
+  test("strangers cannot hold the places of those who allocate", async () => {
+    await using t = await Setup.create({ halfOpen: 1 });
+    await using client = await TurnClient.connect({ transport: "tcp", port: t.port, ...alice });
+    await client.allocate();
+    assert.equal(t.stats.halfOpen, 0);
+    await t.served("127.0.0.2");
+    assert.equal(t.stats.halfOpen, 1, "a Binding proves nothing");
+    await refused(t.connect("127.0.0.3"));
+    assert.ok(await client.refresh(600));
+  });
+
   test("half-open, per source", async () => {
     await using t = await Setup.create({ halfOpenPerSource: 1 });
     const first = t.connect("127.0.0.2");
     await until("one", () => t.stats.halfOpen === 1);
     await refused(t.connect("127.0.0.2"));
     assert.equal(t.stats.refused["half-open-per-source"], 1);
-    first.write(binding);
-    await once(first, "data");
+    first.destroy();
+    await until("none", () => t.stats.halfOpen === 0);
     await t.served("127.0.0.2");
   });
 });
@@ -304,8 +320,8 @@ describe("clients that misbehave", () => {
 });
 
 describe("TLS", () => {
-  test("silence before the handshake, and after it, is half-open", async () => {
-    await using t = await Setup.create({ halfOpenMs: 100 }, "tls");
+  test("silence before the handshake, and after it, is limited", async () => {
+    await using t = await Setup.create({ firstFrameMs: 100 }, "tls");
     t.connect();
     await until("one", () => t.stats.halfOpen === 1);
     await t.ended("tls");
@@ -313,7 +329,7 @@ describe("TLS", () => {
     socket.on("error", () => {});
     await once(socket, "secureConnect");
     assert.equal(t.stats.halfOpen, 1);
-    await t.ended("half-open");
+    await t.ended("no-frame");
   });
 
   test("bytes that are no handshake, a handshake cut short, and an old version", async () => {
