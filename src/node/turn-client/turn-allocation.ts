@@ -51,6 +51,7 @@ export class TurnAllocation implements AsyncDisposable {
   #path: ServerPath | undefined;
   #pathFailure: Error | undefined;
   #allocated: Allocated | undefined;
+  #isEnded = false;
 
   /**
    * Rejects with `PosternError`, whose code is `bad-uri`, `bad-credentials`, `bad-proxy`, `no-server`,
@@ -164,6 +165,7 @@ export class TurnAllocation implements AsyncDisposable {
     ask: (client: TurnClient, now: Instant) => void,
     what: string,
   ): Promise<void> {
+    if (this.#isEnded) throw new PosternError("closed", "This allocation has ended: open a new one.");
     const outcome = this.#expect(isAnswer);
     let misuse: unknown;
     this.#driver.input((client, now) => {
@@ -240,6 +242,7 @@ export class TurnAllocation implements AsyncDisposable {
   }
 
   #finish(failure: Failure): void {
+    this.#isEnded = true;
     clearInterval(this.#hold);
     this.#driver.stop();
     this.#ended.resolve(failure);

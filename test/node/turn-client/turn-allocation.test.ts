@@ -104,6 +104,9 @@ for (const [name, start] of Object.entries(starters)) {
         for (const text of ["a", "odd", "on a channel", "x".repeat(1200)]) await echoed(one, echo.address, text);
         await one.close();
         assert.equal((await one.closed).reason, "closed");
+        assert.equal(one.send(echo.address, Buffer.from("too late")), false);
+        await assert.rejects(one.permit(echo.address), { code: "closed" });
+        await assert.rejects(one.bind(echo.address), { code: "closed" });
       }
       echo.close();
       const { relayPorts } = options;
@@ -119,6 +122,35 @@ for (const [name, start] of Object.entries(starters)) {
       await Promise.all([one.permit(second), two.bind(first)]);
       two.onData = (data, from) => void two.send({ ...from }, data);
       await echoed(one, second, "across");
+    });
+
+    test("a certificate that nobody trusts, or that bears another name, ends the attempt, with the reason", async () => {
+      const ca = await readFile(certificate.ca, "utf8");
+      const url = `turns:localhost:${options.tlsPort}`;
+      const untrusted = TurnAllocation.open({ url, ...credentials });
+      await assert.rejects(untrusted, { code: "connect-failed", message: /certificate/ });
+      const other = TurnAllocation.open({ url, ...credentials, tls: { ca, servername: "other.example" } });
+      await assert.rejects(other, { code: "connect-failed", message: /other\.example/ });
+      const address = `turns:127.0.0.1:${options.tlsPort}`;
+      await using byAddress = await TurnAllocation.open({ url: address, ...credentials, tls: { ca } });
+      assert.equal(byAddress.relayed.length, 1);
+    });
+
+    test("a peer that is refused, and one that is none, are told as such; those that wait when all ends hear of it", async () => {
+      await using one = await TurnAllocation.open({
+        url: `turn:127.0.0.1:${options.port}?transport=tcp`,
+        ...credentials,
+      });
+      // coturn relays to multicast unless told otherwise.
+      if (name === "postern") {
+        await assert.rejects(one.permit("224.0.0.1"), { code: "forbidden", message: /Cannot permit 224\.0\.0\.1/ });
+      }
+      await assert.rejects(one.bind("[::1]:9"), { code: "peer-family-mismatch", message: /Cannot bind/ });
+      await assert.rejects(one.bind("127.0.0.2"), { code: "bad-peer" });
+      assert.throws(() => one.send("nobody", new Uint8Array(1)), { code: "bad-peer" });
+      const waiting = one.permit("127.0.0.2");
+      void one.close();
+      await assert.rejects(waiting, { code: "closed" });
     });
 
     test("wrong credentials are told as such, at once", async () => {
@@ -184,6 +216,12 @@ suite("without a server", () => {
       code: "connect-failed",
       message: /ECONNREFUSED/,
     });
+  });
+
+  test("a local address that is not the host's is told as such", async () => {
+    const url = "turn:127.0.0.1?transport=udp";
+    const opening = TurnAllocation.open({ url, ...credentials, localAddress: "192.0.2.1" });
+    await assert.rejects(opening, { code: "connect-failed", message: /EADDRNOTAVAIL/ });
   });
 
   test("the signal aborts, whatever is waited for", async () => {
