@@ -3,7 +3,7 @@
  * those who install Postern run their own, so the pins must not reach them. The package is therefore built and packed
  * in a directory apart, from a rewritten package.json: the working tree is never touched, whatever happens meanwhile.
  *
- *   npm run pack [directory]    writes postern-<version>.tgz there (here when not given) and prints its path
+ *   npm run package [directory]    writes postern-<version>.tgz there (here when not given) and prints its path
  *
  * `npm pack` and `npm publish` in the working tree refuse (see `prepack`). To publish: npm publish postern-<version>.tgz
  */
@@ -54,7 +54,9 @@ export function pack(directory: string): string {
 
 if (import.meta.main) {
   if (process.argv.includes("--refuse")) {
-    console.error("The working tree is not what is published: run `npm run pack`, then `npm publish <the tarball>`.");
+    console.error(
+      "The working tree is not what is published: run `npm run package`, then `npm publish <the tarball>`.",
+    );
     process.exitCode = 1;
   } else {
     console.log(pack(resolve(process.argv[2] ?? ".")));

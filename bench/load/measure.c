@@ -53,7 +53,8 @@ uint32_t loopback_source(uint32_t i) {
   /* A server may remember a client's address for a while, so every run begins elsewhere. */
   static uint32_t first;
   if (first == 0) first = (uint32_t)(clock_now() / 1000) | 1;
-  return htonl((127u << 24 | 16u << 16) + (first + i) % (240u << 16));
+  /* 127.16.0.0 to 127.254.255.255: the last address of all is a broadcast, from which nothing can be sent. */
+  return htonl((127u << 24 | 16u << 16) + (first + i) % (239u << 16));
 }
 
 void allow_descriptors(int count) {

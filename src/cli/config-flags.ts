@@ -14,7 +14,6 @@ function toFlag(name: OptionName): Option {
   const argument = isSwitch === true ? `[${form}]` : `<${form}>`;
   const [summary = ""] = description.split(/(?<=\.)\s/);
   const option = new Option(`${flag(name)} ${argument}`, summary).helpGroup(`${group}:`);
-  if (isSwitch === true) option.preset(true);
   return isList === true ? option.argParser(collect) : option;
 }
 

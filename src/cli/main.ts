@@ -9,6 +9,11 @@ import { addCredentialsCommand } from "./credentials.ts";
 import { addServeCommand } from "./serve.ts";
 import { addUserCommand } from "./user.ts";
 
+if (Number(process.versions.node.split(".")[0]) < 24) {
+  console.error(`postern: This is Node ${process.versions.node}, and Postern needs 24 or later.`);
+  process.exit(1);
+}
+
 const program = new Command("postern")
   .description("Gets the call through: a STUN and TURN server from one command.")
   .version(version, "-V, --version", "print the version")

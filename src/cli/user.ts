@@ -34,11 +34,12 @@ async function withUsers(
   work: (users: UserStore, realms: string[]) => Promise<void> | void,
 ): Promise<void> {
   const loaded = await loadFromFlags(flags);
-  const [{ openDataDirectory }, { UserStore }] = await Promise.all([
+  const [{ becomeOwner, openDataDirectory }, { UserStore }] = await Promise.all([
     import("../server/data-directory.ts"),
     import("../server/users/user-store.ts"),
   ]);
-  using users = UserStore.open(join(openDataDirectory(loaded.config.dataDir), "users.db"));
+  becomeOwner(openDataDirectory(loaded.config.dataDir));
+  using users = UserStore.open(join(loaded.config.dataDir, "users.db"));
   await work(users, realmsFor(loaded, users));
 }
 

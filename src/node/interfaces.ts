@@ -23,6 +23,12 @@ export interface InterfaceChange {
 
 type Read = typeof networkInterfaces;
 
+export interface InterfaceWatchOptions {
+  readonly everyMs?: number;
+  readonly read?: Read;
+  readonly onFailure?: (error: unknown) => void;
+}
+
 /** Every IPv4 and IPv6 address of this host, in the operating system's order. */
 export function interfaceAddresses(read: Read = networkInterfaces): InterfaceAddress[] {
   const found: InterfaceAddress[] = [];
@@ -53,16 +59,25 @@ export function interfaceChange(
 }
 
 /**
- * Calls `onChange` whenever the addresses differ from the last reading, looking every `everyMs`. Does not keep the
- * process alive. The disposer ends the watch.
+ * Calls `onChange` whenever the addresses differ from the last reading, looking every `everyMs`. Reading them takes a
+ * descriptor: where none is left `onFailure` hears of it, and the last reading stands. Does not keep the process alive.
+ * The disposer ends the watch.
  */
 export function watchInterfaces(
   onChange: (change: InterfaceChange) => void,
-  { everyMs = 5_000, read = networkInterfaces }: { everyMs?: number; read?: Read } = {},
+  { everyMs = 5_000, read = networkInterfaces, onFailure = () => {} }: InterfaceWatchOptions = {},
 ): Disposable {
   let last = interfaceAddresses(read);
+  const look = (): InterfaceAddress[] => {
+    try {
+      return interfaceAddresses(read);
+    } catch (error) {
+      onFailure(error);
+      return last;
+    }
+  };
   const timer = setInterval(() => {
-    const addresses = interfaceAddresses(read);
+    const addresses = look();
     const change = interfaceChange(last, addresses);
     if (change === undefined) return;
     last = addresses;

@@ -4,9 +4,11 @@
  * the host's addresses, names, files and users, and never drops a session that can be kept.
  */
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { PosternError } from "../core/base/failure.ts";
 import { wallClock } from "../node/clock.ts";
 import { DgramDatapath } from "../node/datapath/dgram.ts";
+import { FailureLog } from "../node/failure-log.ts";
 import { watchInterfaces } from "../node/interfaces.ts";
 import { type Capacity, TurnHost } from "../node/turn-host.ts";
 import type { AddressPlan } from "./address-plan.ts";
@@ -46,16 +48,21 @@ interface Parts {
   readonly users: UserStore;
 }
 
+/** How long the end waits for work that is under way. */
+const lastWorkMs = 1_000;
+
 export class Daemon implements AsyncDisposable {
   readonly #options: DaemonOptions;
   readonly #log: DaemonLog;
   readonly #events: EventLog;
+  readonly #failures: FailureLog;
   readonly #users: UserStore;
   readonly #host: TurnHost;
   readonly #listeners: Listeners;
   readonly #places: Places;
   readonly #watches: Disposable[] = [];
-  readonly #timers: NodeJS.Timeout[] = [];
+  #names: NodeJS.Timeout | undefined;
+  #closing = false;
   #config: Config;
   #configFile: string | undefined;
   #secrets: Secrets;
@@ -73,6 +80,7 @@ export class Daemon implements AsyncDisposable {
     this.#secrets = parts.secrets;
     this.#users = parts.users;
     this.#events = new EventLog(log);
+    this.#failures = new FailureLog(log, "interfaces-unreadable");
     const keys = { sharedSecrets: parts.secrets.sharedSecrets, nonceKeys: [parts.nonceKey] };
     this.#host = new TurnHost({
       config: turnConfig(loaded.config, parts.place.plan, keys),
@@ -107,6 +115,8 @@ export class Daemon implements AsyncDisposable {
 
   async #open(): Promise<void> {
     const config = this.#config;
+    // From before anybody can be let in: whoever is removed from now on is noticed.
+    this.#watches.push(new UserWatch(this.#users, (name) => this.#host.removeUser(name), this.#log));
     await this.#places.open();
     if (config.natDiscovery === "auto" && this.plan.discovery.length === 0) {
       this.#log.warn({}, "nat-discovery-needs-two-addresses");
@@ -145,15 +155,22 @@ export class Daemon implements AsyncDisposable {
   }
 
   #watch(): void {
-    this.#watches.push(new UserWatch(this.#users, (name) => this.#host.removeUser(name), this.#log));
     this.#files = new FileWatch(
       () => this.#watchedFiles(),
       () => void this.reload("file-changed"),
     );
     this.#watches.push(this.#files);
-    this.#watches.push(watchInterfaces(() => void this.#enqueue(() => this.#places.followHost(this.#config))));
-    const resolve = () => void this.#enqueue(() => this.#places.followNames(this.#config));
-    this.#timers.push(setInterval(resolve, this.#config.externalAddressInterval * 1000).unref());
+    const follow = () => void this.#enqueue(() => this.#places.followHost(this.#config));
+    this.#watches.push(watchInterfaces(follow, { onFailure: (error) => this.#failures.report(error) }));
+    this.#followNamesLater();
+  }
+
+  /** Again only when the last time is over: a name server may take longer than the interval. */
+  #followNamesLater(): void {
+    if (this.#closing) return;
+    this.#names = setTimeout(() => {
+      void this.#enqueue(() => this.#places.followNames(this.#config)).then(() => this.#followNamesLater());
+    }, this.#config.externalAddressInterval * 1000).unref();
   }
 
   #watchedFiles(): string[] {
@@ -191,7 +208,9 @@ export class Daemon implements AsyncDisposable {
 
   /** One piece of work at a time, because each reads and then writes what the daemon is. */
   #enqueue(work: () => Promise<void>): Promise<void> {
-    this.#lastWork = this.#lastWork.then(work).catch((err) => this.#log.error({ err }, "follow-failed"));
+    this.#lastWork = this.#lastWork
+      .then(() => (this.#closing ? undefined : work()))
+      .catch((err) => this.#log.error({ err }, "follow-failed"));
     return this.#lastWork;
   }
 
@@ -201,6 +220,8 @@ export class Daemon implements AsyncDisposable {
    */
   reload(why: "signal" | "file-changed"): Promise<void> {
     return this.#enqueue(async () => {
+      // Before anything is read: what changes from here on is a change.
+      this.#files?.settle();
       try {
         await this.#reload();
         this.#log.info({ why }, "reloaded");
@@ -208,7 +229,6 @@ export class Daemon implements AsyncDisposable {
         if (!(error instanceof PosternError)) throw error;
         this.#log.warn({ why, code: error.code, problem: error.message }, "reload-failed");
       }
-      this.#files?.settle();
       for (const watch of this.#watches) if (watch instanceof UserWatch) watch.look();
     });
   }
@@ -241,9 +261,11 @@ export class Daemon implements AsyncDisposable {
 
   /** Ends every session and closes everything. */
   async close(): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer);
+    this.#closing = true;
+    clearTimeout(this.#names);
     for (const watch of this.#watches) watch[Symbol.dispose]();
-    await this.#lastWork;
+    // What hangs, on a name server say, does nothing to a host that is closed.
+    await Promise.race([this.#lastWork, delay(lastWorkMs, undefined, { ref: false })]);
     await this.#http?.close();
     await this.#host.close();
     this.#users[Symbol.dispose]();

@@ -1,7 +1,7 @@
 /**
  * Where Postern keeps what it makes. The directory is its owner's alone, and so is every secret in it.
  */
-import { chownSync, mkdirSync, statSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { PosternError } from "../core/base/failure.ts";
 
@@ -39,11 +39,15 @@ function unusable(path: string, cause: Error): PosternError {
 }
 
 /**
- * Gives a file that root made to the directory's owner, so that a daemon which is not root can read what
- * `sudo postern user add` wrote.
+ * Where root uses a directory that is somebody else's, goes on as that somebody, for good: what is made there is then
+ * readable for a daemon that is not root, and nothing that its owner put there, a link say, is followed with root's
+ * rights.
  */
-export function giveToOwner(directory: string, ...files: readonly string[]): void {
+export function becomeOwner(directory: string): void {
   if (process.getuid?.() !== 0) return;
   const { uid, gid } = statSync(directory);
-  for (const file of files) chownSync(file, uid, gid);
+  if (uid === 0) return;
+  process.setgroups?.([gid]);
+  process.setgid?.(gid);
+  process.setuid?.(uid);
 }

@@ -26,8 +26,8 @@ export class EventLog {
     const personal = this.#log.isLevelEnabled("debug");
     if (event.type === "refused") {
       const { method, code, why, username, client } = event;
-      const whose = personal ? { why, username, client: formatAddress(client.remote) } : {};
-      this.#flood.write("info", { method: methodName(method), code, ...whose }, "request-refused");
+      const whose = personal ? { username, client: formatAddress(client.remote) } : {};
+      this.#flood.write("info", { method: methodName(method), code, why, ...whose }, "request-refused");
       return;
     }
     const { allocation } = event;

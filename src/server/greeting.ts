@@ -13,6 +13,9 @@ const privateRanges = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.
 
 const limits = { descriptors: "the open-descriptor limit", ports: "relay-ports", quota: "the option allocations" };
 
+/** How to call the command line: in a checkout there is none on the PATH. */
+const command = import.meta.filename.endsWith(".ts") ? "npm run -s postern --" : "postern";
+
 export function greeting(daemon: Daemon, version: string): string {
   return [listening(daemon, version), paste(daemon), room(daemon), warnings(daemon), next(daemon)]
     .filter((part) => part !== "")
@@ -29,7 +32,7 @@ function listening({ config, plan }: Daemon, version: string): string {
 function paste(daemon: Daemon): string {
   const { credentialLifetime } = daemon.config;
   const made = daemon.makeCredentials(undefined, credentialLifetime);
-  if (made === undefined) return "Only users are let in: create one with `postern user add NAME`.";
+  if (made === undefined) return `Only users are let in: create one with ${command} user add NAME`;
   const until = new Date(made.expiry * 1000).toISOString().replace(".000", "");
   return [
     `For a WebRTC application, good for ${formatDuration(credentialLifetime)} (until ${until}):`,
@@ -61,8 +64,9 @@ function warnings({ config, plan }: Daemon): string {
 
 function next({ config }: Daemon): string {
   const lines = ["Next:"];
-  if (config.auth !== "users") lines.push("  postern credentials         prints a fresh block");
-  if (config.auth !== "shared-secret") lines.push("  postern user add NAME       lets a user in by name and password");
+  if (config.auth !== "users")
+    lines.push(`  ${command} credentials     prints a fresh block (with the options that this was started with)`);
+  if (config.auth !== "shared-secret") lines.push(`  ${command} user add NAME   lets a user in by name and password`);
   if (config.httpListen !== undefined) {
     const base = `http://${formatAddress(config.httpListen)}`;
     lines.push(`  ${base}/credentials gives blocks to your application, which sends`);

@@ -31,6 +31,8 @@ export class Places implements Disposable {
   readonly #log: DaemonLog;
   #place: Place;
   #retry: NodeJS.Timeout | undefined;
+  /** The last that was told. */
+  #problem: string | undefined;
 
   readonly #inTurn: (work: () => Promise<void>) => void;
 
@@ -67,7 +69,7 @@ export class Places implements Disposable {
       await this.#listeners.follow(place.plan);
     } catch (error) {
       if (!(error instanceof PosternError)) throw error;
-      this.#log.warn({ code: error.code, problem: error.message }, "listener-failed");
+      this.#report(error);
     }
     this.#retryIfIncomplete();
   }
@@ -93,9 +95,18 @@ export class Places implements Disposable {
     }
   }
 
+  /** Once for each problem: it is tried again for as long as it lasts. */
+  #report({ code, message }: PosternError): void {
+    if (message !== this.#problem) this.#log.warn({ code, problem: message }, "listener-failed");
+    this.#problem = message;
+  }
+
   #retryIfIncomplete(): void {
     clearTimeout(this.#retry);
-    if (this.#listeners.isComplete(this.plan)) return;
+    if (this.#listeners.isComplete(this.plan)) {
+      this.#problem = undefined;
+      return;
+    }
     this.#retry = setTimeout(() => this.#inTurn(() => this.moveTo(this.#place)), retryMs).unref();
   }
 

@@ -13,10 +13,8 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { dirname } from "node:path";
 import { PosternError } from "../core/base/failure.ts";
 import { Secret } from "../node/secret.ts";
-import { giveToOwner } from "./data-directory.ts";
 
 /** 256 bits in base64url, which passes through files, headers and YAML unchanged. */
 export function generateSecret(): string {
@@ -80,7 +78,6 @@ export function writePrivate(path: string, text: string, existing: "keep" | "rep
     } finally {
       closeSync(descriptor);
     }
-    giveToOwner(dirname(path), draft);
     if (existing === "replace") renameSync(draft, path);
     else publish(draft, path);
   } catch (cause) {

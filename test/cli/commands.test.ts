@@ -1,12 +1,13 @@
 /** The commands around the daemon: what they print, and what they say when they are used wrongly. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { version } from "../../src/server/version.ts";
 import { startChild } from "../support/child.ts";
 import { cleanEnvironment, postern } from "../support/daemon.ts";
+import { requirePrivilege } from "../support/peers.ts";
 
 let home: string;
 before(async () => {
@@ -116,4 +117,30 @@ suite("postern credentials", () => {
     assert.match((await run(["credentials", "--user", "a:b"])).output, /without a colon/);
     assert.match((await run(["credentials", "--auth", "users"])).output, /postern user add/);
   });
+});
+
+test("root goes on as the owner of the data directory, and follows no link for it", {
+  skip: requirePrivilege("root"),
+}, async () => {
+  const directory = await mkdtemp(join(tmpdir(), "postern-owner-"));
+  try {
+    await chmod(directory, 0o755);
+    const dataDir = join(directory, "data");
+    await mkdir(dataDir, { mode: 0o700 });
+    await chown(dataDir, 65_534, 65_534);
+    const add = () => run(["user", "add", "alice", "--generate", "--data-dir", dataDir]);
+    assert.equal((await add()).code, 0);
+    assert.equal((await stat(join(dataDir, "users.db"))).uid, 65_534);
+    const secret = join(directory, "root-only");
+    await writeFile(secret, "root's", { mode: 0o600 });
+    for (const name of await readdir(dataDir)) await rm(join(dataDir, name));
+    await symlink(secret, join(dataDir, "users.db"));
+    const refused = await add();
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.output, /users\.db cannot be read/);
+    assert.equal((await stat(secret)).uid, 0);
+    assert.equal(await readFile(secret, "utf8"), "root's");
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 });

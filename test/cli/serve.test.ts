@@ -475,3 +475,29 @@ suite("it does not start", () => {
     }
   });
 });
+
+test("out of descriptors new sessions are 508, and everything else goes on", { timeout: 120_000 }, async () => {
+  await using daemon = await startDaemon({ through: ["sh", "-c", 'ulimit -n 90; exec "$@"', "sh"] });
+  const issued = await issue(daemon, "--user", "greedy");
+  const sessions: TurnClient[] = [];
+  try {
+    let code = 0;
+    while (code === 0 && sessions.length < 90) {
+      const session = await client(daemon, issued);
+      sessions.push(session);
+      code = await session.allocate().then(
+        () => 0,
+        (error: unknown) => (error instanceof Refused ? error.code : assert.fail(String(error))),
+      );
+    }
+    assert.equal(code, 508);
+    // What looks at the host's interfaces needs a descriptor, and has none.
+    await daemon.logged("interfaces-unreadable");
+    assert.ok(await sessions[0]?.refresh(600));
+    for (const session of sessions) await session.refresh(0).catch(() => {});
+    await using again = await client(daemon, issued);
+    await again.allocate();
+  } finally {
+    await Promise.all(sessions.map((session) => session.close()));
+  }
+});

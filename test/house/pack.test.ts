@@ -29,7 +29,7 @@ test("the working tree pins Node; what is published does not, and keeps other op
 
 test("npm pack and npm publish of the working tree refuse", async () => {
   for (const verb of ["pack", "publish"]) {
-    await assert.rejects(run("npm", [verb, "--dry-run"], { cwd: root }), /run `npm run pack`|private/);
+    await assert.rejects(run("npm", [verb, "--dry-run"], { cwd: root }), /run `npm run package`|private/);
   }
 });
 

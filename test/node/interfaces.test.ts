@@ -74,3 +74,25 @@ test("a watch reports each change once, until it is disposed of", (context) => {
   context.mock.timers.tick(10_000);
   assert.equal(changes.length, 1);
 });
+
+test("where no descriptor is left to read them with, the last reading stands and the watch goes on", (context) => {
+  context.mock.timers.enable({ apis: ["setInterval"] });
+  let read = (): Interfaces => ({ lo });
+  const changes: InterfaceChange[] = [];
+  const failures: unknown[] = [];
+  using _watch = watchInterfaces((change) => changes.push(change), {
+    everyMs: 1_000,
+    read: () => read(),
+    onFailure: (error) => failures.push(error),
+  });
+  const exhausted = new Error("EMFILE");
+  read = () => {
+    throw exhausted;
+  };
+  context.mock.timers.tick(2_000);
+  assert.deepEqual(failures, [exhausted, exhausted]);
+  assert.equal(changes.length, 0);
+  read = () => ({ lo, wlan0: [entry("203.0.113.5")] });
+  context.mock.timers.tick(1_000);
+  assert.equal(changes.length, 1);
+});

@@ -98,7 +98,16 @@ test("/credentials takes a JSON body, and says what is wrong with a wish", async
       headers: { ...bearer("token-1").headers, "content-type": "application/json" },
     });
   assert.equal(((await (await post('{"user":"eve","ttl":5}')).json()) as { username: string }).username, "99:eve");
-  for (const bad of ['{"user":"a:b"}', '{"user":7}', '{"ttl":0}', '{"ttl":3601}', '{"ttl":"x"}', "[]", "{"]) {
+  for (const bad of [
+    '{"usr":"bob"}',
+    '{"user":"a:b"}',
+    '{"user":7}',
+    '{"ttl":0}',
+    '{"ttl":3601}',
+    '{"ttl":"x"}',
+    "[]",
+    "{",
+  ]) {
     const refused = await post(bad);
     assert.equal(refused.status, 400, bad);
     assert.match(((await refused.json()) as { error: string }).error, /must be/);
@@ -116,6 +125,7 @@ test("wrong tokens are throttled", async () => {
   let last = 0;
   for (let i = 0; i < 130; i++) last = (await fetch(`${http.url}/credentials`, bearer("x"))).status;
   assert.equal(last, 429);
+  assert.equal((await fetch(`${http.url}/credentials`, bearer("token-1"))).status, 200, "the right one never is");
 });
 
 test("a taken HTTP port is said with what to do", async () => {

@@ -36,6 +36,14 @@ test("a file that is written, replaced, removed, or linked elsewhere has changed
   // Kubernetes mounts secrets as links that are moved.
   writeFileSync(join(directory, "v1"), "x");
   await noticed("a link", () => symlinkSync(join(directory, "v1"), file));
+  await noticed("a link that leads nowhere but to itself", () => {
+    rmSync(file);
+    symlinkSync(file, file);
+  });
+  await noticed("a file again", () => {
+    rmSync(file);
+    writeFileSync(file, "2");
+  });
   const before = changes;
   writeFileSync(file, "3");
   watch.settle();

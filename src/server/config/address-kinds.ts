@@ -33,7 +33,7 @@ export function parseEndpoint(text: string): Address | undefined {
 export function endpoint(): Kind<Readonly<Address>> {
   return scalar(
     "ADDRESS:PORT",
-    "an IP address and a port, such as 127.0.0.1:3480 or [::1]:3480",
+    "one IP address, not a wildcard, and a port, such as 127.0.0.1:3480 or [::1]:3480",
     parseEndpoint,
     formatAddress,
   );

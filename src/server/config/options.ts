@@ -213,7 +213,8 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     group: "Credentials",
     kind: duration(minute, 365 * day),
     fallback: day,
-    description: "How long a credential that Postern hands out is good for, and the longest that may be asked for.",
+    description:
+      "How long a credential that Postern hands out is good for, and the longest that may be asked for over HTTP.",
   },
   sessionBeyondExpiry: {
     group: "Credentials",

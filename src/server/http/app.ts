@@ -85,7 +85,9 @@ async function readWish(c: Context, maxTtl: number): Promise<Wish | string> {
     if (typeof body !== "object" || body === null || Array.isArray(body)) return "The body must be a JSON object.";
     given = body as Record<string, unknown>;
   }
-  const { user, ttl } = given;
+  const { user, ttl, ...unknown } = given;
+  const [other] = Object.keys(unknown);
+  if (other !== undefined) return `There must be no \`${other}\`: what is known are \`user\` and \`ttl\`.`;
   if (user !== undefined && (typeof user !== "string" || !isUser(user))) {
     return "`user` must be 1 to 128 printable characters without a colon.";
   }
@@ -116,8 +118,9 @@ export function createHttpApp(options: HttpAppOptions): Hono {
 
   /** The refusal of a request without the token; undefined when it has it. */
   const refuse = (c: Context): Response | undefined => {
-    if (throttle.isShut) return c.json({ error: "Too many wrong tokens; try again in a minute." }, 429);
     if (isToken(c.req.header("authorization"), options.token())) return undefined;
+    // Only wrong ones: nobody is locked out by what others send.
+    if (throttle.isShut) return c.json({ error: "Too many wrong tokens; try again in a minute." }, 429);
     throttle.count();
     c.header("WWW-Authenticate", 'Bearer realm="postern"');
     return c.json({ error: "Send the HTTP token as `Authorization: Bearer …`." }, 401);

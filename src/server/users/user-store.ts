@@ -4,7 +4,6 @@
  * another process made without reading everything again.
  */
 import { closeSync, constants, openSync } from "node:fs";
-import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { PosternError } from "../../core/base/failure.ts";
 import { longTermKey, userhash } from "../../core/stun/credentials.ts";
@@ -12,7 +11,6 @@ import { opaqueString } from "../../core/stun/opaque-string.ts";
 import { PasswordAlgorithmNumber } from "../../core/stun/registry.ts";
 import type { UserKeys, UserQuery } from "../../core/turn/server/outputs.ts";
 import { nodeCrypto } from "../../node/crypto.ts";
-import { giveToOwner } from "../data-directory.ts";
 
 const schema = `
   CREATE TABLE IF NOT EXISTS user (
@@ -74,7 +72,6 @@ export class UserStore implements Disposable {
   static open(path: string): UserStore {
     try {
       closeSync(openSync(path, constants.O_CREAT | constants.O_RDWR, 0o600));
-      giveToOwner(dirname(path), path);
       return new UserStore(new DatabaseSync(path));
     } catch (cause) {
       throw unusable(path, cause as Error);

@@ -89,7 +89,10 @@ const REFUSALS: Readonly<Record<number, readonly [FailureReason, string]>> = {
     "The user, or the server, has all the allocations it may have.",
   ],
   [ErrorCode.ServerError]: ["server-error", "The server failed, and says to try again."],
-  [ErrorCode.InsufficientCapacity]: ["insufficient-capacity", "The server is full, or has no such port left."],
+  [ErrorCode.InsufficientCapacity]: [
+    "insufficient-capacity",
+    "The server is full, is shutting down, or has no such port left.",
+  ],
 };
 
 export function ownFailure(reason: OwnReason): Failure {

@@ -22,7 +22,7 @@ const NO_RELAY: Refusal = {
 };
 const FORBIDDEN: Refusal = {
   code: ErrorCode.Forbidden,
-  why: "the peer's address is not allowed: it is the host's own, of a special-purpose range, or denied",
+  why: "the peer's address is not allowed (the host's own, special-purpose, or denied): allow-peers opens it",
 };
 const TOO_MANY: Refusal = { code: ErrorCode.InsufficientCapacity, why: "the allocation has all its permissions" };
 const TOO_FAST: Refusal = { code: ErrorCode.InsufficientCapacity, why: "the allocation adds new peers too fast" };
