@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { existsSync, globSync, readFileSync } from "node:fs";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
@@ -25,6 +27,16 @@ test("the working tree pins Node; what is published does not, and keeps other op
     optionalDependencies: { ...source.optionalDependencies, extra: "1.0.0" },
   });
   assert.deepEqual(more.optionalDependencies, { extra: "1.0.0" });
+});
+
+test("npm run package does what the refusal says", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "postern-package-"));
+  try {
+    await run("npm", ["run", "--silent", "package", "--", directory], { cwd: root });
+    assert.deepEqual(await readdir(directory), [`postern-${source.version}.tgz`]);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 });
 
 test("npm pack and npm publish of the working tree refuse", async () => {
