@@ -4,22 +4,12 @@ import { Attribute, ErrorCode, MessageClass, Method } from "../../stun/registry.
 import type { StunView } from "../../stun/view.ts";
 import type { ClientPath } from "./client-path.ts";
 import { answerDiscovery, DISCOVERY_ATTRIBUTES } from "./discovery.ts";
-import { unknownAttributes } from "./known-attributes.ts";
+import { CREDENTIAL_ATTRIBUTES, unknownAttributes } from "./known-attributes.ts";
 import { sendUnproven } from "./reply.ts";
 import type { ServerState } from "./state.ts";
 
 /** Types that a Binding request may carry and that need no action here: an ICE agent's, or a client's that signs. */
-const IGNORED: readonly number[] = [
-  Attribute.Username,
-  Attribute.Userhash,
-  Attribute.Realm,
-  Attribute.Nonce,
-  Attribute.MessageIntegrity,
-  Attribute.MessageIntegritySha256,
-  Attribute.PasswordAlgorithm,
-  Attribute.Priority,
-  Attribute.UseCandidate,
-];
+const IGNORED: readonly number[] = [...CREDENTIAL_ATTRIBUTES, Attribute.Priority, Attribute.UseCandidate];
 
 /** RFC 3489 §11.2.4: a classic client may send CHANGE-REQUEST with no change in it. */
 function isIdleChangeRequest(view: StunView): boolean {

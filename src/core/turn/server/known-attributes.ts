@@ -5,8 +5,8 @@ import type { StunView } from "../../stun/view.ts";
 /** UNKNOWN-ATTRIBUTES lists no more than this: a longer list tells a client nothing new, and makes an answer large. */
 const MAX_UNKNOWN = 4;
 
-/** Comprehension-required attributes that requests of this server's methods may carry. */
-export const KNOWN_IN_REQUESTS: readonly number[] = [
+/** Those of the long-term credential mechanism (RFC 8489 §9.2). */
+export const CREDENTIAL_ATTRIBUTES: readonly number[] = [
   Attribute.Username,
   Attribute.Userhash,
   Attribute.Realm,
@@ -14,6 +14,11 @@ export const KNOWN_IN_REQUESTS: readonly number[] = [
   Attribute.MessageIntegrity,
   Attribute.MessageIntegritySha256,
   Attribute.PasswordAlgorithm,
+];
+
+/** Comprehension-required attributes that requests of this server's methods may carry. */
+export const KNOWN_IN_REQUESTS: readonly number[] = [
+  ...CREDENTIAL_ATTRIBUTES,
   Attribute.ChannelNumber,
   Attribute.Lifetime,
   Attribute.XorPeerAddress,
