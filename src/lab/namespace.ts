@@ -1,0 +1,81 @@
+/**
+ * A host of the lab: a network namespace, and a mount namespace whose `/mnt` is a file system of its own in memory. No
+ * name on the host refers to them: a small process holds them open, and when it goes with us they are gone, with every
+ * device, rule and file that was made in them.
+ */
+import { PosternError } from "../core/base/failure.ts";
+import { Program, type ProgramOptions, run } from "./program.ts";
+
+/** Where a host may keep files. */
+export const ownFiles = "/mnt";
+
+const hold = `mount -t tmpfs tmpfs ${ownFiles} && echo ready && exec cat`;
+
+export class Namespace {
+  readonly name: string;
+  readonly #holder: Program;
+  readonly #programs: Set<Program> = new Set();
+
+  /** Rejects with `PosternError` `lab-namespace` where that is not permitted. */
+  static async open(name: string): Promise<Namespace> {
+    const holder = await Program.start(["unshare", "--net", "--mount", "sh", "-c", hold], { input: "hold" });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    holder.onOutput = () => resolve();
+    await Promise.race([promise, holder.ended]);
+    if (holder.hasEnded) {
+      throw new PosternError(
+        "lab-namespace",
+        `No network namespace could be made (${holder.output.trim()}): run the lab as root, with CAP_SYS_ADMIN.`,
+      );
+    }
+    const namespace = new Namespace(name, holder);
+    await namespace.ip("link set lo up");
+    return namespace;
+  }
+
+  private constructor(name: string, holder: Program) {
+    this.name = name;
+    this.#holder = holder;
+  }
+
+  /** By which other namespaces name it, as in `link set x netns PID`. */
+  get pid(): number {
+    return this.#holder.pid;
+  }
+
+  /** What a command is started through to run here. */
+  get enter(): string[] {
+    const at = `/proc/${this.pid}/ns`;
+    return ["nsenter", `--net=${at}/net`, `--mount=${at}/mnt`, `--wd=${process.cwd()}`];
+  }
+
+  run(command: readonly string[], input?: string): Promise<string> {
+    return run([...this.enter, ...command], input);
+  }
+
+  /** Lines for `ip -batch`. */
+  async ip(...lines: readonly string[]): Promise<void> {
+    await this.run(["ip", "-batch", "-"], `${lines.join("\n")}\n`);
+  }
+
+  async nft(rules: string): Promise<void> {
+    await this.run(["nft", "-f", "-"], rules);
+  }
+
+  async set(...settings: readonly string[]): Promise<void> {
+    await this.run(["sysctl", "-qw", ...settings]);
+  }
+
+  /** Starts a program that ends with the namespace at the latest. */
+  async start(command: readonly string[], options?: ProgramOptions): Promise<Program> {
+    const program = await Program.start([...this.enter, ...command], options);
+    this.#programs.add(program);
+    void program.ended.then(() => this.#programs.delete(program));
+    return program;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#programs].map((program) => program.stop("SIGKILL")));
+    await this.#holder.stop("SIGKILL");
+  }
+}

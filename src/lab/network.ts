@@ -1,0 +1,189 @@
+/** A topology of namespaces: built, entered, and gone with `close`, or with this process. */
+
+import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { firewalls } from "./firewalls.ts";
+import { Namespace } from "./namespace.ts";
+import { nats } from "./nats.ts";
+import { passageRules } from "./passages.ts";
+import { internet, type Plan, type PlannedGateway, type PlannedHost, plan, type Topology } from "./topology.ts";
+
+export interface NetworkOptions {
+  /** Milliseconds that a packet and its answer take between two places on the internet, at the least. */
+  readonly roundTrip?: number;
+}
+
+const underlay = { kernel: "169.254.99.1", helper: "169.254.99.2" } as const;
+
+/** The path of a program that stands beside this file, as source or built. */
+export function beside(name: string): string {
+  return fileURLToPath(new URL(`${name}${extname(import.meta.url)}`, import.meta.url));
+}
+
+export class Network implements AsyncDisposable {
+  readonly plan: Plan;
+  readonly #roundTrip: number;
+  readonly #namespaces: Map<string, Namespace> = new Map();
+  #links = 0;
+
+  /** Rejects with `PosternError` `lab-namespace`, `lab-program` or `lab-command`; what was made until then is gone. */
+  static async build(topology: Topology, { roundTrip = 0 }: NetworkOptions = {}): Promise<Network> {
+    const network = new Network(plan(topology), roundTrip);
+    try {
+      await network.#build();
+    } catch (error) {
+      await network[Symbol.asyncDispose]();
+      throw error;
+    }
+    return network;
+  }
+
+  private constructor(planned: Plan, roundTrip: number) {
+    this.plan = planned;
+    this.#roundTrip = roundTrip;
+  }
+
+  /** The namespace of a host or a gateway. */
+  at(name: string): Namespace {
+    const namespace = this.#namespaces.get(name);
+    if (namespace === undefined) throw new Error(`no ${name} in this network`);
+    return namespace;
+  }
+
+  /** The first address of a host. */
+  addressOf(host: string): string {
+    const found = this.plan.hosts.find(({ name }) => name === host);
+    if (found === undefined) throw new Error(`no ${host} in this network`);
+    return found.addresses[0] as string;
+  }
+
+  /** Exchanges the rules of a gateway, and forgets what the old ones knew. */
+  async configure({ name, declaration, outside, inside }: PlannedGateway): Promise<void> {
+    const place = { outside, network: networkOf(inside) };
+    const firewall = declaration.firewall === undefined ? "" : firewalls[declaration.firewall];
+    await this.at(name).nft(`flush ruleset\n${nats[declaration.nat].rules(place)}\n${firewall}\n${passageRules}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#namespaces.values()].map((namespace) => namespace.close()));
+    this.#namespaces.clear();
+  }
+
+  async #build(): Promise<void> {
+    const { hosts, gateways } = this.plan;
+    const names = ["internet", ...[...hosts, ...gateways].map(({ name }) => name)];
+    if (this.#roundTrip > 0) names.push("delay", "underlay");
+    await Promise.all(names.map((name) => this.#open(name)));
+    await this.at("internet").ip("link add bridge type bridge", "link set bridge up");
+    if (this.#roundTrip > 0) await this.#startDelay();
+    // From the internet inward.
+    for (const gateway of gateways.toReversed()) await this.#placeGateway(gateway);
+    for (const host of hosts) await this.#placeHost(host);
+  }
+
+  async #open(name: string): Promise<void> {
+    this.#namespaces.set(name, await Namespace.open(name));
+  }
+
+  async #startDelay(): Promise<void> {
+    const [delay, kernel] = [this.at("delay"), this.at("underlay")];
+    await kernel.ip(
+      `link add helper type veth peer name kernel netns ${delay.pid}`,
+      `addr add ${underlay.kernel}/24 dev helper`,
+      "link set helper mtu 2000 up",
+    );
+    await delay.ip(`addr add ${underlay.helper}/24 dev kernel`, "link set kernel mtu 2000 up");
+    // A packet and its answer cross four such links.
+    const program = await delay.start([
+      process.execPath,
+      beside("delay-link"),
+      underlay.helper,
+      String(this.#roundTrip / 4),
+    ]);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    program.onOutput = () => resolve();
+    await Promise.race([promise, program.ended]);
+    if (program.hasEnded) throw new Error(`the delay link ended: ${program.output}`);
+  }
+
+  async #placeGateway(gateway: PlannedGateway): Promise<void> {
+    const namespace = this.at(gateway.name);
+    const { outside, inside, via } = gateway;
+    if (via === undefined) await this.#joinInternet(namespace);
+    else await this.#joinInside(namespace, this.#gatewayAt(via));
+    await namespace.ip(
+      `addr add ${outside}/24 dev outside`,
+      "link set outside up",
+      "link add inside type bridge",
+      `addr add ${inside}/24 dev inside`,
+      "link set inside up",
+      ...(via === undefined ? [] : [`route add default via ${via}`]),
+    );
+    await namespace.set("net.ipv4.ip_forward=1");
+    await this.configure(gateway);
+  }
+
+  async #placeHost({ name, addresses, site }: PlannedHost): Promise<void> {
+    const namespace = this.at(name);
+    const router = site === undefined ? undefined : this.plan.gateways.find((one) => one.site === site);
+    if (router === undefined) await this.#joinInternet(namespace);
+    else await this.#joinInside(namespace, this.at(router.name));
+    await namespace.ip(
+      ...addresses.map((address) => `addr add ${address}/24 dev outside`),
+      "link set outside up",
+      ...(router === undefined ? [] : [`route add default via ${router.inside}`]),
+    );
+    // A host that tries hairpinning alone gets packets from its own address, which Linux drops otherwise.
+    await namespace.set(
+      "net.ipv4.conf.all.accept_local=1",
+      "net.ipv4.conf.all.rp_filter=0",
+      "net.ipv4.conf.outside.rp_filter=0",
+    );
+    await namespace.nft(passageRules);
+  }
+
+  #gatewayAt(inside: string): Namespace {
+    return this.at((this.plan.gateways.find((one) => one.inside === inside) as PlannedGateway).name);
+  }
+
+  async #joinInside(namespace: Namespace, router: Namespace): Promise<void> {
+    const port = `port${++this.#links}`;
+    await router.ip(
+      `link add ${port} type veth peer name outside netns ${namespace.pid}`,
+      `link set ${port} master inside`,
+      `link set ${port} up`,
+    );
+  }
+
+  async #joinInternet(namespace: Namespace): Promise<void> {
+    const exchange = this.at("internet");
+    const port = `port${++this.#links}`;
+    if (this.#roundTrip > 0) await this.#stretch(exchange, port, namespace);
+    else await exchange.ip(`link add ${port} type veth peer name outside netns ${namespace.pid}`);
+    await exchange.ip(`link set ${port} master bridge`, `link set ${port} up`);
+  }
+
+  /** Two ends of one link, whose frames pass through the delay. */
+  async #stretch(exchange: Namespace, port: string, namespace: Namespace): Promise<void> {
+    const near = 2 * this.#links;
+    const end = (name: string, vni: number, pid: number): string[] => [
+      `link add ${name} type vxlan id ${vni} local ${underlay.kernel} remote ${underlay.helper} dstport 4789`,
+      `link set ${name} mtu 1500 gso_max_segs 1`,
+      `link set ${name} netns ${pid}`,
+    ];
+    await this.at("underlay").ip(...end(port, near, exchange.pid), ...end("outside", near + 1, namespace.pid));
+  }
+}
+
+function networkOf(address: string): string {
+  return address.replace(/\d+$/, "0/24");
+}
+
+/** Whose address it is, for those who read what passed. */
+export function ownerOf({ hosts, gateways }: Plan, address: string): string {
+  const host = hosts.find(({ addresses }) => addresses.includes(address));
+  const gateway = gateways.find(({ outside, inside }) => outside === address || inside === address);
+  return host?.name ?? gateway?.name ?? address;
+}
+
+export { internet };

@@ -1,0 +1,47 @@
+/** What an agent may be told. `id` names a socket or an allocation of the agent's. */
+
+interface Orders {
+  /** Opens a UDP socket; answers with its address. */
+  open: { id: string; port?: number };
+  /** Asks a STUN server from that socket; answers with the mapped address, empty when nothing came `within` milliseconds. */
+  observe: { id: string; server: string; within?: number };
+  /** From now on sends back what comes. */
+  echo: { id: string };
+  send: { id: string; to: string; texts: readonly string[] };
+  /** Answers with all that came so far. */
+  heard: { id: string };
+  /** Answers with the relayed addresses and, last, the mapped one. */
+  allocate: { id: string; url: string; username: string; credential: string; proxy?: string };
+  permit: { id: string; peer: string };
+  bind: { id: string; peer: string };
+  relay: { id: string; to: string; texts: readonly string[] };
+  release: { id: string };
+  /** Serves HTTP CONNECT. */
+  proxy: { port: number };
+}
+
+interface Answers {
+  open: string;
+  observe: string;
+  echo: undefined;
+  send: undefined;
+  heard: readonly Heard[];
+  allocate: readonly string[];
+  permit: undefined;
+  bind: undefined;
+  relay: undefined;
+  release: undefined;
+  proxy: undefined;
+}
+
+export type Verb = keyof Orders;
+export type Order<V extends Verb> = Readonly<Orders[V]>;
+export type Answer<V extends Verb> = Answers[V];
+export type Command = { [V in Verb]: { readonly do: V } & Order<V> }[Verb];
+
+export interface Heard {
+  readonly from: string;
+  readonly text: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}

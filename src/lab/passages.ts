@@ -1,0 +1,59 @@
+/**
+ * What passed where: every host and gateway counts, for each flow, the packets that arrive, before anything is translated
+ * or dropped, and those that leave, after.
+ */
+import type { Namespace } from "./namespace.ts";
+
+export interface Passage {
+  readonly direction: "arrived" | "left";
+  readonly protocol: "udp" | "tcp";
+  readonly source: string;
+  readonly destination: string;
+  readonly packets: number;
+}
+
+const flow = "ip saddr . th sport . ip daddr . th dport . meta l4proto";
+const type = "ipv4_addr . inet_service . ipv4_addr . inet_service . inet_proto";
+
+function counted(set: string, hook: string): string {
+  return `  set ${set} { type ${type}; flags dynamic; counter; size 65535; }
+  chain ${set} { type filter hook ${hook}; meta l4proto { tcp, udp } update @${set} { ${flow} counter }; }
+`;
+}
+
+/** Before connection tracking, and after source translation. */
+export const passageRules: string = `table inet passages {
+${counted("arrived", "prerouting priority -400")}${counted("left", "postrouting priority 400")}}
+`;
+
+interface Element {
+  readonly elem: {
+    readonly val: { readonly concat: readonly (string | number)[] };
+    readonly counter: { packets: number };
+  };
+}
+
+/** What passed since the rules were set, or since `forgetPassages`. */
+export async function passagesOf(namespace: Namespace): Promise<Passage[]> {
+  return [...(await read(namespace, "arrived")), ...(await read(namespace, "left"))];
+}
+
+export async function forgetPassages(namespace: Namespace): Promise<void> {
+  await namespace.nft("flush set inet passages arrived\nflush set inet passages left\n");
+}
+
+async function read(namespace: Namespace, direction: Passage["direction"]): Promise<Passage[]> {
+  const output = await namespace.run(["nft", "-j", "list", "set", "inet", "passages", direction]);
+  const { nftables } = JSON.parse(output) as { nftables: readonly { set?: { elem?: readonly Element[] } }[] };
+  const elements = nftables.flatMap(({ set }) => set?.elem ?? []);
+  return elements.map(({ elem: { val, counter } }) => {
+    const [source, sourcePort, destination, destinationPort, protocol] = val.concat;
+    return {
+      direction,
+      protocol: protocol === "tcp" || protocol === 6 ? "tcp" : "udp",
+      source: `${source}:${sourcePort}`,
+      destination: `${destination}:${destinationPort}`,
+      packets: counter.packets,
+    };
+  });
+}

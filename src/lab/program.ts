@@ -1,0 +1,98 @@
+/** Programs that the lab starts. Each ends with this process, however that ends: nothing is left on the host. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { PosternError } from "../core/base/failure.ts";
+
+export interface ProgramOptions {
+  readonly input?: "hold" | undefined;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface Ending {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+const insistAfterMs = 5_000;
+
+export class Program {
+  readonly name: string;
+  readonly #child: ChildProcess;
+  readonly #closed: Promise<Ending>;
+  #output = "";
+  /** Called with what it writes to standard output. */
+  onOutput: (text: string) => void = () => {};
+
+  /** `command[0]` is looked up in the path. Rejects with `PosternError` `lab-program` when there is no such program. */
+  static async start(command: readonly string[], options: ProgramOptions = {}): Promise<Program> {
+    const program = new Program(command, options);
+    await once(program.#child, "spawn").catch((cause: Error) => {
+      throw new PosternError("lab-program", `Install ${program.name}: ${cause.message}.`, { cause });
+    });
+    return program;
+  }
+
+  private constructor(command: readonly string[], { input, env }: ProgramOptions) {
+    this.name = command[0] as string;
+    // The kernel ends it when this process is gone: that holds for SIGKILL too.
+    this.#child = spawn("setpriv", ["--pdeathsig", "KILL", ...command], {
+      stdio: [input === "hold" ? "pipe" : "ignore", "pipe", "pipe"],
+      env: { ...process.env, ...env },
+    });
+    this.#child.stdin?.on("error", () => {});
+    this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      this.#output += text;
+      this.onOutput(text);
+    });
+    this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.#output += text;
+    });
+    this.#closed = once(this.#child, "close").then(([code, signal]) => ({ code, signal }));
+    this.#closed.catch(() => {});
+  }
+
+  get pid(): number {
+    return this.#child.pid as number;
+  }
+
+  /** Standard output and standard error, so far. */
+  get output(): string {
+    return this.#output;
+  }
+
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  get ended(): Promise<Ending> {
+    return this.#closed;
+  }
+
+  write(text: string): void {
+    this.#child.stdin?.write(text);
+  }
+
+  /** Writes, and closes its standard input. */
+  finish(text: string): void {
+    this.#child.stdin?.end(text);
+  }
+
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<Ending> {
+    if (!this.hasEnded) this.#child.kill(signal);
+    const insist = setTimeout(() => this.#child.kill("SIGKILL"), insistAfterMs);
+    try {
+      return await this.#closed;
+    } finally {
+      clearTimeout(insist);
+    }
+  }
+}
+
+/** Runs a command to its end; resolves with what it wrote, rejects with `PosternError` `lab-command` unless it ends with 0. */
+export async function run(command: readonly string[], input?: string): Promise<string> {
+  const program = await Program.start(command, { input: input === undefined ? undefined : "hold" });
+  if (input !== undefined) program.finish(input);
+  const { code, signal } = await program.ended;
+  if (code === 0) return program.output;
+  throw new PosternError("lab-command", `${command.join(" ")} ended with ${code ?? signal}: ${program.output.trim()}`);
+}
