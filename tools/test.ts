@@ -6,6 +6,9 @@
  *   npm test -- turn -t 437      of those, the tests whose title matches
  *   npm test -- --no-coverage    everything, without coverage
  *
+ * Files `*.long.test.ts` wait for real time, and use little else: they start first, all at once, beside the others, and
+ * are reported behind them. Their tests run with POSTERN_LONG=1, and are skipped without. They count for no coverage.
+ *
  * The last line is always `N passed, N failed, N skipped`. A test that needs a peer or a privilege which is missing is
  * skipped with its reason, or fails when POSTERN_PEERS=required.
  */
@@ -24,6 +27,7 @@ const floors: readonly { area: string; lines: number; branches: number }[] = [
   { area: "src", lines: 85, branches: 80 },
 ];
 const fileTimeoutMs = 10 * 60_000;
+const longFileTimeoutMs = 20 * 60_000;
 
 const root = join(import.meta.dirname, "..");
 const { values: flags, positionals: words } = parseArgs({
@@ -36,6 +40,7 @@ const coverage = flags.coverage ?? whole;
 const files = globSync("test/**/*.test.ts", { cwd: root })
   .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
   .sort();
+const [short, long] = [files.filter((file) => !isLong(file)), files.filter(isLong)];
 
 type Covered = {
   path: string;
@@ -45,34 +50,31 @@ type Covered = {
   coveredBranchCount: number;
 };
 
-let counts = { tests: 0, passed: 0, skipped: 0, todo: 0 };
-let covered: readonly Covered[] = [];
-const skips = new Map<string, number>();
+interface Outcome {
+  readonly counts: { tests: number; passed: number; skipped: number; todo: number };
+  readonly covered: readonly Covered[];
+}
 
-const tests = run({
-  cwd: root,
-  files: files.map((file) => join(root, file)),
+const skips = new Map<string, number>();
+const nothing: Outcome = { counts: { tests: 0, passed: 0, skipped: 0, todo: 0 }, covered: [] };
+
+// An empty variable, because a child of the runner inherits one that is not there.
+const env = { ...process.env, NODE_V8_COVERAGE: "" };
+const held: string[] = [];
+const waiting = runFiles(long, (text) => held.push(text), {
+  env,
+  concurrency: Math.max(1, long.length),
+  timeout: longFileTimeoutMs,
+});
+const { counts, covered } = await runFiles(short, (text) => process.stdout.write(text), {
   concurrency: Math.min(2, availableParallelism()),
   timeout: fileTimeoutMs,
-  ...(flags.title === undefined ? {} : { testNamePatterns: flags.title.map((title) => new RegExp(title)) }),
   coverage,
   coverageIncludeGlobs: ["src/**/*.ts"],
 });
-function note({ skip, todo }: { skip?: string | boolean; todo?: string | boolean }): void {
-  const reason = typeof todo === "string" ? `to do: ${todo}` : skip;
-  if (typeof reason === "string" && reason !== "") skips.set(reason, (skips.get(reason) ?? 0) + 1);
-}
-tests.on("test:pass", note);
-tests.on("test:fail", note);
-tests.on("test:coverage", ({ summary }) => {
-  covered = summary.files;
-});
-tests.on("test:summary", (summary) => {
-  if (summary.file === undefined) counts = summary.counts;
-});
-await pipeline(tests, new spec(), async (lines: AsyncIterable<string | Buffer>) => {
-  for await (const line of lines) process.stdout.write(line);
-});
+const { counts: longCounts } = await waiting;
+process.stdout.write(held.join(""));
+for (const kind of ["tests", "passed", "skipped", "todo"] as const) counts[kind] += longCounts[kind];
 
 let failed = counts.tests - counts.passed - counts.skipped - counts.todo;
 if (files.length === 0) {
@@ -86,6 +88,44 @@ if (skips.size > 0) {
 if (coverage) failed += reportCoverage();
 console.log(`${counts.passed} passed, ${failed} failed, ${counts.skipped + counts.todo} skipped`);
 process.exitCode = failed > 0 ? 1 : 0;
+
+/** Runs `paths`, and hands what is reported of them to `write`. */
+async function runFiles(
+  paths: readonly string[],
+  write: (text: string) => void,
+  options: NonNullable<Parameters<typeof run>[0]>,
+): Promise<Outcome> {
+  // Without files the runner would look for some by itself.
+  if (paths.length === 0) return structuredClone(nothing);
+  let outcome = nothing;
+  const tests = run({
+    cwd: root,
+    files: paths.map((file) => join(root, file)),
+    ...(flags.title === undefined ? {} : { testNamePatterns: flags.title.map((title) => new RegExp(title)) }),
+    ...options,
+  });
+  tests.on("test:pass", note);
+  tests.on("test:fail", note);
+  tests.on("test:coverage", ({ summary }) => {
+    outcome = { ...outcome, covered: summary.files };
+  });
+  tests.on("test:summary", (summary) => {
+    if (summary.file === undefined) outcome = { ...outcome, counts: summary.counts };
+  });
+  await pipeline(tests, new spec(), async (lines: AsyncIterable<string | Buffer>) => {
+    for await (const line of lines) write(`${line}`);
+  });
+  return outcome;
+}
+
+function isLong(file: string): boolean {
+  return file.endsWith(".long.test.ts");
+}
+
+function note({ skip, todo }: { skip?: string | boolean; todo?: string | boolean }): void {
+  const reason = typeof todo === "string" ? `to do: ${todo}` : skip;
+  if (typeof reason === "string" && reason !== "") skips.set(reason, (skips.get(reason) ?? 0) + 1);
+}
 
 /** Prints what each area reached; returns how many floors were missed. */
 function reportCoverage(): number {

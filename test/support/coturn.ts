@@ -16,8 +16,8 @@ export async function startCoturn(options: RelayOptions): Promise<RelayUnderTest
     peerPath("turnserver") ?? "turnserver",
     ...flags(options, directory),
   ]);
-  const stop = async () => {
-    await child.stop();
+  const stop = async (signal?: NodeJS.Signals) => {
+    await child.stop(signal);
     await rm(directory, { recursive: true, force: true });
   };
   try {
@@ -55,6 +55,7 @@ function flags(options: RelayOptions, directory: string): string[] {
     ...(options.maxLifetime === undefined ? [] : ["--max-allocate-lifetime", String(options.maxLifetime)]),
     ...["--allow-loopback-peers", "--relay-threads", "1", "--no-rfc5780", "--no-cli"],
     ...["--log-file", "stdout", "--pidfile", join(directory, "pid"), "--db", join(directory, "db")],
+    ...(options.coturn ?? []),
   ];
 }
 

@@ -80,3 +80,8 @@ export function requireIpv6(): Skip {
   const has = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1"));
   return has ? false : unmet("no IPv6 loopback address on this machine");
 }
+
+/** A test that takes so long that it runs only when it is asked for. Its file is called `*.long.test.ts`. */
+export function requireLong(minutes: number): Skip {
+  return process.env.POSTERN_LONG === "1" ? false : `takes ${minutes} minutes (POSTERN_LONG=1)`;
+}

@@ -48,8 +48,8 @@ async function startIn(directory: string, options: RelayOptions, clean: () => Pr
       const line = (await response.text()).split("\n").find((text) => text.startsWith(`${name} `));
       return line === undefined ? undefined : Number(line.slice(name.length + 1));
     },
-    stop: async () => {
-      await child.stop();
+    stop: async (signal) => {
+      await child.stop(signal);
       await clean();
     },
   };
@@ -92,5 +92,6 @@ function configuration(options: RelayOptions, directory: string, httpPort: numbe
     "allow-peers": options.allowPeers,
     ...(options.highQuotas && { allocations: many, "allocations-per-user": many, "bytes-per-second": "100G" }),
     "http-listen": `127.0.0.1:${httpPort}`,
+    ...options.postern,
   };
 }

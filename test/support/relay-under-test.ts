@@ -28,6 +28,9 @@ export interface RelayOptions {
   readonly maxLifetime?: number;
   /** Quotas so high that a load generator does not meet them. The limiters themselves stay on. */
   readonly highQuotas?: boolean;
+  /** What only one of the servers knows: flags of coturn's, settings of Postern's. */
+  readonly coturn?: readonly string[];
+  readonly postern?: Readonly<Record<string, unknown>>;
   readonly port: number;
   readonly tlsPort?: number;
   /** What the server is started through, such as `["taskset", "-c", "0"]` or `["ip", "netns", "exec", name]`. */
@@ -43,7 +46,7 @@ export interface RelayUnderTest {
   isRunning(): boolean;
   /** One of its metrics, such as `postern_turn_allocations`; undefined where it tells nothing of the kind. */
   metric(name: string): Promise<number | undefined>;
-  stop(): Promise<void>;
+  stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
 /** Starts the server that tests are about, and resolves when it answers. */

@@ -1,4 +1,4 @@
-/** A certificate authority for one test run, and a certificate of it for localhost, as PEM files in a directory. */
+/** A certificate authority for one test run, and a certificate of it for some names, as PEM files in a directory. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runChild } from "./child.ts";
@@ -9,11 +9,15 @@ export interface TestCertificates {
   readonly key: string;
 }
 
-export async function makeTestCertificates(directory: string): Promise<TestCertificates> {
+/** `names`: what the certificate is for, as subjectAltName has it. */
+export async function makeTestCertificates(
+  directory: string,
+  names = "DNS:localhost,IP:127.0.0.1",
+): Promise<TestCertificates> {
   const file = (name: string) => join(directory, name);
   const openssl = (...args: readonly string[]) => runChild(["openssl", ...args]);
   const ecKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  await writeFile(file("leaf.ext"), "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n");
+  await writeFile(file("leaf.ext"), `subjectAltName=${names}\nbasicConstraints=CA:FALSE\n`);
   await openssl(
     ...["req", "-x509", ...ecKey, "-keyout", file("ca.key"), "-out", file("ca.pem"), "-days", "3"],
     ...["-subj", "/CN=Postern test CA", "-addext", "keyUsage=critical,keyCertSign,cRLSign"],
