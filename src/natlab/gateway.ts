@@ -75,6 +75,8 @@ export class Gateway implements Node {
   }
 
   receive(packet: Packet, via: Interface): void {
+    // RFC 1812 §5.3.1: what has no hops left is not forwarded, and so makes no mapping and opens no filter.
+    if (packet.hopLimit <= 1) return this.#drop(packet, "hop-limit");
     const nat = this.#isTranslated(packet.destination) ? this.nat : undefined;
     if (nat?.behavior.fragments === "drop" && isFragmented(packet)) return this.#drop(packet, "fragment");
     if (via === this.#outside) this.#enter(packet, nat);

@@ -55,6 +55,18 @@ test("hosts of two insides reach each other untranslated; private addresses are 
   assert.ok(links.length === 2);
 });
 
+test("RFC 1812 §5.3.1: a packet that has no hops left makes no mapping, and one more hop does", () => {
+  const { world, gateway, client, servers } = behind(1, natBehavior());
+  const inside = client.socket();
+  inside.send(encodeUtf8("aa"), servers.sockets.aa.address, { hopLimit: 1 });
+  world.advance(0);
+  assert.equal(gateway.nat?.mappingCount(world.now), 0);
+  assert.deepEqual(Object.fromEntries(world.counts.dropped), { "hop-limit": 1 });
+  inside.send(encodeUtf8("aa"), servers.sockets.aa.address, { hopLimit: 2 });
+  world.advance(0);
+  assert.equal(gateway.nat?.mappingCount(world.now), 1);
+});
+
 test("a destination that nothing leads to makes no mapping", () => {
   const { world, gateway, client } = behind(1, natBehavior());
   say(client.socket(), "nobody", toAddress("9.9.9.9", 9));
