@@ -16,6 +16,10 @@ export class Appointment {
     this.#action = action;
   }
 
+  get isCancelled(): boolean {
+    return this.#action === undefined;
+  }
+
   /** Does nothing once it has happened. */
   cancel(): void {
     this.#action = undefined;
@@ -41,8 +45,9 @@ export class Agenda {
     return this.#now;
   }
 
-  /** When the next thing happens. */
+  /** When the next thing happens. What was cancelled does not, and no time passes for it. */
   get next(): Instant | undefined {
+    while (this.#heap[0]?.isCancelled) this.#pop();
     return this.#heap[0]?.at;
   }
 
@@ -56,13 +61,8 @@ export class Agenda {
 
   /** Does what is next, and moves time there; false when there is nothing. */
   step(): boolean {
-    const first = this.#heap[0];
+    const first = this.#pop();
     if (first === undefined) return false;
-    const last = this.#heap.pop() as Appointment;
-    if (last !== first) {
-      this.#heap[0] = last;
-      this.#down(0);
-    }
     this.#now = first.at;
     first.keep();
     return true;
@@ -72,6 +72,16 @@ export class Agenda {
   runUntil(instant: Instant): void {
     for (let next = this.next; next !== undefined && next <= instant; next = this.next) this.step();
     if (instant > this.#now) this.#now = instant;
+  }
+
+  #pop(): Appointment | undefined {
+    const first = this.#heap[0];
+    const last = this.#heap.pop();
+    if (first !== undefined && last !== undefined && last !== first) {
+      this.#heap[0] = last;
+      this.#down(0);
+    }
+    return first;
   }
 
   #up(from: number): void {

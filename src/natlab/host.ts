@@ -1,6 +1,6 @@
 /**
- * A host: interfaces with addresses, and UDP sockets bound to one address each. A socket sends by the interface that
- * holds its address and by no other, so a host with two interfaces is two ways out, as candidates want it.
+ * A host: interfaces with addresses, UDP sockets bound to one address each, and TCP. A socket or connection sends by the
+ * interface that holds its address and by no other, so a host with two interfaces is two ways out, as candidates want it.
  */
 import { type Address, copyAddress, formatIp, sameIp } from "../core/base/address.ts";
 import { copyBytes } from "../core/base/bytes.ts";
@@ -10,6 +10,9 @@ import { Groups } from "./groups.ts";
 import { type Interface, isMulticast, type Link, type Node } from "./link.ts";
 import type { Packet } from "./packet.ts";
 import { type Surroundings, toAddress } from "./surroundings.ts";
+import type { TcpConnection } from "./tcp/connection.ts";
+import type { ListenOptions, TcpListener } from "./tcp/listener.ts";
+import { type ConnectOptions, TcpHost } from "./tcp/tcp-host.ts";
 import { type SendOptions, UdpSocket } from "./udp-socket.ts";
 
 /** RFC 6335 §6: where ephemeral ports begin. */
@@ -28,11 +31,16 @@ export class Host implements Node {
   readonly #interfaces: Interface[] = [];
   readonly #groups: Groups = new Groups();
   readonly #sockets: AddressMap<UdpSocket> = new AddressMap();
+  readonly #tcp: TcpHost;
   #nextPort = FIRST_EPHEMERAL;
 
   constructor(name: string, surroundings: Surroundings) {
     this.name = name;
     this.#surroundings = surroundings;
+    this.#tcp = new TcpHost(name, surroundings, {
+      send: (packet) => this.#dispatch(packet),
+      mtu: (local) => this.#holding(local)?.link.conditions.mtu ?? 1500,
+    });
   }
 
   /** Connects the host to `link` by an interface with these addresses. */
@@ -60,14 +68,10 @@ export class Host implements Node {
   }
 
   /** Throws a PosternError: NATLAB_ADDRESS for an address that is not the host's, NATLAB_PORT for a port in use. */
-  socket({ address: text, port }: SocketOptions = {}): UdpSocket {
-    const ip = text === undefined ? this.addresses[0] : toAddress(text);
-    if (ip === undefined || this.#holding(ip) === undefined) {
-      throw new PosternError("NATLAB_ADDRESS", `Attach ${this.name} to a link with ${text ?? "an address"} first.`);
-    }
-    const local = copyAddress(ip);
-    local.port = port ?? this.#freePort(local);
-    if (this.#sockets.find(local) !== undefined) {
+  socket(options: SocketOptions = {}): UdpSocket {
+    const isUsed = (local: Address): boolean => this.#sockets.find(local) !== undefined;
+    const local = this.#local(options, this.addresses[0], isUsed);
+    if (isUsed(local)) {
       throw new PosternError("NATLAB_PORT", `Choose another port: ${this.name} has a socket on ${local.port}.`);
     }
     const socket: UdpSocket = new UdpSocket(local, {
@@ -82,7 +86,29 @@ export class Host implements Node {
     return socket;
   }
 
+  /**
+   * Takes TCP connections on a port. `onConnection` gets each of them once it is open. Throws a PosternError:
+   * NATLAB_ADDRESS for an address that is not the host's, NATLAB_PORT for a port on which it listens already.
+   */
+  listen(options: SocketOptions & ListenOptions, onConnection: (connection: TcpConnection) => void): TcpListener {
+    const local = this.#local(options, this.addresses[0], (one) => this.#tcp.isUsed(one));
+    return this.#tcp.listen(local, options, onConnection);
+  }
+
+  /**
+   * Opens a TCP connection; set its handlers before time passes. How that went, `onOpen` or `onClose` says. Throws a
+   * PosternError: NATLAB_ADDRESS for an address that is not the host's, or of another family; NATLAB_PORT for a port that
+   * has a connection to the same place.
+   */
+  connect(to: Readonly<Address>, options: SocketOptions & ConnectOptions = {}): TcpConnection {
+    const first = this.addresses.find(({ family }) => family === to.family);
+    const local = this.#local(options, first, (one) => this.#tcp.isUsed(one));
+    refuseOtherFamily(local, to);
+    return this.#tcp.connect(local, to, options);
+  }
+
   receive(packet: Packet, via: Interface | undefined): void {
+    if (packet.protocol === "tcp") return this.#tcp.receive(packet);
     if (isMulticast(packet.destination)) return this.#receiveGroup(packet, via);
     const socket = this.#sockets.find(packet.destination);
     if (socket === undefined) return this.#surroundings.sightings.drop(this.name, packet, "no-socket");
@@ -98,12 +124,24 @@ export class Host implements Node {
     }
   }
 
-  #freePort(local: Address): number {
-    do {
+  /** The address and port that a program asks for, or what it gets when it does not. */
+  #local(
+    { address: text, port }: SocketOptions,
+    first: Address | undefined,
+    isUsed: (one: Address) => boolean,
+  ): Address {
+    const ip = text === undefined ? first : toAddress(text);
+    if (ip === undefined || this.#holding(ip) === undefined) {
+      throw new PosternError("NATLAB_ADDRESS", `Attach ${this.name} to a link with ${text ?? "an address"} first.`);
+    }
+    const local = copyAddress(ip);
+    local.port = port ?? 0;
+    while (port === undefined) {
       local.port = this.#nextPort;
       this.#nextPort = this.#nextPort === 0xffff ? FIRST_EPHEMERAL : this.#nextPort + 1;
-    } while (this.#sockets.find(local) !== undefined);
-    return local.port;
+      if (!isUsed(local)) break;
+    }
+    return local;
   }
 
   #holding(ip: Readonly<Address>): Interface | undefined {
@@ -114,25 +152,35 @@ export class Host implements Node {
   }
 
   #send(source: Readonly<Address>, data: Uint8Array, to: Readonly<Address>, options: SendOptions): void {
-    if (to.family !== source.family) {
-      throw new PosternError("NATLAB_ADDRESS", `Send to the family of the socket's address, ${formatIp(source)}.`);
-    }
+    refuseOtherFamily(source, to);
     const payload = copyBytes(data);
-    const packet: Packet = {
+    this.#dispatch({
+      protocol: "udp",
+      segment: undefined,
       source,
       destination: copyAddress(to),
       payload,
       hopLimit: options.hopLimit ?? 64,
       dontFragment: options.dontFragment ?? false,
       piece: payload.length + (to.family === 6 ? 48 : 28),
-    };
-    const attached = this.#holding(source);
+    });
+  }
+
+  /** Sends a packet of its own. */
+  #dispatch(packet: Packet): void {
     const { agenda, sightings } = this.#surroundings;
-    if (this.#holding(to) !== undefined || isMulticast(to)) {
+    const { destination } = packet;
+    const attached = this.#holding(packet.source);
+    if (this.#holding(destination) !== undefined || isMulticast(destination)) {
       agenda.at(agenda.now, () => this.receive(packet, attached));
-      if (!isMulticast(to)) return;
+      if (!isMulticast(destination)) return;
     }
     if (attached === undefined) sightings.drop(this.name, packet, "unreachable");
     else attached.link.carry(packet, attached);
   }
+}
+
+function refuseOtherFamily(local: Readonly<Address>, to: Readonly<Address>): void {
+  if (to.family === local.family) return;
+  throw new PosternError("NATLAB_ADDRESS", `Send to the family of the socket's address, ${formatIp(local)}.`);
 }

@@ -24,8 +24,14 @@ export {
   inSeries,
   type Use,
 } from "./oracle.ts";
-export type { Packet } from "./packet.ts";
+export type { Packet, Protocol, TcpPacket, UdpPacket } from "./packet.ts";
 export type { Router } from "./router.ts";
 export type { DropReason, Sighting } from "./sightings.ts";
+export type { TcpState } from "./tcp/block.ts";
+export type { ByteStream, CloseReason } from "./tcp/byte-stream.ts";
+export type { TcpConnection } from "./tcp/connection.ts";
+export type { ListenOptions, TcpListener } from "./tcp/listener.ts";
+export { Flag, has, isOpening, type Segment } from "./tcp/segment.ts";
+export type { ConnectOptions } from "./tcp/tcp-host.ts";
 export type { SendOptions, UdpSocket } from "./udp-socket.ts";
 export { World } from "./world.ts";

@@ -1,7 +1,10 @@
-/** A UDP datagram on its way, as a plain value: nothing changes one, a hop makes another. */
+/** A UDP datagram or a TCP segment on its way, as a plain value: nothing changes one, a hop makes another. */
 import type { Address } from "../core/base/address.ts";
+import { type Segment, segmentHeaderLength } from "./tcp/segment.ts";
 
-export interface Packet {
+export type Protocol = "udp" | "tcp";
+
+interface IpPacket {
   readonly source: Readonly<Address>;
   readonly destination: Readonly<Address>;
   /** Belongs to the packet. */
@@ -13,15 +16,29 @@ export interface Packet {
   readonly piece: number;
 }
 
+export interface UdpPacket extends IpPacket {
+  readonly protocol: "udp";
+  readonly segment: undefined;
+}
+
+export interface TcpPacket extends IpPacket {
+  readonly protocol: "tcp";
+  /** Its TCP header. */
+  readonly segment: Segment;
+}
+
+export type Packet = UdpPacket | TcpPacket;
+
 const UDP_HEADER = 8;
 
 export function ipHeaderLength(packet: Packet): number {
   return packet.destination.family === 6 ? 40 : 20;
 }
 
-/** Bytes of the whole datagram, headers included. */
+/** Bytes of the whole packet, headers included. */
 export function ipLength(packet: Packet): number {
-  return ipHeaderLength(packet) + UDP_HEADER + packet.payload.length;
+  const header = packet.segment === undefined ? UDP_HEADER : segmentHeaderLength(packet.segment);
+  return ipHeaderLength(packet) + header + packet.payload.length;
 }
 
 export function isFragmented(packet: Packet): boolean {

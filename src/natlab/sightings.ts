@@ -14,6 +14,7 @@ export type DropReason =
   | "unreachable"
   | "hop-limit"
   | "no-socket"
+  | "backlog"
   | "fragment"
   | "no-hairpin"
   | "firewall"

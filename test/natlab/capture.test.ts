@@ -10,6 +10,8 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 
 function packet(source: string, destination: string, payload: readonly number[], dontFragment = false): Packet {
   return {
+    protocol: "udp",
+    segment: undefined,
     source: toAddress(source, 5000),
     destination: toAddress(destination, 3478),
     payload: Uint8Array.from(payload),
