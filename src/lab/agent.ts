@@ -8,6 +8,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { connect } from "node:net";
 import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
 import { blankAddress, formatAddress } from "../core/base/address.ts";
 import { Attribute, MessageClass, Method } from "../core/stun/registry.ts";
 import { StunView } from "../core/stun/view.ts";
@@ -19,22 +20,34 @@ import type { Command, Heard, Order } from "./orders.ts";
 
 const heard: Map<string, Heard[]> = new Map();
 const sockets: Map<string, Socket> = new Map();
+const senders: Map<string, (to: string, data: Uint8Array) => void> = new Map();
 const relays: Map<string, TurnAllocation> = new Map();
 const echoing: Set<string> = new Set();
-const questions: Map<string, (mapped: string) => void> = new Map();
+const questions: Map<string, (answer: Buffer) => void> = new Map();
+/** Texts whose echo somebody waits for, with the socket that hears them. */
+const awaited: Map<string, () => void> = new Map();
 const random = new PooledRandom();
 const askAgainMs = 500;
+const patienceMs = 2_000;
 
 function note(id: string, from: string, data: Uint8Array): void {
   let all = heard.get(id);
   if (all === undefined) heard.set(id, (all = []));
-  all.push({ from, text: Buffer.from(data).toString(), at: performance.timeOrigin + performance.now() });
+  const text = Buffer.from(data).toString();
+  all.push({ from, text, at: performance.timeOrigin + performance.now() });
+  awaited.get(`${id} ${text}`)?.();
 }
 
 function socketOf(id: string): Socket {
   const socket = sockets.get(id);
   if (socket === undefined) throw new Error(`open socket ${id} first`);
   return socket;
+}
+
+function senderOf(id: string): (to: string, data: Uint8Array) => void {
+  const sender = senders.get(id);
+  if (sender === undefined) throw new Error(`open or allocate ${id} first`);
+  return sender;
 }
 
 function relayOf(id: string): TurnAllocation {
@@ -48,39 +61,42 @@ async function open(id: string, port: number): Promise<string> {
   socket.bind(port);
   await once(socket, "listening");
   sockets.set(id, socket);
+  senders.set(id, (to, data) => sendTo(socket, to, data));
   socket.on("error", () => {}); // An answer that nobody waits for any more.
   socket.on("message", (data, { address, port: from }) => {
     const answered = questions.get(data.toString("hex", 8, 20));
-    if (answered !== undefined) return answered(mappedIn(data));
+    if (answered !== undefined) return answered(data);
     note(id, `${address}:${from}`, data);
     if (echoing.has(id)) socket.send(data, from, address);
   });
   return `0.0.0.0:${socket.address().port}`;
 }
 
-function mappedIn(data: Uint8Array): string {
+function mappedIn(data: Uint8Array | undefined, plain: boolean): string {
   const [view, mapped] = [new StunView(), blankAddress()];
-  if (view.decode(data) !== undefined) return "";
-  const index = view.indexOf(Attribute.XorMappedAddress);
-  return index >= 0 && view.xorAddressAt(index, mapped) ? formatAddress(mapped) : "";
+  if (data === undefined || view.decode(data) !== undefined) return "";
+  const index = view.indexOf(plain ? Attribute.MappedAddress : Attribute.XorMappedAddress);
+  if (index < 0) return "";
+  const isRead = plain ? view.addressAt(index, mapped) : view.xorAddressAt(index, mapped);
+  return isRead ? formatAddress(mapped) : "";
 }
 
-/** What the server at `to` sees of the socket; empty when it does not answer. */
-async function observe(id: string, to: string, within: number): Promise<string> {
+/** What the server sees of the socket; empty when it does not answer. */
+async function observe({ id, server: to, within = 5_000, plain = false }: Order<"observe">): Promise<string> {
   const socket = socketOf(id);
-  const { promise, resolve } = Promise.withResolvers<string>();
+  const { promise, resolve } = Promise.withResolvers<Buffer | undefined>();
   const transaction = random.bytes(12);
   const request = new StunWriter().begin(Method.Binding, MessageClass.Request, messageId(transaction)).finish();
   const key = Buffer.from(transaction).toString("hex");
   questions.set(key, resolve);
   const ask = (): void => sendTo(socket, to, request);
-  const [again, end] = [setInterval(ask, askAgainMs), setTimeout(() => resolve(""), within)];
+  const [again, end] = [setInterval(ask, askAgainMs), setTimeout(() => resolve(undefined), within)];
   ask();
-  const mapped = await promise;
+  const answer = await promise;
   clearInterval(again);
   clearTimeout(end);
   questions.delete(key);
-  return mapped;
+  return mappedIn(answer, plain);
 }
 
 function sendTo(socket: Socket, to: string, data: Uint8Array): void {
@@ -88,11 +104,34 @@ function sendTo(socket: Socket, to: string, data: Uint8Array): void {
   socket.send(data, Number(port), address);
 }
 
-async function allocate(id: string, { url, username, credential, proxy }: Order<"allocate">): Promise<string[]> {
+async function send({ id, to, texts, every = 0 }: Order<"send">): Promise<void> {
+  const start = performance.now();
+  for (const [i, text] of texts.entries()) {
+    if (every > 0) await delay(Math.max(0, start + i * every - performance.now()));
+    senderOf(id)(to, Buffer.from(text));
+  }
+}
+
+async function time({ id, to, count }: Order<"time">): Promise<number[]> {
+  const took: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const text = `time ${i}`;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    awaited.set(`${id} ${text}`, () => resolve(true));
+    const [begun, lost] = [performance.now(), setTimeout(() => resolve(false), patienceMs)];
+    senderOf(id)(to, Buffer.from(text));
+    if (await promise) took.push(performance.now() - begun);
+    clearTimeout(lost);
+  }
+  return took;
+}
+
+async function allocate({ id, within = 10_000, proxy, ...login }: Order<"allocate">): Promise<string[]> {
   const relay = await TurnAllocation.open({
-    url,
-    username,
-    credential,
+    url: login.url,
+    username: login.username,
+    credential: login.credential,
+    signal: AbortSignal.timeout(within),
     ...(proxy === undefined ? {} : { proxy }),
     // The lab's server has made its own certificate.
     tls: { rejectUnauthorized: false },
@@ -102,6 +141,7 @@ async function allocate(id: string, { url, username, credential, proxy }: Order<
     },
   });
   relays.set(id, relay);
+  senders.set(id, (to, data) => relay.send(parsePeer(to), data));
   return [...relay.relayed.map(formatAddress), formatAddress(relay.mapped)];
 }
 
@@ -131,24 +171,22 @@ async function obey(command: Command): Promise<unknown> {
     case "open":
       return open(command.id, command.port ?? 0);
     case "observe":
-      return observe(command.id, command.server, command.within ?? 5_000);
+      return observe(command);
     case "echo":
       echoing.add(command.id);
       return undefined;
     case "send":
-      for (const text of command.texts) sendTo(socketOf(command.id), command.to, Buffer.from(text));
-      return undefined;
+      return send(command);
+    case "time":
+      return time(command);
     case "heard":
       return heard.get(command.id) ?? [];
     case "allocate":
-      return allocate(command.id, command);
+      return allocate(command);
     case "permit":
       return relayOf(command.id).permit(parsePeer(command.peer));
     case "bind":
       return relayOf(command.id).bind(parsePeer(command.peer));
-    case "relay":
-      for (const text of command.texts) relayOf(command.id).send(parsePeer(command.to), Buffer.from(text));
-      return undefined;
     case "release":
       return relayOf(command.id).close();
     case "proxy":

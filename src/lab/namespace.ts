@@ -19,15 +19,10 @@ export class Namespace {
   /** Rejects with `PosternError` `lab-namespace` where that is not permitted. */
   static async open(name: string): Promise<Namespace> {
     const holder = await Program.start(["unshare", "--net", "--mount", "sh", "-c", hold], { input: "hold" });
-    const { promise, resolve } = Promise.withResolvers<void>();
-    holder.onOutput = () => resolve();
-    await Promise.race([promise, holder.ended]);
-    if (holder.hasEnded) {
-      throw new PosternError(
-        "lab-namespace",
-        `No network namespace could be made (${holder.output.trim()}): run the lab as root, with CAP_SYS_ADMIN.`,
-      );
-    }
+    await holder.says("ready").catch((cause: Error) => {
+      const why = `No network namespace could be made (${cause.message}): run the lab as root, with CAP_SYS_ADMIN.`;
+      throw new PosternError("lab-namespace", why, { cause });
+    });
     const namespace = new Namespace(name, holder);
     await namespace.ip("link set lo up");
     return namespace;

@@ -2,7 +2,9 @@
 
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { PosternError } from "../core/base/failure.ts";
 import { firewalls } from "./firewalls.ts";
+import type { LinkOrder } from "./link-order.ts";
 import { Namespace } from "./namespace.ts";
 import { nats } from "./nats.ts";
 import { passageRules } from "./passages.ts";
@@ -11,9 +13,17 @@ import { internet, type Plan, type PlannedGateway, type PlannedHost, plan, type 
 export interface NetworkOptions {
   /** Milliseconds that a packet and its answer take between two places on the internet, at the least. */
   readonly roundTrip?: number;
+  /** Takes the network down. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const underlay = { kernel: "169.254.99.1", helper: "169.254.99.2" } as const;
+
+/** What nobody inside asked for is for nobody: a router that took it in would keep its port from the host that is next. */
+const ownRules = `table inet own {
+  chain input { type filter hook input priority 0; iifname "outside" meta l4proto udp ct state new drop; }
+}
+`;
 
 /** The path of a program that stands beside this file, as source or built. */
 export function beside(name: string): string {
@@ -25,11 +35,14 @@ export class Network implements AsyncDisposable {
   readonly #roundTrip: number;
   readonly #namespaces: Map<string, Namespace> = new Map();
   #links = 0;
+  #isClosed = false;
 
   /** Rejects with `PosternError` `lab-namespace`, `lab-program` or `lab-command`; what was made until then is gone. */
-  static async build(topology: Topology, { roundTrip = 0 }: NetworkOptions = {}): Promise<Network> {
+  static async build(topology: Topology, { roundTrip = 0, signal }: NetworkOptions = {}): Promise<Network> {
     const network = new Network(plan(topology), roundTrip);
+    signal?.addEventListener("abort", () => void network[Symbol.asyncDispose]());
     try {
+      signal?.throwIfAborted();
       await network.#build();
     } catch (error) {
       await network[Symbol.asyncDispose]();
@@ -61,10 +74,12 @@ export class Network implements AsyncDisposable {
   async configure({ name, declaration, outside, inside }: PlannedGateway): Promise<void> {
     const place = { outside, network: networkOf(inside) };
     const firewall = declaration.firewall === undefined ? "" : firewalls[declaration.firewall];
-    await this.at(name).nft(`flush ruleset\n${nats[declaration.nat].rules(place)}\n${firewall}\n${passageRules}`);
+    const nat = nats[declaration.nat].rules(place);
+    await this.at(name).nft(["flush ruleset", nat, firewall, ownRules, passageRules].join("\n"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
     await Promise.all([...this.#namespaces.values()].map((namespace) => namespace.close()));
     this.#namespaces.clear();
   }
@@ -72,44 +87,48 @@ export class Network implements AsyncDisposable {
   async #build(): Promise<void> {
     const { hosts, gateways } = this.plan;
     const names = ["internet", ...[...hosts, ...gateways].map(({ name }) => name)];
-    if (this.#roundTrip > 0) names.push("delay", "underlay");
+    const isWatched = this.#roundTrip > 0 || gateways.some(rewrites);
+    if (isWatched) names.push("link", "underlay");
     await Promise.all(names.map((name) => this.#open(name)));
     await this.at("internet").ip("link add bridge type bridge", "link set bridge up");
-    if (this.#roundTrip > 0) await this.#startDelay();
+    if (isWatched) await this.#startLink();
     // From the internet inward.
     for (const gateway of gateways.toReversed()) await this.#placeGateway(gateway);
     for (const host of hosts) await this.#placeHost(host);
   }
 
   async #open(name: string): Promise<void> {
-    this.#namespaces.set(name, await Namespace.open(name));
+    const namespace = await Namespace.open(name);
+    this.#namespaces.set(name, namespace);
+    if (!this.#isClosed) return;
+    await namespace.close();
+    throw new PosternError("lab-ended", "The lab was asked to end.");
   }
 
-  async #startDelay(): Promise<void> {
-    const [delay, kernel] = [this.at("delay"), this.at("underlay")];
+  async #startLink(): Promise<void> {
+    const [link, kernel] = [this.at("link"), this.at("underlay")];
     await kernel.ip(
-      `link add helper type veth peer name kernel netns ${delay.pid}`,
+      `link add helper type veth peer name kernel netns ${link.pid}`,
       `addr add ${underlay.kernel}/24 dev helper`,
       "link set helper mtu 2000 up",
     );
-    await delay.ip(`addr add ${underlay.helper}/24 dev kernel`, "link set kernel mtu 2000 up");
-    // A packet and its answer cross four such links.
-    const program = await delay.start([
-      process.execPath,
-      beside("delay-link"),
-      underlay.helper,
-      String(this.#roundTrip / 4),
-    ]);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    program.onOutput = () => resolve();
-    await Promise.race([promise, program.ended]);
-    if (program.hasEnded) throw new Error(`the delay link ended: ${program.output}`);
+    await link.ip(`addr add ${underlay.helper}/24 dev kernel`, "link set kernel mtu 2000 up");
+    const order: LinkOrder = {
+      address: underlay.helper,
+      // A packet and its answer cross four such links.
+      delay: this.#roundTrip / 4,
+      rewritings: this.plan.gateways.filter(rewrites).map(({ outside, site }) => {
+        return { outside, inside: this.plan.hosts.find((host) => host.site === site)?.addresses[0] ?? outside };
+      }),
+    };
+    const program = await link.start([process.execPath, beside("link"), JSON.stringify(order)]);
+    await program.says("ready");
   }
 
   async #placeGateway(gateway: PlannedGateway): Promise<void> {
     const namespace = this.at(gateway.name);
     const { outside, inside, via } = gateway;
-    if (via === undefined) await this.#joinInternet(namespace);
+    if (via === undefined) await this.#joinInternet(namespace, rewrites(gateway));
     else await this.#joinInside(namespace, this.#gatewayAt(via));
     await namespace.ip(
       `addr add ${outside}/24 dev outside`,
@@ -120,18 +139,24 @@ export class Network implements AsyncDisposable {
       ...(via === undefined ? [] : [`route add default via ${via}`]),
     );
     await namespace.set("net.ipv4.ip_forward=1");
+    const { udpTimeout } = gateway.declaration;
+    if (udpTimeout !== undefined) {
+      const timeout = "net.netfilter.nf_conntrack_udp_timeout";
+      await namespace.set(`${timeout}=${udpTimeout}`, `${timeout}_stream=${udpTimeout}`);
+    }
     await this.configure(gateway);
   }
 
   async #placeHost({ name, addresses, site }: PlannedHost): Promise<void> {
     const namespace = this.at(name);
     const router = site === undefined ? undefined : this.plan.gateways.find((one) => one.site === site);
-    if (router === undefined) await this.#joinInternet(namespace);
+    if (router === undefined) await this.#joinInternet(namespace, false);
     else await this.#joinInside(namespace, this.at(router.name));
     await namespace.ip(
-      ...addresses.map((address) => `addr add ${address}/24 dev outside`),
+      ...addresses.map((address) => `addr add ${address}${address.includes(":") ? "/64 nodad" : "/24"} dev outside`),
       "link set outside up",
-      ...(router === undefined ? [] : [`route add default via ${router.inside}`]),
+      // On the internet everything is a neighbour, and what is nobody's address is lost there.
+      `route add default ${router === undefined ? "dev outside" : `via ${router.inside}`}`,
     );
     // A host that tries hairpinning alone gets packets from its own address, which Linux drops otherwise.
     await namespace.set(
@@ -155,15 +180,15 @@ export class Network implements AsyncDisposable {
     );
   }
 
-  async #joinInternet(namespace: Namespace): Promise<void> {
+  async #joinInternet(namespace: Namespace, isRewritten: boolean): Promise<void> {
     const exchange = this.at("internet");
     const port = `port${++this.#links}`;
-    if (this.#roundTrip > 0) await this.#stretch(exchange, port, namespace);
+    if (this.#roundTrip > 0 || isRewritten) await this.#stretch(exchange, port, namespace);
     else await exchange.ip(`link add ${port} type veth peer name outside netns ${namespace.pid}`);
     await exchange.ip(`link set ${port} master bridge`, `link set ${port} up`);
   }
 
-  /** Two ends of one link, whose frames pass through the delay. */
+  /** Two ends of one link, whose frames pass through the program `link`. */
   async #stretch(exchange: Namespace, port: string, namespace: Namespace): Promise<void> {
     const near = 2 * this.#links;
     const end = (name: string, vni: number, pid: number): string[] => [
@@ -173,6 +198,10 @@ export class Network implements AsyncDisposable {
     ];
     await this.at("underlay").ip(...end(port, near, exchange.pid), ...end("outside", near + 1, namespace.pid));
   }
+}
+
+function rewrites({ declaration, via }: PlannedGateway): boolean {
+  return declaration.rewritesPayload === true && via === undefined;
 }
 
 function networkOf(address: string): string {

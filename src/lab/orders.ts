@@ -3,18 +3,23 @@
 interface Orders {
   /** Opens a UDP socket; answers with its address. */
   open: { id: string; port?: number };
-  /** Asks a STUN server from that socket; answers with the mapped address, empty when nothing came `within` milliseconds. */
-  observe: { id: string; server: string; within?: number };
+  /**
+   * Asks a STUN server from that socket; answers with the mapped address, empty when nothing came `within` milliseconds.
+   * `plain`: with what MAPPED-ADDRESS says instead of XOR-MAPPED-ADDRESS.
+   */
+  observe: { id: string; server: string; within?: number; plain?: boolean };
   /** From now on sends back what comes. */
   echo: { id: string };
-  send: { id: string; to: string; texts: readonly string[] };
+  /** Sends a text `every` so many milliseconds, or all at once; answers when the last is on its way. */
+  send: { id: string; to: string; texts: readonly string[]; every?: number };
+  /** Answers with the milliseconds that each of `count` texts and its echo took; those that are lost are left out. */
+  time: { id: string; to: string; count: number };
   /** Answers with all that came so far. */
   heard: { id: string };
   /** Answers with the relayed addresses and, last, the mapped one. */
-  allocate: { id: string; url: string; username: string; credential: string; proxy?: string };
+  allocate: { id: string; url: string; username: string; credential: string; proxy?: string; within?: number };
   permit: { id: string; peer: string };
   bind: { id: string; peer: string };
-  relay: { id: string; to: string; texts: readonly string[] };
   release: { id: string };
   /** Serves HTTP CONNECT. */
   proxy: { port: number };
@@ -25,11 +30,11 @@ interface Answers {
   observe: string;
   echo: undefined;
   send: undefined;
+  time: readonly number[];
   heard: readonly Heard[];
   allocate: readonly string[];
   permit: undefined;
   bind: undefined;
-  relay: undefined;
   release: undefined;
   proxy: undefined;
 }

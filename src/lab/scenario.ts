@@ -15,7 +15,8 @@ export interface Scenario {
 }
 
 export interface Outcome {
-  readonly outcome: "works" | "fails";
+  /** `broken`: the experiment itself did not come to its end. */
+  readonly outcome: "works" | "fails" | "broken";
   /** In plain words: how it came to be. */
   readonly why: string;
   /** What was measured, by name and with its unit: { "round trip": "50.3 ms" }. */

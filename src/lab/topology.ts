@@ -13,6 +13,10 @@ import type { NatName } from "./nats.ts";
 export interface GatewayDeclaration {
   readonly nat: NatName;
   readonly firewall?: FirewallName;
+  /** Seconds after which an idle UDP mapping is forgotten; the kernel's own when not given. */
+  readonly udpTimeout?: number;
+  /** Rewrites its first host's address, and its own, inside packets, as the ALGs of some do. Next to the internet only. */
+  readonly rewritesPayload?: boolean;
 }
 
 export interface SiteDeclaration {
@@ -26,10 +30,13 @@ export interface Topology {
   /** Hosts with public addresses; `server` has two. */
   readonly outside: readonly string[];
   readonly sites: readonly SiteDeclaration[];
+  /** The hosts with public addresses have one of IPv6 too. */
+  readonly ipv6?: boolean;
 }
 
 export interface PlannedHost {
   readonly name: string;
+  /** Those of IPv4 first. */
   readonly addresses: readonly string[];
   /** Undefined: on the internet. */
   readonly site: string | undefined;
@@ -51,17 +58,20 @@ export interface Plan {
   readonly gateways: readonly PlannedGateway[];
 }
 
-export const internet = { network: "203.0.113.0/24", prefix: "203.0.113" } as const;
+export const internet = { network: "203.0.113.0/24", prefix: "203.0.113", ipv6Prefix: "fd00:203:" } as const;
 export const serverAddresses: readonly [string, string] = ["203.0.113.1", "203.0.113.2"];
 
 const firstOutside = 60;
 
 /** Who has which address. Throws nothing: a declaration has at most 9 sites, of at most 4 gateways. */
-export function plan({ outside, sites }: Topology): Plan {
+export function plan({ outside, sites, ipv6 = false }: Topology): Plan {
   const publicHosts = outside.map((name, i) => ({
     name,
     site: undefined,
-    addresses: name === "server" ? serverAddresses : [`${internet.prefix}.${firstOutside + i}`],
+    addresses: [
+      ...(name === "server" ? serverAddresses : [`${internet.prefix}.${firstOutside + i}`]),
+      ...(ipv6 ? [`${internet.ipv6Prefix}:${i + 1}`] : []),
+    ],
   }));
   const planned = sites.map((site, i) => planSite(site, i + 1));
   return {
