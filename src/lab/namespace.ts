@@ -57,8 +57,9 @@ export class Namespace {
     await this.run(["nft", "-f", "-"], rules);
   }
 
+  /** Settings that this kernel has not are passed over. */
   async set(...settings: readonly string[]): Promise<void> {
-    await this.run(["sysctl", "-qw", ...settings]);
+    await this.run(["sysctl", "-eqw", ...settings]);
   }
 
   /** Starts a program that ends with the namespace at the latest. */

@@ -138,7 +138,8 @@ export class Network implements AsyncDisposable {
       "link set inside up",
       ...(via === undefined ? [] : [`route add default via ${via}`]),
     );
-    await namespace.set("net.ipv4.ip_forward=1");
+    // Frames between hosts of one network are not the router's packets, whatever the kernel's default is.
+    await namespace.set("net.ipv4.ip_forward=1", "net.bridge.bridge-nf-call-iptables=0");
     const { udpTimeout } = gateway.declaration;
     if (udpTimeout !== undefined) {
       const timeout = "net.netfilter.nf_conntrack_udp_timeout";
