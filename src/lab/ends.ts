@@ -28,21 +28,30 @@ export async function openSocketAndAsk(lab: Lab, host: string, server: Server): 
   return askStun(lab, host, server);
 }
 
+export interface AllocateOptions {
+  readonly id?: string;
+  /** The URL of an HTTP proxy. */
+  readonly proxy?: string | undefined;
+  /** Milliseconds. */
+  readonly within?: number;
+}
+
 /** Resolves with the relayed address. */
-export async function allocate(lab: Lab, host: string, login: TurnLogin, proxy?: string): Promise<string> {
+export async function allocate(
+  lab: Lab,
+  host: string,
+  login: TurnLogin,
+  { id = relayId, ...rest }: AllocateOptions = {},
+): Promise<string> {
   const agent = await lab.agent(host);
-  const [relayed] = await agent.tell("allocate", {
-    id: relayId,
-    ...login,
-    ...(proxy === undefined ? {} : { proxy }),
-  });
+  const [relayed] = await agent.tell("allocate", { id, ...login, ...rest });
   return relayed as string;
 }
 
 /** Lets a peer in through the host's allocation. */
-export async function bindPeer(lab: Lab, host: string, peer: string): Promise<void> {
+export async function bindPeer(lab: Lab, host: string, peer: string, id: string = relayId): Promise<void> {
   const agent = await lab.agent(host);
-  await agent.tell("bind", { id: relayId, peer });
+  await agent.tell("bind", { id, peer });
 }
 
 /** Opens a socket that sends back what comes; resolves with its address. */

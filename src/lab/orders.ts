@@ -17,7 +17,14 @@ interface Orders {
   /** Answers with all that came so far. */
   heard: { id: string };
   /** Answers with the relayed addresses and, last, the mapped one. */
-  allocate: { id: string; url: string; username: string; credential: string; proxy?: string; within?: number };
+  allocate: {
+    id: string;
+    url: string;
+    username: string;
+    credential: string;
+    proxy?: string | undefined;
+    within?: number;
+  };
   permit: { id: string; peer: string };
   bind: { id: string; peer: string };
   release: { id: string };
