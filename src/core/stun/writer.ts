@@ -24,6 +24,11 @@ export class StunWriter {
   #data = new Uint8Array(512);
   #end = 0;
 
+  /** Bytes of the message so far. */
+  get length(): number {
+    return this.#end;
+  }
+
   /** Starts a message. `id` is the 16 bytes behind the length field; a response takes its request's. */
   begin(method: number, messageClass: MessageClass, id: Uint8Array): this {
     const spread = (method & 0x000f) | ((method & 0x0070) << 1) | ((method & 0x0f80) << 2);

@@ -20,6 +20,9 @@ export const DISCOVERY_ATTRIBUTES: readonly number[] = [
 /** More would only be more fragments: two of Ethernet's are one already. */
 const MAX_PADDING = 2048;
 
+const ATTRIBUTE_HEADER = 4;
+const FINGERPRINT_LENGTH = ATTRIBUTE_HEADER + 4;
+
 /** Services live below; a mapping that a client asks about does not. */
 const LOWEST_RESPONSE_PORT = 1024;
 
@@ -75,11 +78,14 @@ export function answerDiscovery(
     writer.xorAddress(Attribute.XorMappedAddress, path.remote);
     writer.address(Attribute.ResponseOrigin, from.advertised).address(Attribute.OtherAddress, elsewhere.advertised);
   }
-  // DEVIATES RFC 5780 §6.1: padding as long as the request's, not as the MTU, so that no answer outgrows its request.
+  const sealed = view.has(Attribute.Fingerprint) ? FINGERPRINT_LENGTH : 0;
+  // DEVIATES RFC 5780 §6.1: padded to the request's length, not to the MTU, so that no answer outgrows its request by
+  // its padding, and one length is tried in both directions.
   if (wish.padding !== undefined) {
-    writer.bytes(Attribute.Padding, new Uint8Array(Math.min(wish.padding, MAX_PADDING)));
+    const room = view.data.length - writer.length - ATTRIBUTE_HEADER - sealed;
+    writer.bytes(Attribute.Padding, new Uint8Array(Math.max(0, Math.min(room, MAX_PADDING))));
   }
-  if (view.has(Attribute.Fingerprint)) writer.fingerprint();
+  if (sealed > 0) writer.fingerprint();
   const port = wish.responsePort ?? path.remote.port;
   const back = { ...path, listener: from.listener, local: from.bound, remote: { ...path.remote, port } };
   if (sendUnproven(state, view, back)) state.stats.bindings++;

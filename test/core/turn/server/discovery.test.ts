@@ -138,14 +138,22 @@ describe("a server that discovers", () => {
     assert.equal(ask(discovering(), binding(responsePort(1024)), pathTo(11))?.to, "8.8.4.4:1024");
   });
 
-  test("RFC 5780 §6.1: PADDING is answered with as much, up to a bound, and with zeros", () => {
+  test("RFC 5780 §6.1: PADDING makes the answer as long as the request, up to a bound, and with zeros", () => {
+    // The answer's other attributes: two mapped addresses, the origin and the other address.
+    const others = 4 * 12;
     for (const [asked, given] of [
-      [1500, 1500],
-      [4, 4],
+      [1500, 1500 - others],
+      [4, 0],
       [9000, 2048],
     ] as const) {
-      const answer = ask(discovering(), binding(padding(asked)), pathTo(11));
+      const plain = binding(padding(asked));
+      const answer = ask(discovering(), plain, pathTo(11));
       assert.deepEqual(answer?.view.bytes(Attribute.Padding), new Uint8Array(given));
+      if (asked === 1500) assert.equal(answer?.view.data.length, plain.length);
+      const sealed = binding((writer) => [padding(asked)(writer), writer.fingerprint()]);
+      const other = ask(discovering(), sealed, pathTo(11));
+      assert.deepEqual(other?.view.bytes(Attribute.Padding), new Uint8Array(given));
+      if (asked === 1500) assert.equal(other?.view.data.length, sealed.length);
     }
     const both = (writer: StunWriter) => [padding(1500)(writer), responsePort(50_000)(writer)];
     assert.equal(ask(discovering(), binding(both), pathTo(11))?.code, 400, "together they are refused");
