@@ -91,6 +91,7 @@ async function discover(
     local,
     servers,
     tcp: true,
+    gateway: true,
     ...(withLifetime ? { lifetime: { first: 15, longest: 600, precision: 5 } } : {}),
     onStage: (stage) => progress(`IPv${family}: ${stages[stage]} …`),
   });

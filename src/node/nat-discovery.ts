@@ -4,12 +4,13 @@ import { type Address, formatIp } from "../core/base/address.ts";
 import type { LifetimeSearch } from "../core/stun/behavior/lifetime.ts";
 import { NatDiscovery, type NatDiscoveryOutput } from "../core/stun/behavior/nat-discovery.ts";
 import type { DiscoveryStage, ProbeSocketId } from "../core/stun/behavior/procedure.ts";
-import type { BehaviorReport } from "../core/stun/behavior/report.ts";
+import { type BehaviorReport, unknown } from "../core/stun/behavior/report.ts";
 import type { TransactionTiming } from "../core/stun/client-transaction.ts";
 import { StreamFramer } from "../core/turn/stream-framing.ts";
 import type { DatagramSink, SocketId } from "./datapath/datapath.ts";
 import { DgramDatapath } from "./datapath/dgram.ts";
 import { Driver } from "./driver.ts";
+import { gatewayAddress } from "./gateway-address.ts";
 import { PooledRandom } from "./random.ts";
 
 export interface NatDiscoveryOptions {
@@ -19,6 +20,8 @@ export interface NatDiscoveryOptions {
   readonly servers: readonly Readonly<Address>[];
   /** Test how TCP is mapped too. */
   readonly tcp?: boolean;
+  /** Ask the default gateway, where it has a private address, for its external one (NAT-PMP). */
+  readonly gateway?: boolean;
   /** Test how long bindings live, which takes minutes. */
   readonly lifetime?: LifetimeSearch;
   readonly timing?: TransactionTiming;
@@ -47,12 +50,15 @@ class DiscoveryShell {
   readonly #datagrams: Map<ProbeSocketId, SocketId> = new Map();
   readonly #connections: Map<ProbeSocketId, Socket> = new Map();
   readonly #done = Promise.withResolvers<BehaviorReport>();
+  readonly #closing = new AbortController();
+  /** Runs until the gateway has answered, or is given up. */
+  #gateway: Promise<void> | undefined;
 
   constructor(options: NatDiscoveryOptions) {
     this.#options = options;
-    const { local, servers, tcp = false, lifetime, timing } = options;
+    const { local, servers, tcp = false, gateway = false, lifetime, timing } = options;
     const machine = new NatDiscovery(
-      { family: local.family, servers, tests: { tcp, lifetime }, ...(timing && { timing }) },
+      { family: local.family, servers, tests: { tcp, gateway, lifetime }, ...(timing && { timing }) },
       new PooledRandom(),
     );
     this.#driver = new Driver(machine, {
@@ -76,6 +82,8 @@ class DiscoveryShell {
   async close(): Promise<void> {
     this.#driver.input((machine, now) => machine.close(now));
     this.#driver.stop();
+    this.#closing.abort();
+    await this.#gateway;
     await this.#datapath.close();
   }
 
@@ -86,7 +94,10 @@ class DiscoveryShell {
       case "connect":
         return this.#connect(output.socket, output.to, output.localPort);
       case "send":
-        return this.#send(output.socket, output.to, output.data);
+        return this.#send(output);
+      case "ask-gateway":
+        this.#gateway = this.#askGateway();
+        return;
       case "close":
         return this.#close(output.socket);
       case "stage":
@@ -130,10 +141,17 @@ class DiscoveryShell {
     this.#driver.input((machine, now) => machine.handleFailed(probe, now));
   }
 
-  #send(probe: ProbeSocketId, to: Readonly<Address>, data: Uint8Array): void {
+  #send({ socket: probe, to, data, hopLimit }: Extract<NatDiscoveryOutput, { kind: "send" }>): void {
     const socket = this.#datagrams.get(probe);
     if (socket === undefined) this.#connections.get(probe)?.write(data);
-    else this.#datapath.send(socket, data, 0, data.length, to);
+    else if (hopLimit === undefined) this.#datapath.send(socket, data, 0, data.length, to);
+    else this.#datapath.sendWithin(hopLimit, socket, data, to);
+  }
+
+  async #askGateway(): Promise<void> {
+    const { local } = this.#options;
+    const found = await gatewayAddress({ local, signal: this.#closing.signal }).catch(() => unknown("gateway-silent"));
+    this.#driver.input((machine, now) => machine.handleGateway(found, now));
   }
 
   #close(probe: ProbeSocketId): void {

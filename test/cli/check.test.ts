@@ -1,11 +1,18 @@
 /** `postern check`, asking a daemon on loopback, and what it says about measurements that loopback does not give. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { judgeLayers } from "../../src/cli/check/layers.ts";
 import { findTargets, type Target } from "../../src/cli/check/targets.ts";
 import { judge, type Measurements } from "../../src/cli/check/verdict.ts";
 import { describeReport, describeVerdict } from "../../src/cli/check/words.ts";
 import { formatAddress, parseIp } from "../../src/core/base/address.ts";
-import { type BehaviorReport, known, type Mapping, unknown } from "../../src/core/stun/behavior/report.ts";
+import {
+  type BehaviorReport,
+  known,
+  type Mapping,
+  type NatLayers,
+  unknown,
+} from "../../src/core/stun/behavior/report.ts";
 import { startChild } from "../support/child.ts";
 import { postern, startDaemon } from "../support/daemon.ts";
 import { freePort } from "../support/ports.ts";
@@ -89,11 +96,37 @@ function report(mapping: Mapping | undefined, changes: Partial<BehaviorReport> =
     ports: known({ pattern: "sequential", step: 2 }),
     hairpinning: known("none"),
     lifetime: known({ atLeast: 28, below: 32, refreshedByOutbound: known(true), refreshedByInbound: known(false) }),
+    layers: unknown("no-evidence"),
+    layerEvidence: { sharedAddress: false, gatewayAddress: unknown("gateway-silent"), filterHops: known(1) },
     passages: known([{ bytes: 1500, passes: "not" }]),
+    longestDatagram: known({ bytes: 1492, passes: "both-ways", lost: 1500 }),
+    fragments: known(false),
     tcpMapping: unknown("no-tcp"),
     ...changes,
   };
 }
+
+test("NATs behind NATs are said with what shows them", () => {
+  const said = (changes: Partial<BehaviorReport>) => describeReport(report("endpoint-independent", changes)).join("\n");
+  const evidence = report(undefined).layerEvidence;
+  const gatewayAddress = known(parseIp("100.64.1.2")!);
+  const told = { ...evidence, gatewayAddress };
+  const far = { ...evidence, filterHops: known(3) };
+  assert.match(said({ layers: known("several"), layerEvidence: told }), /NATs +several: .*100\.64\.1\.2.*CGN/);
+  assert.match(said({ layers: known("one"), layerEvidence: told }), /NATs +one: .*100\.64\.1\.2/);
+  assert.match(said({ layers: known("probably-several"), layerEvidence: far }), /outermost is 3 hops away.*probably/);
+  assert.match(said({ layers: known("probably-several"), layerEvidence: told }), /100\.64\.1\.2 is not the one seen/);
+  const judged = (value: NatLayers) => judgeLayers(report("endpoint-independent", { layers: known(value) }));
+  assert.match(judged("several").fails.join(), /Port forwarding/);
+  assert.match(judged("provider").change.join(), /public IPv4 address/);
+  for (const value of ["one", "probably-several"] as const) assert.deepEqual(judged(value), { fails: [], change: [] });
+  assert.match(said({ layers: known("provider") }), /NATs +the provider's \(CGN\): 10\.0\.0\.2/);
+  const hidden = { ...evidence, filterHops: unknown("hidden-by-filter") };
+  assert.match(said({ layerEvidence: hidden }), /NATs +unknown: nothing shows another NAT/);
+  const firewall = said({ translated: known(false), layers: unknown("no-nat"), layerEvidence: far });
+  assert.match(firewall, /firewall +the outermost is at hop 3/);
+  assert.match(said({ longestDatagram: unknown("no-long-answer"), fragments: unknown("no-long-answer") }), /no long/);
+});
 
 describe("the verdict", () => {
   const stun = target("stun:turn.example.org", "udp");
@@ -149,7 +182,8 @@ describe("the verdict", () => {
     for (const part of [
       /in sequence, by 2/,
       /28 to 32 s; only packets from inside/,
-      /1500 bytes are lost/,
+      /up to 1492 bytes pass, 1500 are lost.*; fragments are lost/,
+      /one is seen, 1 hop away/,
       /only one address/,
     ]) {
       assert.match(words, part);

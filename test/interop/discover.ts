@@ -3,7 +3,7 @@ import { parseIp } from "../../src/core/base/address.ts";
 import { discoverNat } from "../../src/node/nat-discovery.ts";
 
 const [local = "", server = "", options = "{}"] = process.argv.slice(2);
-const [host = "", port] = server.split(":");
+const [, host = "", port] = /^\[?(.+?)\]?:(\d+)$/.exec(server) ?? [];
 const report = await discoverNat({
   local: parseIp(local)!,
   servers: [parseIp(host, Number(port))!],

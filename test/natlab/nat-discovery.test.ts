@@ -5,78 +5,13 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { formatIp } from "../../src/core/base/address.ts";
-import type { DiscoveryTests } from "../../src/core/stun/behavior/discover.ts";
-import { NatDiscovery } from "../../src/core/stun/behavior/nat-discovery.ts";
-import type { BehaviorReport, Finding } from "../../src/core/stun/behavior/report.ts";
 import { type NatBehavior, natBehavior } from "../../src/natlab/behavior.ts";
+import { InsideToOutside } from "../../src/natlab/firewall/inside-to-outside.ts";
 import { discovery, inSeries } from "../../src/natlab/oracle.ts";
-import type { UdpSocket } from "../../src/natlab/udp-socket.ts";
 import { World } from "../../src/natlab/world.ts";
-import { PosternService } from "../core/stun/behavior/small-world.ts";
+import { discover, run, said, serve } from "./discovery.ts";
 
 const kinds = ["endpoint-independent", "address-dependent", "address-and-port-dependent"] as const;
-
-/** NATs from the outermost to the innermost. */
-function discover(nats: readonly NatBehavior[], tests: Partial<DiscoveryTests> = {}, loss = 0): BehaviorReport {
-  const world = new World({ seed: 5 });
-  const internet = world.link("internet", { delay: 10, loss });
-  serve(world, internet);
-  let link = internet;
-  let outside = "203.0.113.10";
-  for (const [i, nat] of nats.entries()) {
-    const inside = world.link(`inside-${i}`, { delay: 1 });
-    world.gateway(`nat-${i}`, { nat }).outside(link, outside).inside(inside, `10.${i}.0.1/24`);
-    link = inside;
-    outside = `10.${i}.0.2`;
-  }
-  return run(world, world.host("client").attach(link, outside), tests);
-}
-
-function serve(world: World, internet: ReturnType<World["link"]>): void {
-  const service = new PosternService(["198.51.100.1", "198.51.100.2"]);
-  const server = world.host("server").attach(internet, "198.51.100.1", "198.51.100.2");
-  const sockets = service.addresses.map((one) => server.socket({ address: formatIp(one), port: one.port }));
-  for (const socket of sockets) {
-    socket.onMessage = (data, from) => {
-      for (const reply of service.answer(data, from, socket.address, world.now)) {
-        sockets[service.addresses.indexOf(reply.from)]?.send(reply.data, reply.to);
-      }
-    };
-  }
-}
-
-function run(world: World, client: ReturnType<World["host"]>, tests: Partial<DiscoveryTests>): BehaviorReport {
-  const [server] = new PosternService(["198.51.100.1"], [3478]).addresses;
-  const config = { family: 4, servers: [server!], tests: { tcp: false, lifetime: undefined, ...tests } } as const;
-  const machine = new NatDiscovery(config, world.random());
-  const sockets = new Map<number, UdpSocket>();
-  let report: BehaviorReport | undefined;
-  const alarm = world.alarm(() => input(() => machine.handleTimeout(world.now)));
-  const input = (mutate: () => void): void => {
-    mutate();
-    for (let output = machine.pollOutput(); output !== undefined; output = machine.pollOutput()) {
-      if (output.kind === "report") report = output.report;
-      else if (output.kind === "send") sockets.get(output.socket)?.send(output.data, output.to);
-      else if (output.kind === "close") sockets.get(output.socket)?.close();
-      else if (output.kind === "open") {
-        const { socket } = output;
-        const opened = client.socket();
-        opened.onMessage = (data, from) => input(() => machine.handleMessage(socket, data, from, world.now));
-        sockets.set(socket, opened);
-        world.at(world.now, () => input(() => machine.handleOpened(socket, opened.address, world.now)));
-      }
-    }
-    alarm.follow(machine.pollTimeout());
-  };
-  input(() => machine.start(world.now));
-  world.settle(7_200_000);
-  assert.ok(report, "there is a report");
-  return report;
-}
-
-function said<T>(finding: Finding<T>): T | string {
-  return finding.known ? finding.value : `(${finding.why})`;
-}
 
 suite("the client finds what the oracle derives", () => {
   for (const mapping of kinds) {
@@ -140,7 +75,84 @@ suite("the client finds what the oracle derives", () => {
 
   test("a lossy internet", () => {
     const nat = natBehavior({ mapping: "address-dependent", ports: { kind: "random" } });
-    const report = discover([nat], {}, 0.1);
+    const report = discover([nat], {}, { loss: 0.1 });
     assert.deepEqual([said(report.mapping), said(report.filtering)], ["address-dependent", "address-dependent"]);
+  });
+});
+
+suite("one NAT or several", () => {
+  const strict = natBehavior({ filtering: "address-and-port-dependent" });
+  const found = (nats: readonly NatBehavior[]) => {
+    const { layers, layerEvidence } = discover(nats);
+    return [said(layerEvidence.filterHops), said(layers)];
+  };
+
+  test("RFC 4787 §5: the outermost filter of NATs in a row", () => {
+    assert.deepEqual(found([strict]), [1, "(no-evidence)"]);
+    for (const outer of [strict, natBehavior({ filtering: "address-dependent" })]) {
+      for (const inner of kinds) {
+        assert.deepEqual(found([outer, natBehavior({ filtering: inner })]), [2, "probably-several"], inner);
+      }
+    }
+    assert.deepEqual(found([strict, strict, strict]), [3, "probably-several"]);
+    const open = natBehavior({ filtering: "endpoint-independent" });
+    assert.deepEqual(found([open, strict]), [1, "(no-evidence)"], "an outer one that lets everybody in is not seen");
+    assert.deepEqual(found([open, open]), ["(no-filter)", "(no-evidence)"]);
+    const symmetric = natBehavior({ mapping: "address-dependent", ports: { kind: "random" } });
+    assert.deepEqual(found([strict, symmetric]), ["(hidden-by-filter)", "(no-evidence)"]);
+  });
+
+  test("a router, and a NAT behind it", () => {
+    const world = new World({ seed: 5 });
+    const [internet, middle, inside] = [world.link("internet", { delay: 10 }), world.link("middle"), world.link("in")];
+    serve(world, internet);
+    world
+      .gateway("nat", { nat: strict })
+      .outside(internet, "203.0.113.10")
+      .inside(middle, "10.1.0.1/24", "10.2.0.1/24");
+    world.router("router").attach(middle, "10.1.0.2", ["10.2.0.0/24"]).attach(inside, "10.2.0.1", ["0.0.0.0/0"]);
+    const { layers, layerEvidence } = run(world, world.host("client").attach(inside, "10.2.0.2"));
+    assert.deepEqual([said(layerEvidence.filterHops), said(layers)], [2, "probably-several"]);
+  });
+
+  test("a NAT for IPv4 and a firewall for IPv6, one box behind another", () => {
+    const world = new World({ seed: 5 });
+    const [internet, middle, inside] = [world.link("internet", { delay: 10 }), world.link("middle"), world.link("in")];
+    serve(world, internet);
+    serve(world, internet, 6);
+    const firewall = new InsideToOutside({ filtering: "address-and-port-dependent" });
+    world
+      .gateway("outer", { nat: strict })
+      .outside(internet, "203.0.113.10", "2001:db8:1::1")
+      .inside(middle, "10.1.0.1/24", "2001:db8:2::1/48");
+    world
+      .gateway("home", { nat: strict, firewall })
+      .outside(middle, "10.1.0.2", "2001:db8:2::2")
+      .inside(inside, "10.2.0.1/24", "2001:db8:2:1::1/64");
+    const client = world.host("client").attach(inside, "2001:db8:2:1::2");
+    const six = run(world, client, {}, 6);
+    assert.deepEqual([said(six.filtering), said(six.layerEvidence.filterHops)], ["address-and-port-dependent", 1]);
+    assert.equal(said(six.layers), "(no-nat)");
+    const four = run(world, world.host("client").attach(inside, "10.2.0.2"));
+    assert.deepEqual([said(four.layerEvidence.filterHops), said(four.layers)], [2, "probably-several"]);
+  });
+});
+
+suite("RFC 5780 §3.5: lengths", () => {
+  const found = (nat: Partial<NatBehavior>, mtu: number) => {
+    const { longestDatagram, fragments } = discover([natBehavior(nat)], {}, { mtu });
+    return longestDatagram.known ? [longestDatagram.value.bytes, longestDatagram.value.lost, said(fragments)] : [];
+  };
+
+  test("a narrow link whose router says nothing", () => {
+    assert.deepEqual(found({}, 1500), [1500, undefined, true]);
+    assert.deepEqual(found({}, 1492), [1492, 1500, true], "as PPPoE");
+    assert.deepEqual(found({}, 1420), [1420, 1452, true], "as WireGuard");
+    assert.deepEqual(found({}, 1300), [1280, 1400, true]);
+  });
+
+  test("a NAT that drops fragments", () => {
+    assert.deepEqual(found({ fragments: "drop" }, 1500), [1500, undefined, false]);
+    assert.deepEqual(found({ fragments: "drop" }, 1452), [1452, 1480, false]);
   });
 });

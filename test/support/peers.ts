@@ -16,6 +16,7 @@ const packages = {
   certutil: "libnss3-tools",
   gcc: "gcc libc6-dev",
   ip: "iproute2",
+  miniupnpd: "miniupnpd-nftables",
   nft: "nftables",
   openssl: "openssl",
   pidstat: "sysstat",

@@ -2,6 +2,7 @@
 import { sameAddress } from "../../core/base/address.ts";
 import type { BehaviorReport } from "../../core/stun/behavior/report.ts";
 import type { Reached } from "../../node/reach.ts";
+import { judgeLayers } from "./layers.ts";
 import type { Target } from "./targets.ts";
 
 export interface StreamResult {
@@ -66,6 +67,9 @@ export function judge(measured: Measurements): Verdict {
       fails.push("Protocols that carry addresses in plain, such as SIP: something on the way rewrites them.");
       change.push("Switch the ALG of the router off (often called SIP ALG), or use TLS.");
     }
+    const layers = judgeLayers(report);
+    fails.push(...layers.fails);
+    change.push(...layers.change);
   }
   if (udp.length > 0 && !overUdp) {
     fails.push("Anything over UDP: no server answered.");

@@ -7,11 +7,12 @@ import type {
   Filtering,
   Finding,
   Hairpinning,
+  LongestDatagram,
   Mapping,
-  Passage,
   PortAllocation,
   UnknownReason,
 } from "../../core/stun/behavior/report.ts";
+import { describeLayers } from "./layers.ts";
 import type { StreamResult, Verdict } from "./verdict.ts";
 
 const reasons: Readonly<Record<UnknownReason, string>> = {
@@ -30,6 +31,16 @@ const reasons: Readonly<Record<UnknownReason, string>> = {
   "hidden-by-filter": "the NAT's filter would hide it",
   "too-few-mappings": "too few ports were seen",
   "no-tcp": "the server does not answer over TCP",
+  "no-filter": "there is none",
+  "opened-by-first-hop": "it opens too early to be placed",
+  "too-far": "it is too far away",
+  "no-gateway": "this host does not tell its default gateway",
+  "gateway-not-private": "the gateway is not a private one, and was not asked",
+  "gateway-silent": "the gateway does not answer NAT-PMP",
+  "gateway-refuses": "the gateway refuses to tell its address",
+  "gateway-without-address": "the gateway says that it has no public address, as many do behind a provider's NAT",
+  "no-evidence": "nothing shows another NAT, and nothing excludes it",
+  "no-long-answer": "no long datagram was answered",
 };
 
 const classicNames: Readonly<Record<ClassicName, string>> = {
@@ -75,14 +86,23 @@ function lifetime({ atLeast, below, refreshedByInbound }: BindingLifetime): stri
   return inbound ? `${long}; only packets from inside keep it` : long;
 }
 
-const passageWords: Readonly<Record<Passage["passes"], string>> = {
-  "both-ways": "pass",
-  outward: "pass outward",
-  not: "are lost",
-};
+function longest({ bytes, passes, lost }: LongestDatagram): string {
+  const way = passes === "outward" ? " outward" : "";
+  if (lost === undefined) return `up to ${bytes} bytes pass${way}`;
+  return `up to ${bytes} bytes pass${way}, ${lost} are lost: a tunnel or VPN may be on the way`;
+}
 
-function lengths(value: readonly Passage[]): string {
-  return value.map(({ bytes, passes }) => `${bytes} bytes ${passageWords[passes]}`).join(", ");
+function lengths({ longestDatagram, fragments }: BehaviorReport): string {
+  const whole = say(longestDatagram, longest);
+  return fragments.known ? `${whole}; fragments ${fragments.value ? "pass" : "are lost"}` : whole;
+}
+
+/** How many NATs there are; without one, how far away the firewall is. */
+function boxes(report: BehaviorReport): [string, string][] {
+  const { translated, layers, layerEvidence } = report;
+  const { filterHops } = layerEvidence;
+  if (translated.known && translated.value) return [["NATs", describeLayers(report) ?? say(layers, String)]];
+  return filterHops.known ? [["firewall", `the outermost is at hop ${filterHops.value}`]] : [];
 }
 
 const places = { 4: "IPv4", 6: "IPv6" } as const;
@@ -95,7 +115,7 @@ export function describeReport(report: BehaviorReport): string[] {
   if (translated.known) {
     lines.push(["kind", say(report.classicName, (name) => classicNames[name])]);
     if (translated.value) lines.push(["mapping", say(report.mapping, (value) => mappings[value])]);
-    lines.push(["filter", say(report.filtering, (value) => filters[value])]);
+    lines.push(["filter", say(report.filtering, (value) => filters[value])], ...boxes(report));
     if (translated.value) {
       lines.push(["ports", say(report.ports, ports)]);
       lines.push(["hairpin", say(report.hairpinning, (value) => hairpins[value])]);
@@ -106,7 +126,7 @@ export function describeReport(report: BehaviorReport): string[] {
       "rewriting",
       say(report.rewritten, (value) => (value ? "addresses are rewritten in packets" : "none")),
     ]);
-    lines.push(["datagrams", say(report.passages, lengths)]);
+    lines.push(["datagrams", lengths(report)]);
   }
   return [`${places[report.family]} over UDP`, ...lines.map(([name, words]) => `  ${name.padEnd(13)}${words}`)];
 }

@@ -17,6 +17,9 @@ const queueBytes = 1 << 20;
  */
 const listenerBufferBytes = 4 << 20;
 
+/** RFC 1700: what systems begin with. It cannot be read from a socket. */
+const defaultHopLimit = 64;
+
 /** Node resolves every destination; ours are literals, so this answers at once and no name is ever looked up. */
 function lookup(literal: string, family: unknown, done: (error: null, address: string, family: number) => void): void {
   done(null, literal, family as number);
@@ -99,6 +102,20 @@ export class DgramSocket {
     this.#stats.packetsOut++;
     this.#stats.bytesOut += length;
     return true;
+  }
+
+  sendWithin(hopLimit: number, data: Uint8Array, to: Readonly<Address>): boolean {
+    // What waits in the queue would leave with the limit of that later moment.
+    if (this.#socket.getSendQueueCount() > 0) {
+      this.#stats.drops["queue-full"]++;
+      return false;
+    }
+    this.#socket.setTTL(hopLimit);
+    try {
+      return this.send(data, 0, data.length, to);
+    } finally {
+      this.#socket.setTTL(defaultHopLimit);
+    }
   }
 
   sendChannelData(channel: number, data: Uint8Array, offset: number, length: number, to: Readonly<Address>): boolean {

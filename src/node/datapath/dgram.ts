@@ -51,6 +51,12 @@ export class DgramDatapath implements Datapath {
     return socket?.isOpen === true ? socket.send(data, offset, length, to) : this.#dropClosed();
   }
 
+  /** Sends one whole datagram that goes `hopLimit` hops (1 to 255) at most; others go as many as ever. */
+  sendWithin(hopLimit: number, id: SocketId, data: Uint8Array, to: Readonly<Address>): boolean {
+    const socket = this.#sockets[id];
+    return socket?.isOpen === true ? socket.sendWithin(hopLimit, data, to) : this.#dropClosed();
+  }
+
   sendChannelData(
     id: SocketId,
     channel: number,

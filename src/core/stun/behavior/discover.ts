@@ -1,18 +1,30 @@
 /** The whole of a discovery, in the order in which one test does not spoil another (RFC 5780 §4.5). */
 import { type Address, copyAddress, type Family, sameAddress, sameIp } from "../../base/address.ts";
 import { classicName } from "./classic-name.ts";
+import { judgeHops, tryHops } from "./filter-hops.ts";
 import { filteringFrom, judgeFiltering } from "./filtering.ts";
 import { hairpins, judgeHairpins, type MappedSocket } from "./hairpinning.ts";
+import { isSharedAddress, judgeLayers } from "./layers.ts";
 import { bindingLifetime, type LifetimeSearch } from "./lifetime.ts";
 import { mappedOf, type Sighting, tcpMapping, udpMapping } from "./mapping.ts";
 import { passages } from "./passages.ts";
 import { type PortPair, portAllocation } from "./port-allocation.ts";
 import { otherAddress, type Probes, type Server } from "./probes.ts";
-import { type Answer, enter, type Outcome, open, type ProbeSocket, type Procedure, together } from "./procedure.ts";
+import {
+  type Answer,
+  askGateway,
+  enter,
+  type Outcome,
+  open,
+  type ProbeSocket,
+  type Procedure,
+  together,
+} from "./procedure.ts";
 import {
   type BehaviorReport,
   type Finding,
   known,
+  type LayerEvidence,
   type Mapping,
   type ServerSeen,
   type UnknownReason,
@@ -22,6 +34,8 @@ import {
 export interface DiscoveryTests {
   /** Mapping over TCP. */
   readonly tcp: boolean;
+  /** Whether the default gateway, where there is a NAT, is asked for its external address. */
+  readonly gateway: boolean;
   /** Takes minutes; undefined: is not tested. */
   readonly lifetime: LifetimeSearch | undefined;
 }
@@ -89,14 +103,18 @@ class Discovery {
     const more = yield* this.#moreSockets();
     const [fresh, ...pair] = more;
     yield* enter("mapping-and-filtering");
-    const [mapping, outcomes, echoes] = yield* together(
+    const [mapping, outcomes, echoes, hops, gatewayAddress] = yield* together(
       this.#mapping(translated),
       this.#filtering(fresh?.socket),
       this.#hairpins(pair, translated),
+      tryHops(this.#probes, this.#server),
+      this.#gateway(tests.gateway, translated),
     );
     const filtering = yield* judgeFiltering(this.#probes, this.#main, this.#server, outcomes, mapping);
+    const filterHops = judgeHops(hops, mapping, filtering);
+    const layerEvidence = { sharedAddress: isSharedAddress(this.#main.local), gatewayAddress, filterHops };
     yield* enter("lengths");
-    const found = yield* passages(this.#probes, this.#main, this.#server.address);
+    const lengths = yield* passages(this.#probes, this.#main, this.#server.address);
     const tcp = yield* this.#tcp(tests.tcp);
     const lifetime = yield* this.#lifetime(tests.lifetime, translated);
     return {
@@ -115,7 +133,9 @@ class Discovery {
           ? unknown(translated ? "no-socket" : "no-nat")
           : judgeHairpins(echoes, this.#main.local, mapping),
       lifetime,
-      passages: found,
+      layers: judgeLayers(translated, layerEvidence, this.#public),
+      layerEvidence,
+      ...lengths,
       tcpMapping: tcp,
     };
   }
@@ -162,6 +182,14 @@ class Discovery {
     return yield* hairpins(this.#probes, one, two);
   }
 
+  *#gateway(wanted: boolean, translated: boolean): Procedure<LayerEvidence["gatewayAddress"]> {
+    if (!wanted) return unknown("not-tested");
+    if (!translated) return unknown("no-nat");
+    // RFC 6886 §3.2: the address is one of IPv4.
+    if (this.#main.local.family === 6) return unknown("not-tested");
+    return yield* askGateway();
+  }
+
   *#tcp(wanted: boolean): Procedure<Finding<Mapping>> {
     if (!wanted) return unknown("not-tested");
     yield* enter("tcp");
@@ -196,7 +224,15 @@ function nothing(
     ports: none,
     hairpinning: none,
     lifetime: none,
+    layers: none,
+    layerEvidence: {
+      sharedAddress: local !== undefined && isSharedAddress(local),
+      gatewayAddress: none,
+      filterHops: none,
+    },
     passages: none,
+    longestDatagram: none,
+    fragments: none,
     tcpMapping: none,
   };
 }

@@ -9,7 +9,7 @@ import { type Outcome, type ProbeSocket, type Procedure, together } from "./proc
 import { type Filtering, type Finding, known, type Mapping, type UnknownReason, unknown } from "./report.ts";
 
 /** Whether an answer came from where it was wanted; a reason where that says nothing. */
-function arrived(outcome: Outcome, wanted: Readonly<Address>): boolean | UnknownReason {
+export function arrived(outcome: Outcome, wanted: Readonly<Address>): boolean | UnknownReason {
   if (outcome.kind === "silence") return outcome.elsewhere ? "answer-from-elsewhere" : false;
   if (outcome.kind === "error") {
     return outcome.code === ErrorCode.UnknownAttribute ? "change-refused" : "change-unproven";

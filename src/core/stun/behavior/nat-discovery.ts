@@ -5,28 +5,19 @@
  * The tests are procedures (`procedure.ts`); this machine runs them: it opens what they ask for, repeats their requests,
  * matches answers, and paces them.
  */
-import { type Address, blankAddress, copyAddress, type Family, sameAddress } from "../../base/address.ts";
+import { type Address, copyAddress, type Family, sameAddress } from "../../base/address.ts";
 import { Deadlines, type Timed } from "../../base/deadlines.ts";
 import { after, type Instant, type Machine } from "../../base/machine.ts";
 import { OutputQueue } from "../../base/output-queue.ts";
 import type { Random } from "../../base/ports.ts";
 import { type ClientTransaction, ClientTransactions, type TransactionTiming } from "../client-transaction.ts";
-import { Attribute, MessageClass, Method } from "../registry.ts";
+import { MessageClass, Method } from "../registry.ts";
 import { StunView } from "../view.ts";
+import { readAnswer } from "./answer.ts";
 import { type DiscoveryTests, discover } from "./discover.ts";
 import { Probes } from "./probes.ts";
-import type {
-  Answer,
-  Ask,
-  DiscoveryStage,
-  Open,
-  Outcome,
-  ProbeSocket,
-  ProbeSocketId,
-  Procedure,
-  Step,
-} from "./procedure.ts";
-import type { BehaviorReport } from "./report.ts";
+import type { Ask, DiscoveryStage, Open, Outcome, ProbeSocket, ProbeSocketId, Procedure, Step } from "./procedure.ts";
+import { type BehaviorReport, type Finding, unknown } from "./report.ts";
 
 export interface NatDiscoveryConfig {
   readonly family: Family;
@@ -44,6 +35,9 @@ const TIMING: TransactionTiming = { rto: 250, count: 5, lastWait: 2_000 };
 const STREAM_PATIENCE = 5_000;
 const STREAM_TIMING: TransactionTiming = { rto: 0, count: 1, lastWait: STREAM_PATIENCE };
 
+/** Milliseconds for whoever asks the gateway. */
+const GATEWAY_PATIENCE = 5_000;
+
 /** RFC 5780 §5: no more than ten new transactions a second. */
 const PACE = 100;
 
@@ -52,8 +46,16 @@ export type NatDiscoveryOutput =
   | { kind: "open"; socket: ProbeSocketId }
   /** A TCP connection; `localPort` 0: from any port. Answered the same way. */
   | { kind: "connect"; socket: ProbeSocketId; to: Readonly<Address>; localPort: number }
-  /** One datagram, or a whole message on a connection. */
-  | { kind: "send"; socket: ProbeSocketId; to: Readonly<Address>; data: Uint8Array }
+  /** One datagram, which goes `hopLimit` hops at most (undefined: the system's), or a whole message on a connection. */
+  | {
+      kind: "send";
+      socket: ProbeSocketId;
+      to: Readonly<Address>;
+      data: Uint8Array;
+      hopLimit: number | undefined;
+    }
+  /** The external address of the default gateway is wanted. Answered by `handleGateway`. */
+  | { kind: "ask-gateway" }
   | { kind: "close"; socket: ProbeSocketId }
   | { kind: "stage"; stage: DiscoveryStage }
   /** The last output. */
@@ -76,7 +78,7 @@ interface Asked {
 }
 
 interface Waiting extends Timed {
-  readonly kind: "pause" | "opening" | "pace";
+  readonly kind: "pause" | "opening" | "gateway" | "pace";
   readonly task: Task | undefined;
   /** Of an opening. */
   readonly socket: ProbeSocketId;
@@ -100,6 +102,8 @@ export class NatDiscovery implements Machine<NatDiscoveryOutput> {
   /** Requests that wait for their turn. */
   readonly #queue = new OutputQueue<Asked>();
   readonly #pace: Waiting = { kind: "pace", task: undefined, socket: 0, deadline: 0 as Instant, heapIndex: -1 };
+  /** Who waits for the gateway's answer. */
+  #gateway: Waiting | undefined;
   #nextStart = 0 as Instant;
   #lastSocket = 0;
   #state: "new" | "running" | "over" = "new";
@@ -130,6 +134,15 @@ export class NatDiscovery implements Machine<NatDiscoveryOutput> {
     this.#open.delete(socket);
     const opening = this.#takeOpening(socket);
     if (opening !== undefined) this.#resume(opening.task, undefined, now);
+  }
+
+  /** What the default gateway says, or why it is not known. */
+  handleGateway(external: Finding<Readonly<Address>>, now: Instant): void {
+    const waiting = this.#gateway;
+    if (waiting?.task === undefined) return;
+    this.#gateway = undefined;
+    this.#deadlines.clear(waiting);
+    this.#resume(waiting.task, external, now);
   }
 
   /** One datagram, or one message of a connection. `data` and `from` are borrowed. */
@@ -170,6 +183,7 @@ export class NatDiscovery implements Machine<NatDiscoveryOutput> {
       if (due.kind === "transaction") this.#repeat(due, now);
       else if (due.kind === "pace") this.#startNext(now);
       else if (due.kind === "opening") this.#giveUpOpening(due.socket, now);
+      else if (due.kind === "gateway") this.handleGateway(unknown("gateway-silent"), now);
       else if (due.task !== undefined) this.#resume(due.task, undefined, now);
     }
   }
@@ -181,7 +195,7 @@ export class NatDiscovery implements Machine<NatDiscoveryOutput> {
   #repeat(transaction: ClientTransaction<Asked>, now: Instant): void {
     const { ask, task, elsewhere } = transaction.purpose;
     if (this.#transactions.handleDue(transaction, now) === "send") {
-      this.#send(ask.socket, ask.to, ask.request);
+      this.#sendRequest(ask);
       return;
     }
     const silence: Outcome = { kind: "silence", elsewhere };
@@ -211,8 +225,12 @@ export class NatDiscovery implements Machine<NatDiscoveryOutput> {
       case "ask":
         return this.#ask({ task, ask: step, elsewhere: false }, now);
       case "tell":
-        this.#send(step.socket, step.to, step.message);
+        this.#send(step.socket, step.to, step.message, step.hopLimit);
         return this.#resume(task, undefined, now);
+      case "ask-gateway":
+        this.#gateway = this.#wait("gateway", task, 0, after(now, GATEWAY_PATIENCE));
+        this.#outputs.push({ kind: "ask-gateway" });
+        return;
       case "stage":
         this.#outputs.push({ kind: "stage", stage: step.stage });
         return this.#resume(task, undefined, now);
@@ -276,12 +294,17 @@ export class NatDiscovery implements Machine<NatDiscoveryOutput> {
     const { ask } = asked;
     const timing = ask.socket.transport === "tcp" ? STREAM_TIMING : (this.#config.timing ?? TIMING);
     this.#transactions.start(ask.request, asked, timing, now);
-    this.#send(ask.socket, ask.to, ask.request);
+    this.#sendRequest(ask);
     if (this.#queue.length > 0) this.#deadlines.set(this.#pace, this.#nextStart);
   }
 
-  #send(socket: ProbeSocket, to: Readonly<Address>, data: Uint8Array): void {
-    if (this.#open.has(socket.id)) this.#outputs.push({ kind: "send", socket: socket.id, to, data });
+  #sendRequest({ socket, to, request, ahead }: Ask): void {
+    if (ahead !== undefined) this.#send(socket, ahead.to, ahead.message, ahead.hopLimit);
+    this.#send(socket, to, request, undefined);
+  }
+
+  #send(socket: ProbeSocket, to: Readonly<Address>, data: Uint8Array, hopLimit: number | undefined): void {
+    if (this.#open.has(socket.id)) this.#outputs.push({ kind: "send", socket: socket.id, to, data, hopLimit });
   }
 
   #finish(): void {
@@ -294,26 +317,4 @@ export class NatDiscovery implements Machine<NatDiscoveryOutput> {
 
 function newTask(procedure: Procedure<unknown>, parent: Task["parent"]): Task {
   return { procedure, parent, results: [], left: 0 };
-}
-
-function readAnswer(view: StunView, on: ProbeSocketId, from: Readonly<Address>): Answer {
-  const error = view.bytes(Attribute.ErrorCode);
-  const plain = addressIn(view, Attribute.MappedAddress, false);
-  return {
-    kind: view.class === MessageClass.Request ? "echo" : view.class === MessageClass.Error ? "error" : "success",
-    from: copyAddress(from),
-    on,
-    code: error === undefined || error.length < 4 ? 0 : (error[2] as number) * 100 + (error[3] as number),
-    mapped: view.classic ? plain : addressIn(view, Attribute.XorMappedAddress, true),
-    plain,
-    other: addressIn(view, Attribute.OtherAddress, false),
-    hasPadding: view.has(Attribute.Padding),
-  };
-}
-
-function addressIn(view: StunView, type: number, xor: boolean): Readonly<Address> | undefined {
-  const index = view.indexOf(type);
-  const address = blankAddress();
-  if (index < 0) return undefined;
-  return (xor ? view.xorAddressAt(index, address) : view.addressAt(index, address)) ? address : undefined;
 }

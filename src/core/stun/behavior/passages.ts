@@ -1,12 +1,22 @@
-/** Which lengths of datagrams pass, whole or in fragments (RFC 5780 §3.5). */
+/**
+ * Which lengths of datagrams pass, whole or in fragments (RFC 5780 §3.5).
+ *
+ * Nobody here sets the don't-fragment bit. Linux sets it by itself on what fits the path as far as it knows, learns from
+ * routers what does not fit, and sends that in fragments from then on. So a length is lost where such a router is silent,
+ * or fragments are lost; and where it passes, it may have passed in fragments. That is what a call meets, too.
+ */
 import type { Address } from "../../base/address.ts";
 import { ErrorCode } from "../registry.ts";
 import type { Probes } from "./probes.ts";
-import type { Outcome, ProbeSocket, Procedure } from "./procedure.ts";
-import { type Finding, known, type Passage } from "./report.ts";
+import { type Outcome, type ProbeSocket, type Procedure, together } from "./procedure.ts";
+import { type BehaviorReport, type Finding, known, type LongestDatagram, type Passage, unknown } from "./report.ts";
 
-/** With the IP header: what IPv6 promises, what Ethernet takes, and what must go in fragments. */
-const LENGTHS = [1280, 1500, 2000] as const;
+/**
+ * With the IP header: what QUIC asks of every path, what IPv6 promises, what common tunnels leave of Ethernet (VPNs, IPv6
+ * in IPv4, PPPoE), and what it takes whole.
+ */
+const WHOLE = [1228, 1280, 1400, 1420, 1452, 1480, 1492, 1500] as const;
+const IN_FRAGMENTS = 2000;
 
 function passes(outcome: Outcome): Passage["passes"] | undefined {
   if (outcome.kind === "silence") return "not";
@@ -15,15 +25,33 @@ function passes(outcome: Outcome): Passage["passes"] | undefined {
   return outcome.kind === "success" || outcome.code === ErrorCode.UnknownAttribute ? "outward" : undefined;
 }
 
-export function* passages(
+function* passage(
   probes: Probes,
   socket: ProbeSocket,
   server: Readonly<Address>,
-): Procedure<Finding<readonly Passage[]>> {
-  const found: Passage[] = [];
-  for (const bytes of LENGTHS) {
-    const result = passes(yield* probes.padded(socket, server, bytes));
-    if (result !== undefined) found.push({ bytes, passes: result });
-  }
-  return known(found);
+  bytes: number,
+): Procedure<Passage | undefined> {
+  const result = passes(yield* probes.padded(socket, server, bytes));
+  return result && { bytes, passes: result };
+}
+
+type Lengths = Pick<BehaviorReport, "passages" | "longestDatagram" | "fragments">;
+
+export function* passages(probes: Probes, socket: ProbeSocket, server: Readonly<Address>): Procedure<Lengths> {
+  const trials = [...WHOLE, IN_FRAGMENTS].map((bytes) => passage(probes, socket, server, bytes));
+  const found = (yield* together(...trials)).filter((one) => one !== undefined);
+  const whole = found.filter(({ bytes }) => bytes !== IN_FRAGMENTS);
+  const longestDatagram = judgeLongest(whole);
+  const longer = found.find(({ bytes }) => bytes === IN_FRAGMENTS);
+  const fragments = longestDatagram.known && longer ? known(longer.passes !== "not") : unknown("no-long-answer");
+  return { passages: known(found), longestDatagram, fragments };
+}
+
+/** The lengths are in order. */
+function judgeLongest(whole: readonly Passage[]): Finding<LongestDatagram> {
+  // A shorter one that is lost was lost by chance.
+  const at = whole.findLastIndex(({ passes }) => passes !== "not");
+  const longest = whole[at];
+  if (longest === undefined || longest.passes === "not") return unknown("no-long-answer");
+  return known({ bytes: longest.bytes, passes: longest.passes, lost: whole[at + 1]?.bytes });
 }

@@ -52,6 +52,19 @@ export class Probes {
     return ask({ socket, to, request, from: [wanted, to], on: [socket] });
   }
 
+  /** The same, behind a datagram to `wanted` that goes `hopLimit` hops, and is to open every filter on its way. */
+  changeBehind(
+    hopLimit: number | undefined,
+    socket: ProbeSocket,
+    to: Readonly<Address>,
+    flags: number,
+    wanted: Readonly<Address>,
+  ): Procedure<Outcome> {
+    const ahead = { to: wanted, message: this.indication(), hopLimit };
+    const request = this.#begin().u32(Attribute.ChangeRequest, flags).finish();
+    return ask({ socket, to, request, from: [wanted, to], on: [socket], ahead });
+  }
+
   /** RESPONSE-PORT: asked through `socket`, the answer is wanted at `port`, which is `mapped`'s. */
   elsewhere(socket: ProbeSocket, to: Readonly<Address>, mapped: ProbeSocket, port: number): Procedure<Outcome> {
     const request = this.#begin()

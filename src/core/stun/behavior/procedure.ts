@@ -5,6 +5,7 @@
  */
 import type { Address } from "../../base/address.ts";
 import type { TransactionTiming } from "../client-transaction.ts";
+import type { Finding } from "./report.ts";
 
 declare const probeSocketId: unique symbol;
 export type ProbeSocketId = number & { readonly [probeSocketId]?: true };
@@ -25,6 +26,14 @@ export type Open =
       readonly from: ProbeSocket | undefined;
     };
 
+/** A datagram that is sent once, and of which nothing is expected. */
+interface Sending {
+  readonly to: Readonly<Address>;
+  readonly message: Uint8Array;
+  /** How many hops it goes at most; undefined: as many as the system lets it. */
+  readonly hopLimit: number | undefined;
+}
+
 /** Sends a request, repeatedly over UDP, until an answer is taken or there is none. */
 export interface Ask {
   readonly kind: "ask";
@@ -36,14 +45,18 @@ export interface Ask {
   /** Sockets at which it is taken. */
   readonly on: readonly ProbeSocket[];
   readonly timing?: TransactionTiming;
+  /** Goes before the request each time that it is sent. */
+  readonly ahead?: Sending;
 }
 
-/** Sends once, and expects nothing. */
-interface Tell {
+interface Tell extends Sending {
   readonly kind: "tell";
   readonly socket: ProbeSocket;
-  readonly to: Readonly<Address>;
-  readonly message: Uint8Array;
+}
+
+/** Asks the default gateway for its external address. */
+interface AskGateway {
+  readonly kind: "ask-gateway";
 }
 
 interface Pause {
@@ -64,7 +77,7 @@ interface Together {
   readonly procedures: readonly Procedure<unknown>[];
 }
 
-export type Step = Open | Ask | Tell | Pause | Stage | Together;
+export type Step = Open | Ask | Tell | AskGateway | Pause | Stage | Together;
 export type Procedure<T> = Generator<Step, T, unknown>;
 
 /** What came in answer to an `Ask`. */
@@ -101,7 +114,11 @@ export function* ask(step: Omit<Ask, "kind">): Procedure<Outcome> {
 }
 
 export function* tell(socket: ProbeSocket, to: Readonly<Address>, message: Uint8Array): Procedure<void> {
-  yield { kind: "tell", socket, to, message };
+  yield { kind: "tell", socket, to, message, hopLimit: undefined };
+}
+
+export function* askGateway(): Procedure<Finding<Readonly<Address>>> {
+  return (yield { kind: "ask-gateway" }) as Finding<Readonly<Address>>;
 }
 
 export function* pause(ms: number): Procedure<void> {

@@ -35,7 +35,27 @@ export type UnknownReason =
   /** Too few different mappings were seen. */
   | "too-few-mappings"
   /** The server does not answer over TCP. */
-  | "no-tcp";
+  | "no-tcp"
+  /** Everybody is let in, so there is no filter to look for. */
+  | "no-filter"
+  /** The filter is open after a packet that goes no further than the first hop: it is nearer, or nobody counts hops. */
+  | "opened-by-first-hop"
+  /** The filter is further away than was looked for. */
+  | "too-far"
+  /** This host has no default gateway, or does not tell which it is. */
+  | "no-gateway"
+  /** The gateway has no private address, and is somebody else's: it is not asked. */
+  | "gateway-not-private"
+  /** The gateway does not answer NAT-PMP. */
+  | "gateway-silent"
+  /** The gateway refuses to tell its external address. */
+  | "gateway-refuses"
+  /** The gateway says that it has no external address. Many say so as well when theirs is a private one. */
+  | "gateway-without-address"
+  /** Nothing that was seen tells. */
+  | "no-evidence"
+  /** Not even the shortest of the long datagrams was answered: the server may not answer such. */
+  | "no-long-answer";
 
 export type Finding<T> =
   | { readonly known: true; readonly value: T }
@@ -82,6 +102,31 @@ export interface Passage {
   readonly passes: "both-ways" | "outward" | "not";
 }
 
+/** Bytes, IP header included. */
+export interface LongestDatagram {
+  /** Of the lengths that were tried and that Ethernet takes whole, the longest that passes. */
+  readonly bytes: number;
+  readonly passes: "both-ways" | "outward";
+  /** The next length that was tried, and is lost; undefined: there is none. */
+  readonly lost: number | undefined;
+}
+
+/**
+ * `several`: one NAT stands behind another. `probably-several`: what was seen has another explanation too, such as a
+ * router without a NAT. `provider`: this host itself has an address that providers give out and translate (RFC 6598).
+ */
+export type NatLayers = "one" | "several" | "probably-several" | "provider";
+
+/** What is known of how many NATs there are, and where. */
+export interface LayerEvidence {
+  /** Our own address is of the range that providers share out among customers and translate (RFC 6598 §7). */
+  readonly sharedAddress: boolean;
+  /** The external address of the default gateway, as it says (RFC 6886); its port is zero. */
+  readonly gatewayAddress: Finding<Readonly<Address>>;
+  /** How many hops away the outermost filter is: 1 is the default gateway. */
+  readonly filterHops: Finding<number>;
+}
+
 /** RFC 3489 §5, and §10.1 for those without a NAT. */
 export type ClassicName =
   | "open"
@@ -116,6 +161,12 @@ export interface BehaviorReport {
   readonly ports: Finding<PortAllocation>;
   readonly hairpinning: Finding<Hairpinning>;
   readonly lifetime: Finding<BindingLifetime>;
+  readonly layers: Finding<NatLayers>;
+  readonly layerEvidence: LayerEvidence;
   readonly passages: Finding<readonly Passage[]>;
+  /** Of `passages`, up to what Ethernet takes whole. */
+  readonly longestDatagram: Finding<LongestDatagram>;
+  /** Whether datagrams pass that must travel in fragments. */
+  readonly fragments: Finding<boolean>;
   readonly tcpMapping: Finding<Mapping>;
 }

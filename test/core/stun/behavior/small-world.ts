@@ -1,5 +1,5 @@
 /**
- * A client behind one small NAT, and servers, on a virtual clock: just enough of RFC 4787 to be discovered. Servers are
+ * A client behind small NATs, and servers, on a virtual clock: just enough of RFC 4787 to be discovered. Servers are
  * Postern's own machine, unless a test puts a liar in its place.
  */
 import assert from "node:assert/strict";
@@ -7,7 +7,7 @@ import { type Address, formatAddress, formatIp, parseIp } from "../../../../src/
 import { after, type Instant, type UnixSeconds } from "../../../../src/core/base/machine.ts";
 import type { DiscoveryTests } from "../../../../src/core/stun/behavior/discover.ts";
 import { NatDiscovery, type NatDiscoveryOutput } from "../../../../src/core/stun/behavior/nat-discovery.ts";
-import type { BehaviorReport, Filtering, Hairpinning } from "../../../../src/core/stun/behavior/report.ts";
+import type { BehaviorReport, Filtering, Finding, Hairpinning } from "../../../../src/core/stun/behavior/report.ts";
 import type { DiscoverySocket } from "../../../../src/core/turn/server/discovery-sites.ts";
 import { TurnServer } from "../../../../src/core/turn/server/turn-server.ts";
 import { SeededRandom, testCrypto } from "../../../support/crypto.ts";
@@ -172,6 +172,12 @@ export class PosternService implements Service {
 
 export interface WorldOptions {
   readonly nat?: SmallNat;
+  /** In place of `nat`: every hop from the client on; `router`: it only forwards. */
+  readonly hops?: readonly (SmallNat | "router")[];
+  /** Routers take no notice of hop limits. */
+  readonly ignoresHopLimit?: boolean;
+  /** What the gateway says when it is asked; else nobody answers. */
+  readonly gateway?: Finding<Readonly<Address>>;
   readonly services: readonly Service[];
   readonly local?: string;
   /** Each packet is lost once in so many times; 0: never. */
@@ -205,7 +211,7 @@ export class SmallWorld {
     this.#options = options;
     this.#random = new SeededRandom(options.seed ?? 1);
     const servers = options.services.map(({ addresses }) => addresses[0]!);
-    const tests = { tcp: false, lifetime: undefined, ...options.tests };
+    const tests = { tcp: false, gateway: false, lifetime: undefined, ...options.tests };
     this.#machine = new NatDiscovery({ family: servers[0]!.family, servers, tests }, this.#random);
   }
 
@@ -250,28 +256,53 @@ export class SmallWorld {
     else if (output.kind === "stage") this.stages.push(output.stage);
     else if (output.kind === "close") this.#sockets.delete(output.socket);
     else if (output.kind === "send") this.#send(output);
+    else if (output.kind === "ask-gateway") this.#askGateway();
     else {
-      const port =
-        "localPort" in output && output.localPort !== 0 ? output.localPort : 32_768 + this.#random.below(20_000);
+      const port = "localPort" in output && output.localPort !== 0 ? output.localPort : this.#freePort();
       const local = at(this.#options.local ?? "10.0.0.2", port);
       this.#sockets.set(output.socket, { local, remote: output.kind === "open" ? undefined : output.to });
       this.#events.push({ when: this.now, run: () => this.#machine.handleOpened(output.socket, local, this.now) });
     }
   }
 
-  #send({ socket, to, data }: Extract<NatDiscoveryOutput, { kind: "send" }>): void {
-    const { nat, services, blocks } = this.#options;
+  #freePort(): number {
+    const port = 32_768 + this.#random.below(20_000);
+    const taken = [...this.#sockets.values()].some(({ local }) => local.port === port);
+    return taken ? this.#freePort() : port;
+  }
+
+  #askGateway(): void {
+    const { gateway } = this.#options;
+    if (gateway !== undefined) this.#later(() => this.#machine.handleGateway(gateway, this.now));
+  }
+
+  #send({ socket, to, data, hopLimit }: Extract<NatDiscoveryOutput, { kind: "send" }>): void {
     const { local, remote } = this.#sockets.get(socket)!;
     const transport = remote === undefined ? "udp" : "tcp";
     const id = Buffer.from(data.subarray(4, 20)).toString("hex");
-    if (!this.started.has(id)) this.started.set(id, this.now);
-    if (blocks?.(data, to)) return;
-    const source = nat?.outward(transport, local, to, this.now) ?? local;
-    if (nat?.isOwn(to)) {
-      const seen = nat.hairpin(local, source);
-      if (seen !== undefined) this.#later(() => this.#arrive(source, to, data, seen));
+    const isRequest = (data[1]! & 0x10) === 0;
+    if (isRequest && !this.started.has(id)) this.started.set(id, this.now);
+    if (this.#options.blocks?.(data, to)) return;
+    let source = local;
+    for (const [i, hop] of this.#hops.entries()) {
+      if (hopLimit !== undefined && hopLimit <= i + 1 && !this.#options.ignoresHopLimit) return;
+      if (hop === "router") continue;
+      const inside = source;
+      source = hop.outward(transport, inside, to, this.now);
+      if (!hop.isOwn(to)) continue;
+      const seen = hop.hairpin(inside, source);
+      if (seen !== undefined) this.#later(() => this.#arrive(source, to, data, seen, i));
       return;
     }
+    this.#ask(source, to, data);
+  }
+
+  get #hops(): readonly (SmallNat | "router")[] {
+    return this.#options.hops ?? (this.#options.nat === undefined ? [] : [this.#options.nat]);
+  }
+
+  #ask(source: Readonly<Address>, to: Readonly<Address>, data: Uint8Array): void {
+    const { services } = this.#options;
     const service = services.find(({ addresses }) => addresses.some((one) => formatAddress(one) === formatAddress(to)));
     if (service === undefined) return;
     this.#later(() => {
@@ -281,9 +312,18 @@ export class SmallWorld {
     });
   }
 
-  #arrive(from: Readonly<Address>, to: Readonly<Address>, data: Uint8Array, seen = from): void {
-    const { nat, meddle } = this.#options;
-    const inside = nat === undefined ? to : nat.inward(from, to, this.now);
+  /** Goes in from the hop `at` on. */
+  #inward(from: Readonly<Address>, to: Readonly<Address>, at: number): Readonly<Address> | undefined {
+    let inside: Readonly<Address> | undefined = to;
+    for (const hop of this.#hops.slice(0, at + 1).reverse()) {
+      if (hop !== "router") inside = inside && hop.inward(from, inside, this.now);
+    }
+    return inside;
+  }
+
+  #arrive(from: Readonly<Address>, to: Readonly<Address>, data: Uint8Array, seen = from, at = this.#hops.length): void {
+    const { meddle } = this.#options;
+    const inside = this.#inward(from, to, at);
     const bytes = meddle === undefined ? data : meddle(data, from);
     if (inside === undefined || bytes === undefined) return;
     for (const [socket, { local, remote }] of this.#sockets) {

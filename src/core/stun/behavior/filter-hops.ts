@@ -1,0 +1,59 @@
+/**
+ * How far away the outermost filter is. Each trial, from a socket of its own, sends a datagram toward the server's other
+ * address that goes k hops and dies, and then has the server answer from there. The answer arrives when every filter
+ * has seen the datagram leave: when all of them are nearer than k hops.
+ *
+ * A router drops what has no hops left before it forwards it, and its NAT or filter never sees it leave: the filter at
+ * hop n opens for k = n + 1. One that is open for k = 1 already cannot be placed so.
+ *
+ * This works where one mapping serves all destinations. Else the server answers to a mapping that has never sent to its
+ * other address, and no datagram opens the filter for it.
+ */
+import { ChangeFlag } from "../registry.ts";
+import { arrived } from "./filtering.ts";
+import type { Probes, Server } from "./probes.ts";
+import { open, type Procedure, together } from "./procedure.ts";
+import { type Filtering, type Finding, known, type Mapping, unknown } from "./report.ts";
+
+/** Providers' NATs are nearer. */
+const MOST_HOPS = 8;
+
+/** Whether the answer arrived, for each number of hops from one on, and where hops were not limited. */
+export interface HopTrials {
+  readonly limited: readonly boolean[];
+  readonly unlimited: boolean;
+}
+
+function* passes(probes: Probes, { address, other }: Server, hopLimit: number | undefined): Procedure<boolean> {
+  const socket = yield* open({ kind: "open", transport: "udp" });
+  if (socket === undefined || other === undefined) return false;
+  const flags = ChangeFlag.Ip | ChangeFlag.Port;
+  return arrived(yield* probes.changeBehind(hopLimit, socket, address, flags, other), other) === true;
+}
+
+/** All trials at once: it takes no longer than one silence. */
+export function* tryHops(probes: Probes, server: Server): Procedure<HopTrials | undefined> {
+  if (server.other === undefined) return undefined;
+  const limits = Array.from({ length: MOST_HOPS }, (_, i) => i + 1);
+  const [limited, unlimited] = yield* together(
+    together(...limits.map((hops) => passes(probes, server, hops))),
+    passes(probes, server, undefined),
+  );
+  return { limited, unlimited };
+}
+
+export function judgeHops(
+  trials: HopTrials | undefined,
+  mapping: Finding<Mapping>,
+  filtering: Finding<Filtering>,
+): Finding<number> {
+  if (trials === undefined) return unknown("one-address");
+  if (!mapping.known) return mapping;
+  if (mapping.value !== "endpoint-independent") return unknown("hidden-by-filter");
+  if (!filtering.known) return filtering;
+  if (filtering.value === "endpoint-independent") return unknown("no-filter");
+  if (!trials.unlimited) return unknown("change-unproven");
+  const hops = trials.limited.indexOf(true);
+  if (hops === 0) return unknown("opened-by-first-hop");
+  return hops < 0 ? unknown("too-far") : known(hops);
+}
