@@ -11,6 +11,7 @@ export type { Framing } from "./client/media.ts";
 export type { Allocated, TurnClientEvent, TurnClientOutput } from "./client/outputs.ts";
 export type { ClientDropReason, Incoming } from "./client/state.ts";
 export { TurnClient } from "./client/turn-client.ts";
+export { TurnSession, type TurnSessionOutput } from "./client/turn-session.ts";
 export { resolveTurn } from "./resolve.ts";
 export type { ClientPath } from "./server/client-path.ts";
 export type { Budgets, PeerPolicy, Quotas, RelayAddress, SharedSecret, TurnServerConfig } from "./server/config.ts";

@@ -15,8 +15,8 @@ import { UdpPath } from "./udp-path.ts";
 const transports: readonly ServerEndpoint["transport"][] = ["udp", "tcp", "tls"];
 
 export interface Place extends ServerEndpoint {
-  /** Opens a path, to this place or to the alternate one that it named. */
-  open(server: Readonly<Address>, sink: PathSink): ServerPath;
+  /** Opens a path, to this place or to the alternate one that it named; `domain`: whose certificate that one has. */
+  open(server: Readonly<Address>, domain: string | undefined, sink: PathSink): ServerPath;
 }
 
 /** Rejects with `PosternError`: `bad-uri`, `bad-proxy`, `transport-not-supported`, `no-server`. */
@@ -53,11 +53,13 @@ function opener(
   { localAddress, tls = {} }: TurnAllocationOptions,
 ): Place["open"] {
   const { transport } = endpoint;
-  if (transport === "udp") return (server, sink) => new UdpPath(server, localAddress, sink);
+  if (transport === "udp") return (server, _domain, sink) => new UdpPath(server, localAddress, sink);
   const secure: TlsOptions | undefined = transport === "tls" ? tls : undefined;
-  return (server, sink) => {
+  return (server, domain, sink) => {
     const isBlank = server.family === 4 && server.w3 === 0;
     const host = isBlank ? uri.host : formatIp(server);
-    return new StreamPath({ host, port: server.port, localAddress, tls: secure, name: uri.host, proxy }, sink);
+    const named = domain === undefined ? secure : { ...secure, servername: domain };
+    const target = { host, port: server.port, localAddress, name: uri.host, proxy };
+    return new StreamPath({ ...target, tls: secure === undefined ? undefined : named }, sink);
   };
 }

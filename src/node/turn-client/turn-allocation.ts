@@ -6,18 +6,18 @@
  *   await relay.bind("203.0.113.5:7000");
  *   relay.send("203.0.113.5:7000", data);
  */
-import { formatAddress, type PeerAddress, sameAddress, sameIp } from "../../core/base/address.ts";
+import { formatAddress, sameAddress, sameIp } from "../../core/base/address.ts";
 import { PosternError } from "../../core/base/failure.ts";
 import type { Instant } from "../../core/base/machine.ts";
 import { DEFAULT_KEEPALIVE, DEFAULT_REALLOCATION, type TurnClientConfig } from "../../core/turn/client/config.ts";
 import { type Failure, ownFailure } from "../../core/turn/client/failure.ts";
-import type { Allocated, TurnClientEvent, TurnClientOutput } from "../../core/turn/client/outputs.ts";
-import { TurnClient } from "../../core/turn/client/turn-client.ts";
+import type { Allocated, TurnClientEvent } from "../../core/turn/client/outputs.ts";
+import { TurnSession, type TurnSessionOutput } from "../../core/turn/client/turn-session.ts";
 import { wallClock } from "../clock.ts";
 import { nodeCrypto } from "../crypto.ts";
 import { PooledRandom } from "../random.ts";
 import { ClientDriver, type OnData } from "./client-driver.ts";
-import type { TurnAllocationOptions } from "./options.ts";
+import type { TurnAllocationOptions, TurnCredentials } from "./options.ts";
 import { type Peer, peerAddress, peerIp } from "./peer.ts";
 import { findPlaces, type Place } from "./places.ts";
 import type { ServerPath } from "./server-path.ts";
@@ -48,7 +48,8 @@ export class TurnAllocation implements AsyncDisposable {
   readonly #ended: PromiseWithResolvers<Failure> = Promise.withResolvers();
   readonly #waiting: Set<Waiting> = new Set();
   readonly #hold: NodeJS.Timeout = setInterval(() => {}, holdMs);
-  #path: ServerPath | undefined;
+  readonly #paths: Map<number, ServerPath> = new Map();
+  readonly #renewCredentials: TurnAllocationOptions["renewCredentials"];
   #pathFailure: Error | undefined;
   #allocated: Allocated | undefined;
   #isEnded = false;
@@ -79,12 +80,13 @@ export class TurnAllocation implements AsyncDisposable {
 
   private constructor(options: TurnAllocationOptions, place: Place) {
     this.#place = place;
+    this.#renewCredentials = options.renewCredentials;
     this.onData = options.onData ?? (() => {});
     this.onEvent = options.onEvent ?? (() => {});
     this.closed = this.#ended.promise;
     try {
       const ports = { crypto: nodeCrypto, random: new PooledRandom(), wallClock };
-      this.#driver = new ClientDriver(new TurnClient(clientConfig(options, place), ports), {
+      this.#driver = new ClientDriver(new TurnSession(clientConfig(options, place), ports), {
         perform: (output) => this.#perform(output),
         handleFailure: (cause) => this.#break(cause),
       });
@@ -127,13 +129,25 @@ export class TurnAllocation implements AsyncDisposable {
   async bind(peer: Peer): Promise<void> {
     const address = peerAddress(peer);
     const isAnswer = (event: TurnClientEvent): boolean => event.type === "channel" && sameAddress(event.peer, address);
-    const ask = (client: TurnClient, now: Instant): void => void client.bind(address, now);
-    await this.#ask(isAnswer, ask, `bind a channel to ${formatAddress(address)}`);
+    await this.#ask(
+      isAnswer,
+      (session, now) => session.bind(address, now),
+      `bind a channel to ${formatAddress(address)}`,
+    );
   }
 
   /** Sends to a peer that has a permission or a channel. False when the data was dropped: there is neither, or no room. */
   send(peer: Peer, data: Uint8Array): boolean {
-    return this.#driver.send(peerAddress(peer), data, this.#path);
+    return this.#driver.send(peerAddress(peer), data, this.#paths);
+  }
+
+  /**
+   * Goes on with other credentials. With the same user name the allocation stays. With another one it cannot: a second
+   * allocation is made with the same permissions and channels, and takes over with the event `allocated`, whose relayed
+   * addresses peers must learn; the first is heard for another 30 s. Throws `PosternError` `bad-credentials`.
+   */
+  renew({ username, credential }: TurnCredentials): void {
+    this.#tryInput((session, now) => session.handleCredentials(username, credential, now));
   }
 
   /** Ends the allocation on the server, waiting up to 2.5 s for it, and closes the socket. */
@@ -162,22 +176,27 @@ export class TurnAllocation implements AsyncDisposable {
 
   async #ask(
     isAnswer: Waiting["isAnswer"],
-    ask: (client: TurnClient, now: Instant) => void,
+    ask: (session: TurnSession, now: Instant) => void,
     what: string,
   ): Promise<void> {
     if (this.#isEnded) throw new PosternError("closed", "This allocation has ended: open a new one.");
     const outcome = this.#expect(isAnswer);
+    this.#tryInput(ask);
+    const failure = await outcome;
+    if (failure !== undefined) throw new PosternError(failure.reason, `Cannot ${what}. ${failure.why}`);
+  }
+
+  /** An input that may be misuse, which is the caller's to hear of. */
+  #tryInput(ask: (session: TurnSession, now: Instant) => void): void {
     let misuse: unknown;
-    this.#driver.input((client, now) => {
+    this.#driver.input((session, now) => {
       try {
-        ask(client, now);
+        ask(session, now);
       } catch (error) {
         misuse = error;
       }
     });
     if (misuse !== undefined) throw misuse;
-    const failure = await outcome;
-    if (failure !== undefined) throw new PosternError(failure.reason, `Cannot ${what}. ${failure.why}`);
   }
 
   /** Resolves with the failure in the first event that is the answer, or with the reason when all ends first. */
@@ -187,35 +206,50 @@ export class TurnAllocation implements AsyncDisposable {
     return promise;
   }
 
-  #perform(output: TurnClientOutput): void {
+  #perform(output: TurnSessionOutput): void {
     switch (output.kind) {
       case "connect":
-        return this.#connect(output.server);
+        return this.#connect(output);
       case "disconnect":
-        return this.#disconnect();
+        return this.#disconnect(output.path);
       case "send":
-        this.#path?.send(output.data);
+        this.#paths.get(output.path)?.send(output.data);
         return;
+      case "renew":
+        return void this.#askCredentials(output.failure);
       case "event":
         return this.#report(output.event);
     }
   }
 
-  #connect(server: PeerAddress): void {
-    this.#disconnect();
-    this.#path = this.#place.open(server, {
-      handleConnected: () => this.#driver.input((client, now) => client.handleConnected(now)),
+  #connect({ path, server, domain }: Extract<TurnSessionOutput, { kind: "connect" }>): void {
+    this.#disconnect(path);
+    const opened = this.#place.open(server, domain, {
+      handleConnected: () => this.#driver.input((session, now) => session.handleConnected(path, now)),
       handleDisconnected: (cause) => {
         this.#pathFailure = cause;
-        this.#driver.input((client, now) => client.handleDisconnected(now));
+        this.#driver.input((session, now) => session.handleDisconnected(path, now));
       },
-      handleMessage: (data) => this.#driver.message(data, this.onData),
+      handleMessage: (data) => this.#driver.message(path, data, this.onData),
     });
+    this.#paths.set(path, opened);
   }
 
-  #disconnect(): void {
-    this.#path?.close();
-    this.#path = undefined;
+  #disconnect(path: number): void {
+    this.#paths.get(path)?.close();
+    this.#paths.delete(path);
+  }
+
+  async #askCredentials(failure: Failure): Promise<void> {
+    try {
+      if (this.#renewCredentials !== undefined) this.renew(await this.#renewCredentials(failure));
+    } catch (cause) {
+      this.#driver.input((session, now) => session.handleNoCredentials(now));
+      this.#report({
+        type: "not-renewed",
+        failure: { ...failure, why: `${failure.why} There are no others: ${cause}` },
+      });
+    }
   }
 
   #report(event: TurnClientEvent): void {
@@ -232,7 +266,7 @@ export class TurnAllocation implements AsyncDisposable {
 
   /** The machine broke an invariant of its own: this allocation is over, and the process goes on. */
   #break(cause: unknown): void {
-    this.#disconnect();
+    for (const path of [...this.#paths.keys()]) this.#disconnect(path);
     const failure: Failure = {
       reason: "connection-lost",
       code: 0,
@@ -261,6 +295,8 @@ function clientConfig(options: TurnAllocationOptions, place: Place): TurnClientC
     reservationToken: options.reservationToken,
     keepalive: options.keepalive ?? DEFAULT_KEEPALIVE,
     reallocation: { ...DEFAULT_REALLOCATION, ...options.reallocation },
+    renewable: options.renewCredentials !== undefined,
+    dontFragment: options.dontFragment ?? false,
   };
 }
 

@@ -20,13 +20,15 @@ const MAX_FRESH_PATHS = 3;
 const MAX_REDIRECTIONS = 4;
 
 export function sendAllocate(state: ClientState, challenges: number, now: Instant): void {
-  const { families, lifetime, port, reservationToken } = state.config;
+  const { dontFragment, families, lifetime, port, reservationToken } = state.config;
   state.phase = "allocating";
   const writer = beginRequest(state, Method.Allocate).u32(Attribute.RequestedTransport, TRANSPORT_UDP * 0x1000000);
   if (lifetime !== undefined) writer.u32(Attribute.Lifetime, lifetime);
   if (reservationToken !== undefined) writer.bytes(Attribute.ReservationToken, reservationToken);
   if (families === "ipv6") writer.u32(Attribute.RequestedAddressFamily, FAMILY_IPV6 * 0x1000000);
   if (families === "both") writer.u32(Attribute.AdditionalAddressFamily, FAMILY_IPV6 * 0x1000000);
+  // RFC 8656 §7.1: whether the server can is found out here, because it drops Send indications without a word.
+  if (dontFragment) writer.bytes(Attribute.DontFragment, new Uint8Array(0));
   if (port !== "any") writer.bytes(Attribute.EvenPort, Uint8Array.of(port === "pair" ? 0x80 : 0));
   send(state, { kind: "allocate" }, challenges, now);
 }
@@ -40,6 +42,7 @@ export function handleAllocated(state: ClientState, view: StunView, now: Instant
   state.hasLived = true;
   state.retries = 0;
   state.mapped = allocated.mapped;
+  state.firstLifetime = allocated.lifetime;
   state.tell({ type: "allocated", allocated, again });
   prolong(state, allocated.lifetime, now);
   startKeepalive(state, now);
@@ -95,7 +98,7 @@ export function handleNotAllocated(
   if (failure.reason === "allocation-mismatch" && state.freshPaths < MAX_FRESH_PATHS) {
     // RFC 8656 §7.4: the 5-tuple is in use, perhaps by an earlier self: another local port makes another.
     state.freshPaths++;
-    return connect(state, state.server);
+    return connect(state, state.server, state.domain);
   }
   lose(state, failure, now);
 }
@@ -108,6 +111,15 @@ function goElsewhere(state: ClientState, failure: Failure, view: StunView, now: 
     index >= 0 && view.addressAt(index, alternate) && alternate.port !== 0 && alternate.family === state.server.family;
   state.visited.push(state.server);
   const isLoop = state.visited.length > MAX_REDIRECTIONS || state.visited.some((one) => sameAddress(one, alternate));
-  if (!isUsable || isLoop) return lose(state, failure, now);
-  connect(state, alternate);
+  // RFC 8489 §10: a domain is the name in the alternate server's certificate; without one it is as it was.
+  const domain = view.has(Attribute.AlternateDomain) ? readDomain(view) : state.domain;
+  const isNameless = view.has(Attribute.AlternateDomain) && domain === undefined;
+  if (!isUsable || isLoop || isNameless) return lose(state, failure, now);
+  connect(state, alternate, domain);
+}
+
+/** RFC 8489 §14.16: a DNS name of 255 characters or fewer. */
+function readDomain(view: StunView): string | undefined {
+  const domain = view.text(Attribute.AlternateDomain, 255);
+  return domain !== undefined && /^[a-z\d]([a-z\d.-]*[a-z\d])?$/i.test(domain) ? domain : undefined;
 }

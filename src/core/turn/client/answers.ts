@@ -64,10 +64,12 @@ export function judge(state: ClientState, request: Request, view: StunView): Ver
 function judgeChallenge(state: ClientState, request: Request, view: StunView, code: ErrorCode): Verdict {
   const before = request.challenge;
   if (request.subject.kind === "keepalive") return { kind: "refused", failure: refusal(code) };
-  const challenge = readChallenge(view, state.credentials, state.ports.crypto, before?.realm);
+  // What a nonce was too old for is not refused: the same credentials go on, also when there are others by now.
+  const credentials = code === ErrorCode.StaleNonce ? (before?.credentials ?? state.credentials) : state.credentials;
+  const challenge = readChallenge(view, credentials, state.ports.crypto, before?.realm);
   if (challenge === "bid-down") return BID_DOWN;
-  // RFC 8489 §9.2.5: a 401 to credentials for this very realm says that they are wrong.
-  if (code === ErrorCode.Unauthenticated && before !== undefined) {
+  // RFC 8489 §9.2.5: a 401 to credentials for this very realm says that they are wrong, unless there are others by now.
+  if (code === ErrorCode.Unauthenticated && before?.credentials === state.credentials) {
     if (typeof challenge === "string" || challenge.realm === before.realm)
       return { kind: "refused", failure: refusal(code) };
   }

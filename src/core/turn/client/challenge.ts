@@ -33,6 +33,7 @@ export function prepareCredentials(username: string, password: string): ClientCr
 
 /** An answered challenge: all that sealing needs. */
 export interface Challenge {
+  readonly credentials: ClientCredentials;
   readonly realm: string;
   readonly nonce: string;
   /** PASSWORD-ALGORITHMS as it came, and is sent back; undefined: the server knows MD5 alone, and HMAC-SHA1. */
@@ -63,15 +64,29 @@ export function readChallenge(
   const algorithms = isNegotiated && offered !== undefined ? copyBytes(offered) : undefined;
   const algorithm = algorithms === undefined ? PasswordAlgorithmNumber.Md5 : choosePasswordAlgorithm(algorithms);
   if (algorithm === undefined) return "no-common-algorithm";
-  const { username, password } = credentials;
-  const key = crypto.importKey(longTermKey(crypto, algorithm, username, realm, password));
   const hidesName = (features & SecurityFeature.UsernameAnonymity) !== 0;
-  return { realm, nonce, algorithms, algorithm, key, hidesName };
+  const key = keyOf(credentials, algorithm, realm, crypto);
+  return { credentials, realm, nonce, algorithms, algorithm, key, hidesName };
+}
+
+function keyOf(
+  { username, password }: ClientCredentials,
+  algorithm: PasswordAlgorithmNumber,
+  realm: string,
+  crypto: Crypto,
+): HmacKey {
+  return crypto.importKey(longTermKey(crypto, algorithm, username, realm, password));
+}
+
+/** The same challenge, answered with other credentials. */
+export function answerAnew(challenge: Challenge, credentials: ClientCredentials, crypto: Crypto): Challenge {
+  return { ...challenge, credentials, key: keyOf(credentials, challenge.algorithm, challenge.realm, crypto) };
 }
 
 /** Appends the credentials and the integrity. */
-export function seal(writer: StunWriter, challenge: Challenge, { username }: ClientCredentials, crypto: Crypto): void {
+export function seal(writer: StunWriter, challenge: Challenge, crypto: Crypto): void {
   const { realm, nonce, algorithms, algorithm, key } = challenge;
+  const { username } = challenge.credentials;
   // RFC 8489 §9.2.3: where the nonce offers anonymity, USERHASH stands for USERNAME.
   if (challenge.hidesName) writer.bytes(Attribute.Userhash, userhash(crypto, username, realm));
   else writer.text(Attribute.Username, username);

@@ -27,6 +27,10 @@ export interface TurnClientConfig {
   /** Milliseconds between Bindings over UDP, which keep the NAT's mapping and notice when it changes; 0: none. */
   readonly keepalive: number;
   readonly reallocation: Reallocation;
+  /** Whether others may be had when these credentials end: then `renew` asks for them. */
+  readonly renewable: boolean;
+  /** Sets the DF bit on what goes out in Send indications; a server that cannot refuses the allocation (420). */
+  readonly dontFragment: boolean;
 }
 
 export const DEFAULT_KEEPALIVE = 25_000;

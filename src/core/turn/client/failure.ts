@@ -19,6 +19,8 @@ export type OwnReason =
   | "address-changed"
   /** The lifetime ran out. */
   | "expired"
+  /** The server prolongs the allocation ever less, as it does when the credentials end. */
+  | "expiring"
   /** As asked for. */
   | "closed";
 
@@ -63,6 +65,7 @@ const OWN: Readonly<Record<OwnReason, string>> = {
   "address-changed":
     "The client's own address has changed on the way to the server, and with it the allocation is lost.",
   expired: "The allocation's lifetime ran out: the server did not prolong it.",
+  expiring: "The server prolongs the allocation ever less: its credentials are about to expire.",
   closed: "The allocation was closed, as asked for.",
 };
 

@@ -23,12 +23,13 @@ const MENDABLE: readonly FailureReason[] = [
 /** RFC 8656 §7.4: after 486 and 508 a client waits for a minute before it asks this server again. */
 const FULL_SERVER_MS = 60_000;
 
-export function connect(state: ClientState, server: Readonly<Address>): void {
+export function connect(state: ClientState, server: Readonly<Address>, domain: string | undefined = undefined): void {
   state.phase = "connecting";
   state.server = server;
+  state.domain = domain;
   // RFC 8489 §9.2: nonces belong to one path, so the next request is a first one again.
   state.challenge = undefined;
-  state.outputs.push({ kind: "connect", server: copyAddress(server) });
+  state.outputs.push({ kind: "connect", server: copyAddress(server), domain });
 }
 
 /** Forgets whatever belongs to the allocation, but for what the caller wants of the next. */
@@ -47,6 +48,7 @@ function forget(state: ClientState): void {
     channel.heldUntil = 0 as Instant;
     if (!channel.wanted) state.channels.delete(channel.number);
   }
+  state.heldBack.length = 0;
   state.refreshFailure = undefined;
   state.mapped = undefined;
 }
@@ -75,6 +77,7 @@ function retryDelay(state: ClientState, { reason }: Failure): number {
 export function end(state: ClientState, failure: Failure): void {
   if (state.phase === "ended") return;
   forget(state);
+  state.deadlines.clear(state.renewalTimer);
   state.phase = "ended";
   state.outputs.push({ kind: "disconnect" });
   state.tell({ type: "ended", failure });

@@ -10,6 +10,8 @@ import { CHANNEL_HEADER_LENGTH, channelDataLength } from "../channel-data.ts";
 import { begin } from "./requests.ts";
 import type { Channel, ClientState, Incoming } from "./state.ts";
 
+const EMPTY = new Uint8Array(0);
+
 /** How data leaves: behind the ChannelData header of a channel, or in a message that holds it already. */
 export type Framing = Pick<Channel, "kind" | "number"> | { readonly kind: "message"; readonly data: Uint8Array };
 
@@ -22,6 +24,7 @@ export function frame(state: ClientState, peer: PeerAddress, data: Uint8Array): 
   begin(state, Method.Send, MessageClass.Indication)
     .xorAddress(Attribute.XorPeerAddress, peer)
     .bytes(Attribute.Data, data);
+  if (state.config.dontFragment) state.writer.bytes(Attribute.DontFragment, EMPTY);
   return { kind: "message", data: state.writer.finish() };
 }
 

@@ -33,14 +33,21 @@ export type TurnClientEvent =
   | { readonly type: "not-refreshed"; readonly failure: Failure; readonly endsIn: number }
   /** The allocation is gone; another is tried for in so many milliseconds. */
   | { readonly type: "lost"; readonly failure: Failure; readonly retryIn: number }
+  /** Other credentials did not come, or led to nothing: the allocation goes on as long as the server lets it. */
+  | { readonly type: "not-renewed"; readonly failure: Failure }
   /** The last event. */
   | { readonly type: "ended"; readonly failure: Failure };
 
 export type TurnClientOutput =
-  /** Open a new path (for UDP: a new local port) to `server` and close the old one; answered by `handleConnected`. */
-  | { readonly kind: "connect"; readonly server: Readonly<Address> }
+  /**
+   * Open a new path (for UDP: a new local port) to `server` and close the old one; answered by `handleConnected`. Over
+   * TLS the certificate is for `domain`; undefined: for the name that the user gave.
+   */
+  | { readonly kind: "connect"; readonly server: Readonly<Address>; readonly domain: string | undefined }
   /** The path is not needed any more. */
   | { readonly kind: "disconnect" }
   /** One datagram, or one frame of a stream, to the server. */
   | { readonly kind: "send"; readonly data: Uint8Array }
+  /** Find other credentials, because of `failure`; answered by `handleCredentials` or `handleNoCredentials`. */
+  | { readonly kind: "renew"; readonly failure: Failure }
   | { readonly kind: "event"; readonly event: TurnClientEvent };

@@ -6,6 +6,7 @@ import { Attribute, Method } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
 import { type Failure, ownFailure } from "./failure.ts";
 import { end, lose, loseIfGone } from "./loss.ts";
+import { askCredentials, isOfCredentials } from "./renewal.ts";
 import { beginRequest, send } from "./requests.ts";
 import type { ClientState } from "./state.ts";
 
@@ -41,6 +42,8 @@ export function handleRefreshed(state: ClientState, view: StunView, now: Instant
   const lifetime = view.u32(Attribute.Lifetime);
   if (lifetime === undefined) return handleNotRefreshed(state, ownFailure("bad-response"), now);
   prolong(state, lifetime, now);
+  const isCut = lifetime < state.firstLifetime && lifetime <= 2 * MARGIN;
+  if (isCut) askCredentials(state, ownFailure("expiring"), now);
 }
 
 export function handleNotRefreshed(state: ClientState, failure: Failure, now: Instant): void {
@@ -48,8 +51,8 @@ export function handleNotRefreshed(state: ClientState, failure: Failure, now: In
   const endsIn = Math.max(0, Math.floor((state.expiryTimer.deadline - now) / 1000));
   state.refreshFailure = failure;
   state.tell({ type: "not-refreshed", failure, endsIn });
-  const isFinal = failure.reason === "unauthenticated" || failure.reason === "wrong-credentials";
-  if (!isFinal) refreshIn(state, endsIn, now);
+  // Without other credentials another try is the same try.
+  if (state.config.renewable || !isOfCredentials(failure)) refreshIn(state, endsIn, now);
 }
 
 /** The lifetime has run out without a refresh that worked. */

@@ -24,7 +24,7 @@ export function send(
   timing: TransactionTiming = usualTiming(state),
 ): void {
   const challenge = subject.kind === "keepalive" ? undefined : state.challenge;
-  if (challenge !== undefined) seal(state.writer, challenge, state.credentials, state.ports.crypto);
+  if (challenge !== undefined) seal(state.writer, challenge, state.ports.crypto);
   const data = state.writer.finish();
   const request: Request = { subject, challenge, challenges, doubt: undefined };
   state.transactions.start(data, request, timing, now);

@@ -38,7 +38,7 @@ export interface Channel extends Timed {
 }
 
 export interface Timer extends Timed {
-  readonly kind: "refresh" | "expiry" | "keepalive" | "retry";
+  readonly kind: "refresh" | "expiry" | "keepalive" | "retry" | "renewal";
 }
 
 /** What a request is for. */
@@ -78,7 +78,7 @@ function timer(kind: Timer["kind"]): Timer {
 export class ClientState {
   readonly config: TurnClientConfig;
   readonly ports: Ports;
-  readonly credentials: ClientCredentials;
+  credentials: ClientCredentials;
   readonly outputs: OutputQueue<TurnClientOutput> = new OutputQueue();
   readonly deadlines: Deadlines<Due> = new Deadlines();
   readonly transactions: ClientTransactions<Request> = new ClientTransactions(this.deadlines);
@@ -89,6 +89,12 @@ export class ClientState {
   readonly expiryTimer: Timer = timer("expiry");
   readonly keepaliveTimer: Timer = timer("keepalive");
   readonly retryTimer: Timer = timer("retry");
+  /** Running while other credentials are waited for. */
+  readonly renewalTimer: Timer = timer("renewal");
+  /** What was refused, and is asked again with other credentials. */
+  readonly heldBack: Subject[] = [];
+  /** The credentials are new, and nothing has been granted to them yet. */
+  areUntried = false;
   readonly drops: Record<ClientDropReason, number> = {
     malformed: 0,
     unexpected: 0,
@@ -99,12 +105,16 @@ export class ClientState {
   phase: Phase = "idle";
   /** Where the client is now, which may be an alternate server. */
   server: Readonly<Address>;
+  /** Whose certificate it has; undefined: as the user named it. */
+  domain: string | undefined;
   /** Servers that redirected here since the allocation was asked for. */
   readonly visited: Readonly<Address>[] = [];
   /** How often a 437 made the client take another local port. */
   freshPaths = 0;
   challenge: Challenge | undefined;
   mapped: Readonly<Address> | undefined;
+  /** Seconds of the allocation's first lifetime. */
+  firstLifetime = 0;
   /** There has been an allocation: from now on failures are tried again. */
   hasLived = false;
   /** Tries in a row that brought no allocation. */

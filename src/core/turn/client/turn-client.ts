@@ -8,11 +8,12 @@ import { PosternError } from "../../base/failure.ts";
 import type { Instant, Machine } from "../../base/machine.ts";
 import type { Ports } from "../../base/ports.ts";
 import type { ClientTransaction } from "../../stun/client-transaction.ts";
-import { MessageClass, Method } from "../../stun/registry.ts";
+import { ErrorCode, MessageClass, Method } from "../../stun/registry.ts";
 import { StunView } from "../../stun/view.ts";
 import { looksLikeChannelData } from "../channel-data.ts";
 import { handleAllocated, handleNotAllocated, sendAllocate } from "./allocate.ts";
 import { judge } from "./answers.ts";
+import { prepareCredentials } from "./challenge.ts";
 import { askChannel, bind, handleBound, handleChannelDue, handleNotBound, unbind } from "./channels.ts";
 import type { TurnClientConfig } from "./config.ts";
 import { type Failure, ownFailure, refusal } from "./failure.ts";
@@ -31,6 +32,7 @@ import {
   sendKeepalive,
   sendRefresh,
 } from "./refresh.ts";
+import { holdBack, inherit, isOfCredentials, renew } from "./renewal.ts";
 import { type ClientDropReason, ClientState, type Due, type Incoming, type Request, type Subject } from "./state.ts";
 
 /** A server whose nonces are stale as soon as they are given would be asked for ever. */
@@ -71,6 +73,42 @@ export class TurnClient implements Machine<TurnClientOutput> {
     if (state.phase === "connecting") lose(state, ownFailure("connect-failed"), now);
     else if (state.phase === "closing") handleCloseDone(state);
     else if (state.phase === "allocating" || state.phase === "live") lose(state, ownFailure("connection-lost"), now);
+  }
+
+  /**
+   * Takes other credentials, asked for by `renew` or not, and goes on with them. False: there is an allocation, and it was
+   * made under another user name, so that only another client can use them. Throws `PosternError` `bad-credentials`.
+   */
+  handleCredentials(username: string, password: string, now: Instant): boolean {
+    const subjects = renew(this.#state, prepareCredentials(username, password));
+    for (const subject of subjects ?? []) this.#ask(subject, 0, now);
+    return subjects !== undefined;
+  }
+
+  /** There are no other credentials: what waits for them is refused. */
+  handleNoCredentials(now: Instant): void {
+    const { deadlines, heldBack, renewalTimer } = this.#state;
+    deadlines.clear(renewalTimer);
+    for (let subject = heldBack.shift(); subject !== undefined; subject = heldBack.shift()) {
+      this.#refuse(subject, refusal(ErrorCode.Unauthenticated), undefined, now);
+    }
+  }
+
+  /**
+   * Another client, not open yet, that wants what this one has under another user name. Throws `PosternError`
+   * `bad-credentials`.
+   */
+  successor(username: string, password: string): TurnClient {
+    const { config, ports } = this.#state;
+    const next = new TurnClient({ ...config, username, password, reservationToken: undefined }, ports);
+    inherit(next.#state, this.#state);
+    return next;
+  }
+
+  /** Whether there is an allocation with all permissions and channels that are wanted. */
+  get isSettled(): boolean {
+    const { channels, permissions, phase } = this.#state;
+    return phase === "live" && ![...permissions, ...channels.values()].some(({ asking }) => asking);
   }
 
   /** Wants data from and to this IP address; its port is ignored. The event `permission` says how that went. */
@@ -147,6 +185,7 @@ export class TurnClient implements Machine<TurnClientOutput> {
     }
     state.transactions.end(transaction);
     const { subject } = request;
+    if (verdict.kind === "success" && request.challenge?.credentials === state.credentials) state.areUntried = false;
     if (verdict.kind === "ignored") this.#handleFailure(subject, ownFailure(verdict.doubt), undefined, now);
     else if (verdict.kind === "refused") this.#handleFailure(subject, verdict.failure, view, now);
     else if (verdict.kind === "success") this.#handleSuccess(subject, view, now);
@@ -195,6 +234,12 @@ export class TurnClient implements Machine<TurnClientOutput> {
   }
 
   #handleFailure(subject: Subject, failure: Failure, view: StunView | undefined, now: Instant): void {
+    if (holdBack(this.#state, subject, failure, now)) return;
+    if (isOfCredentials(failure)) this.#state.areUntried = false;
+    this.#refuse(subject, failure, view, now);
+  }
+
+  #refuse(subject: Subject, failure: Failure, view: StunView | undefined, now: Instant): void {
     const state = this.#state;
     switch (subject.kind) {
       case "allocate":
@@ -249,6 +294,8 @@ export class TurnClient implements Machine<TurnClientOutput> {
         return sendKeepalive(state, now);
       case "retry":
         return retry(state);
+      case "renewal":
+        return this.handleNoCredentials(now);
     }
   }
 

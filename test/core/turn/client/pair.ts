@@ -29,6 +29,8 @@ export const clientConfig: TurnClientConfig = {
   reservationToken: undefined,
   keepalive: 25_000,
   reallocation: { attempts: 5, firstDelay: 500, maxDelay: 60_000 },
+  renewable: false,
+  dontFragment: false,
 };
 
 export interface NetworkOptions {
@@ -60,6 +62,8 @@ export class Pair {
   readonly reached: { readonly peer: string; readonly payload: string; readonly byChannel: boolean }[] = [];
   /** Everything that the client sent to the server. */
   readonly sent: Uint8Array[] = [];
+  /** And when, in seconds from the start. */
+  readonly sentAt: number[] = [];
   /** Peers send back what they get. */
   echo = true;
   /** The network passes nothing. */
@@ -212,6 +216,7 @@ export class Pair {
 
   #toServer(data: Uint8Array): void {
     this.sent.push(data);
+    this.sentAt.push((this.now - this.#start.now) / 1000);
     const path = this.#path;
     this.#cross(() => {
       const forward = this.world.server.handleClientDatagram(data, data.length, path, this.now);

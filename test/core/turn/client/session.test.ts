@@ -24,12 +24,17 @@ function converse(pair: Pair, seconds: number, ...peers: readonly string[]): num
   return pair.heard.length - before;
 }
 
-/** How often the client has sent a request of this method. */
-function requests(pair: Pair, method: number): number {
-  return pair.sent.filter((data) => {
+/** When the client has sent requests of this method, in whole seconds from the start. */
+function requestTimes(pair: Pair, method: number): number[] {
+  return pair.sent.flatMap((data, i) => {
     const view = new StunView();
-    return view.decode(data) === undefined && view.class === MessageClass.Request && view.method === method;
-  }).length;
+    const isOne = view.decode(data) === undefined && view.class === MessageClass.Request && view.method === method;
+    return isOne ? [Math.floor(pair.sentAt[i] as number)] : [];
+  });
+}
+
+function requests(pair: Pair, method: number): number {
+  return requestTimes(pair, method).length;
 }
 
 test("30 virtual minutes of traffic both ways, on a channel and in indications, and nothing is lost", () => {
@@ -45,6 +50,21 @@ test("30 virtual minutes of traffic both ways, on a channel and in indications, 
   assert.ok(requests(pair, Method.CreatePermission) >= 6, "the permission is refreshed between the channel's binds");
   assert.equal(requests(pair, Method.ChannelBind), 4, "at 0, 9, 18 and 27 minutes");
   assert.equal(pair.all("permission").length, 1, "a refresh is no news");
+});
+
+test("RFC 8656 §8, §9, §12: in 30 virtual minutes allocation, permission and channel are each refreshed before they end", () => {
+  const pair = new Pair();
+  pair.allocated();
+  pair.client.permit(address("8.8.8.8:0"), pair.now);
+  pair.run(1800);
+  assert.deepEqual(requestTimes(pair, Method.CreatePermission), [1, 241, 481, 721, 961, 1201, 1441, 1681]);
+  assert.deepEqual(requestTimes(pair, Method.Refresh), [500, 1000, 1500]);
+  const bound = new Pair();
+  bound.allocated();
+  bound.client.bind(address(one), bound.now);
+  bound.run(1800);
+  assert.deepEqual(requestTimes(bound, Method.ChannelBind), [1, 541, 1081, 1621]);
+  assert.deepEqual(requestTimes(bound, Method.CreatePermission), [241, 481, 781, 1021, 1321, 1561]);
 });
 
 test("30 virtual minutes over a network that loses, reorders and duplicates: the session lives on, for each seed", () => {
