@@ -17,6 +17,7 @@ test("a server that answers is reached, over TCP and over TLS, whose certificate
   const tcp = await reachStream("tcp", parseIp("127.0.0.1", daemon.ports.port)!, "127.0.0.1");
   assert.equal(tcp?.mapped?.w3, parseIp("127.0.0.1")?.w3);
   assert.equal(tcp?.certificateProblem, undefined);
+  assert.ok(tcp?.roundTrip !== undefined && tcp.roundTrip > 0 && tcp.roundTrip <= tcp.ms);
   const tls = await reachStream("tls", parseIp("127.0.0.1", daemon.ports.tlsPort)!, "turn.example.org");
   assert.match(tls?.certificateProblem ?? "", /SELF_SIGNED/);
   assert.ok(tls !== undefined && tls.ms > 0 && tls.ms < 5_000);
@@ -44,6 +45,6 @@ test("the signal ends the wait for one that says nothing", async () => {
     socket.on("error", () => {});
     stop.abort(new Error("enough"));
   });
-  await assert.rejects(reachStream("tcp", address, "127.0.0.1", stop.signal), /enough/);
+  await assert.rejects(reachStream("tcp", address, "127.0.0.1", { signal: stop.signal }), /enough/);
   close();
 });

@@ -1,0 +1,100 @@
+/** Two allocations on one relay, and what is measured between them, against Postern and coturn. */
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import { measureEcho } from "../../src/node/probe-run.ts";
+import { RelayPair } from "../../src/node/relay-pair.ts";
+import { boundUdpSockets } from "../support/bound-sockets.ts";
+import { startCoturn } from "../support/coturn.ts";
+import { requirePeer } from "../support/peers.ts";
+import { freePort, freePortRange } from "../support/ports.ts";
+import { startPostern } from "../support/postern.ts";
+import type { RelayOptions, RelayUnderTest } from "../support/relay-under-test.ts";
+import { openRoughPath, type RoughPathOptions } from "../support/rough-path.ts";
+import { until } from "../support/until.ts";
+
+const user = { name: "alice", password: "wonderland" };
+const credentials = { username: user.name, credential: user.password, patience: 5_000 };
+
+async function relayOptions(): Promise<RelayOptions> {
+  return { user, relayPorts: await freePortRange(64), allowPeers: ["127.0.0.0/8"], port: await freePort() };
+}
+
+for (const [name, start] of Object.entries({ postern: startPostern, coturn: startCoturn })) {
+  suite(`against ${name}`, { skip: name === "coturn" && requirePeer("turnserver") }, () => {
+    let options: RelayOptions;
+    let relay: RelayUnderTest;
+    before(async () => {
+      options = await relayOptions();
+      relay = await start(options);
+    });
+    after(() => relay.stop());
+
+    async function measure(path: Omit<RoughPathOptions, "port" | "server">, packets = 100) {
+      const port = await freePort();
+      await using rough = await openRoughPath({ ...path, port, server: options.port });
+      const pair = await RelayPair.open({ ...credentials, url: `turn:127.0.0.1:${port}?transport=udp` });
+      assert.ok(pair instanceof RelayPair);
+      try {
+        return { figures: await measureEcho(pair, { packets, interval: 10, patience: 1_000 }), rough };
+      } finally {
+        await pair.close();
+      }
+    }
+
+    test("the delay of a path is counted four times in the echo: there, back, and the same for the far end", async () => {
+      const { figures } = await measure({ delay: 25 });
+      const { min, median } = figures.roundTrip!;
+      assert.deepEqual([figures.sent, figures.lost], [100, 0]);
+      // A timer never fires early by more than a millisecond; a busy machine makes it late.
+      assert.ok(min >= 96 && median < 200, `${min} ${median}`);
+      assert.ok(figures.there.transit!.min >= 48 && figures.back.transit!.min >= 48);
+    });
+
+    test("loss is what the path has lost, and is told for each way", async () => {
+      const { figures, rough } = await measure({ loss: 0.1, seed: 7 }, 300);
+      const lost = rough.lost.toServer + rough.lost.toClient;
+      assert.ok(lost > 60, `${lost}`);
+      assert.equal(figures.lost, lost);
+      assert.equal(figures.there.lost + figures.back.lost, lost);
+      assert.ok(figures.there.lost > 20 && figures.back.lost > 20, JSON.stringify(figures));
+    });
+
+    test("RFC 3550 §6.4.1: every second packet 40 ms late is so much jitter each way", async () => {
+      const { figures } = await measure({ unevenness: 40 });
+      const steady = (await measure({})).figures;
+      for (const way of [figures.there, figures.back]) {
+        assert.ok(way.transit!.jitter > 35 && way.transit!.jitter < 50, `${way.transit!.jitter}`);
+      }
+      assert.ok(figures.roundTrip!.jitter > 70, `${figures.roundTrip!.jitter}`);
+      assert.ok(steady.roundTrip!.jitter < 20, `${steady.roundTrip!.jitter}`);
+    });
+
+    test("wrong credentials are refused as such, and nobody there is silence", async () => {
+      const url = `turn:127.0.0.1:${options.port}?transport=udp`;
+      const wrong = await RelayPair.open({ ...credentials, url, credential: "looking glass" });
+      assert.deepEqual(wrong, { stage: "allocate", reason: "unauthenticated", detail: undefined });
+      const silent = `turn:127.0.0.1:${await freePort()}?transport=udp`;
+      const late = await RelayPair.open({ ...credentials, url: silent, patience: 500 });
+      assert.deepEqual(late, { stage: "allocate", reason: "timed-out", detail: undefined });
+      const nobody = await RelayPair.open({ ...credentials, url: silent.replace("udp", "tcp") });
+      assert.ok(!(nobody instanceof RelayPair));
+      assert.equal(nobody.reason, "connect-failed");
+      assert.match(nobody.detail ?? "", /ECONNREFUSED/);
+      await assert.rejects(RelayPair.open({ ...credentials, url, username: "" }), { code: "bad-credentials" });
+      const { relayPorts } = options;
+      await until("no relay port to be left open", () => boundUdpSockets(relayPorts, relay.pid) === 0);
+    });
+  });
+}
+
+test("the signal ends the wait, and the measuring", async () => {
+  const url = `turn:127.0.0.1:${await freePort()}?transport=udp`;
+  const stop = new AbortController();
+  const opening = RelayPair.open({ ...credentials, url, signal: stop.signal });
+  setImmediate(() => stop.abort(new Error("enough")));
+  await assert.rejects(opening, /enough/);
+  const path = { send: () => stop2.abort(new Error("enough")), onBack: () => {} };
+  const stop2 = new AbortController();
+  const endless = { packets: Number.POSITIVE_INFINITY, interval: 10, patience: 100 };
+  await assert.rejects(measureEcho(path, endless, { signal: stop2.signal }), /enough/);
+});
