@@ -1,110 +1,124 @@
 /** `postern check`: what this network does to a call, asked of STUN and TURN servers. */
-import type { Command } from "commander";
-import type { Address, Family } from "../core/base/address.ts";
-import type { DiscoveryStage } from "../core/stun/behavior/procedure.ts";
-import type { BehaviorReport } from "../core/stun/behavior/report.ts";
-import type { Target } from "./check/targets.ts";
-import type { Measurements, StreamResult } from "./check/verdict.ts";
+import { type Command, InvalidArgumentError } from "commander";
+import { parseDuration } from "../server/config/kinds.ts";
+import type { AskedFlags } from "./check/asked.ts";
+import type { Interruption } from "./check/interruption.ts";
+import type { Servers } from "./check/measure.ts";
+import type { Measurements, Verdict } from "./check/verdict.ts";
 
-interface CheckFlags {
+interface CheckFlags extends AskedFlags {
   readonly json?: boolean;
   readonly lifetime?: boolean;
+  /** False: `--no-proxy`. */
+  readonly proxy?: string | false;
+  /** Seconds. */
+  readonly duration: number;
+  readonly watch?: boolean;
+  readonly every: number;
 }
 
 /** What a script tells from a mistake of the caller's, which is 1. */
 const CALLS_FAIL = 2;
 
+const help = `
+Exit status: 0 calls will work, 2 they will not or only some, 1 the command is wrong.
+
+Examples:
+  postern check stun:stun.example.org
+  postern check turn:turn.example.org turns:turn.example.org:443 --user alice
+  postern credentials --json | postern check --ice-servers -
+  postern check turn:turn.example.org --user alice --watch`;
+
 export function addCheckCommand(program: Command): void {
   program
     .command("check")
     .description("find out what this network does to a call, and say what to change")
-    .argument("<URI...>", "STUN and TURN servers to ask: stun:HOST, turn:HOST, turns:HOST:443")
+    .argument("[URI...]", "STUN and TURN servers to ask: stun:HOST, turn:HOST, turns:HOST:443")
+    .option(
+      "--user <NAME>",
+      "try the TURN servers with this user; the password is asked for, or in POSTERN_CHECK_PASSWORD",
+    )
+    .option("--password-file <FILE>", "read the password from a file; - is standard input")
+    .option("--ice-servers <FILE>", "take servers and credentials from an iceServers block; - is standard input")
+    .option("--proxy <URL>", "try TURN through this HTTP proxy too; else the one in https_proxy")
+    .option("--no-proxy", "try no proxy, whatever the environment says")
+    .option("--duration <DURATION>", "how long to speak through each relay", seconds, 5)
     .option("--lifetime", "find out how long an idle NAT binding lives too, which takes minutes")
-    .option("--json", "print JSON")
-    .addHelpText("after", "\nExit status: 0 calls will work, 2 they will not or only some, 1 the command is wrong.")
+    .option("--watch", "go on, one line each round, until Ctrl-C; then say what failed when")
+    .option("--every <DURATION>", "how long a round of --watch is", seconds, 10)
+    .option("--json", "print JSON; with --watch an object each round, one a line")
+    .addHelpText("after", help)
     .action(check);
 }
 
-const stages: Readonly<Record<DiscoveryStage, string>> = {
-  reachability: "asking the servers",
-  ports: "watching how ports are chosen",
-  "mapping-and-filtering": "trying what the NAT maps, filters and turns around",
-  lengths: "sending long datagrams",
-  tcp: "trying TCP",
-  lifetime: "waiting for bindings to die",
-};
+function seconds(text: string): number {
+  const found = parseDuration(text);
+  if (found === undefined || found === 0) throw new InvalidArgumentError("Give a time such as 5s or 1m.");
+  return found;
+}
 
 /** One line that is written over; nothing where there is no terminal. */
 function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text.slice(0, process.stderr.columns - 1)}`);
 }
 
-async function check(uris: readonly string[], { json, lifetime }: CheckFlags): Promise<void> {
-  const [{ findTargets }, { judge }, words] = await Promise.all([
-    import("./check/targets.ts"),
-    import("./check/verdict.ts"),
-    import("./check/words.ts"),
+async function check(uris: readonly string[], flags: CheckFlags): Promise<void> {
+  const [{ readAsked }, { Interruption }] = await Promise.all([
+    import("./check/asked.ts"),
+    import("./check/interruption.ts"),
   ]);
-  const targets = (await Promise.all(uris.map(findTargets))).flat();
-  const measured = await measure(targets, lifetime === true);
+  const asked = await readAsked(uris, flags);
+  using interruption = new Interruption();
+  try {
+    progress("looking the servers up …");
+    const { findServers } = await import("./check/servers.ts");
+    const servers = await findServers(asked, flags.proxy, interruption.signal);
+    if (flags.watch === true) await watchServers(servers, flags, interruption);
+    else await measureOnce(servers, flags, interruption.signal);
+  } catch (error) {
+    progress("");
+    if (!interruption.signal.aborted) throw error;
+    process.exitCode = interruption.exitCode;
+  }
+}
+
+async function measureOnce(servers: Servers, flags: CheckFlags, signal: AbortSignal): Promise<void> {
+  const [{ measure }, { judge }] = await Promise.all([import("./check/measure.ts"), import("./check/verdict.ts")]);
+  const { lifetime = false, duration } = flags;
+  const measured = await measure(servers, { lifetime, seconds: duration, signal, progress });
   progress("");
   const verdict = judge(measured);
-  if (json === true) {
-    const { reports, streams } = measured;
-    console.log(JSON.stringify({ reports, streams, verdict }, words.plainValues, 2));
-  } else {
-    for (const report of measured.reports) console.log(`${words.describeReport(report).join("\n")}\n`);
-    for (const stream of measured.streams) console.log(words.describeStream(stream));
-    console.log(`\n${words.describeVerdict(verdict).join("\n")}`);
-  }
-  process.exitCode = verdict.calls === "no" ? CALLS_FAIL : 0;
+  await print(measured, verdict, flags.json === true);
+  const isRelayUseless = verdict.relay === "refuses" || verdict.relay === "broken";
+  process.exitCode = verdict.calls === "no" || isRelayUseless ? CALLS_FAIL : 0;
 }
 
-async function measure(targets: readonly Target[], withLifetime: boolean): Promise<Measurements> {
-  const udp = targets.filter(({ transport }) => transport === "udp");
-  const reports: BehaviorReport[] = [];
-  for (const family of [4, 6] as const) {
-    const servers = distinct(udp.map(({ address }) => address).filter((address) => address.family === family));
-    const report = servers.length === 0 ? undefined : await discover(family, servers, withLifetime);
-    if (report !== undefined) reports.push(report);
-  }
-  return { udp, reports, streams: await reachAll(targets) };
-}
-
-function distinct(addresses: readonly Readonly<Address>[]): Readonly<Address>[] {
-  return [...new Map(addresses.map((one) => [JSON.stringify(one), one])).values()];
-}
-
-/** Undefined where the host has no address of that family to ask from. */
-async function discover(
-  family: Family,
-  servers: readonly Readonly<Address>[],
-  withLifetime: boolean,
-): Promise<BehaviorReport | undefined> {
-  const [{ discoverNat }, { localAddressToward }] = await Promise.all([
-    import("../node/nat-discovery.ts"),
-    import("../node/local-address.ts"),
+async function print(measured: Measurements, verdict: Verdict, json: boolean): Promise<void> {
+  const [words, { describeFamilies }, relayWords] = await Promise.all([
+    import("./check/words.ts"),
+    import("./check/families.ts"),
+    import("./check/relay-words.ts"),
   ]);
-  const local = await localAddressToward(servers[0] as Address);
-  if (local === undefined) return undefined;
-  return await discoverNat({
-    local,
-    servers,
-    tcp: true,
-    gateway: true,
-    ...(withLifetime ? { lifetime: { first: 15, longest: 600, precision: 5 } } : {}),
-    onStage: (stage) => progress(`IPv${family}: ${stages[stage]} …`),
-  });
+  if (json) {
+    const { udp: _, ...rest } = measured;
+    console.log(JSON.stringify({ ...rest, verdict }, words.plainValues, 2));
+    return;
+  }
+  const { reports, pings, streams, relays } = measured;
+  const reached = [...pings.map(relayWords.describePing), ...streams.map(words.describeStream)];
+  const parts = [
+    ...reports.map(words.describeReport),
+    describeFamilies(measured),
+    reached,
+    ...relays.map((trial) => relayWords.describeRelay(trial, relayWords.bindingRoundTrip(measured, trial))),
+    words.describeVerdict(verdict),
+  ];
+  const filled = parts.filter((lines) => lines.length > 0);
+  console.log(filled.map((lines) => lines.join("\n")).join("\n\n"));
 }
 
-async function reachAll(targets: readonly Target[]): Promise<StreamResult[]> {
-  const { reachStream } = await import("../node/reach.ts");
-  progress("trying TCP and TLS …");
-  return Promise.all(
-    targets.flatMap((target) => {
-      const { transport, address, host } = target;
-      if (transport === "udp") return [];
-      return [reachStream(transport, address, host).then((reached) => ({ target, reached }))];
-    }),
-  );
+async function watchServers(servers: Servers, flags: CheckFlags, interruption: Interruption): Promise<void> {
+  const { watch } = await import("./check/watch.ts");
+  const isWhole = await watch(servers, { every: flags.every, json: flags.json === true, signal: interruption.signal });
+  process.exitCode = isWhole ? 0 : CALLS_FAIL;
 }

@@ -132,8 +132,9 @@ describe("the verdict", () => {
   const stun = target("stun:turn.example.org", "udp");
   const turn = target("turn:turn.example.org", "udp");
   const turns = target("turns:turn.example.org:443", "tls");
-  const reached = { ms: 10, mapped: undefined, certificateProblem: undefined };
-  const verdict = (one: Partial<Measurements>) => judge({ udp: [stun], reports: [], streams: [], ...one });
+  const reached = { ms: 10, roundTrip: 3, mapped: undefined, certificateProblem: undefined };
+  const nothing = { reports: [], families: [], pings: [], streams: [], relays: [] };
+  const verdict = (one: Partial<Measurements>) => judge({ udp: [stun], ...nothing, ...one });
 
   test("one port toward everybody is direct calls; a port for each destination is none, but for a relay", () => {
     assert.equal(verdict({ reports: [report("endpoint-independent")] }).calls, "direct");

@@ -1,8 +1,14 @@
 /** What the measurements mean for a call, and what to change. Only what was measured is said. */
-import { sameAddress } from "../../core/base/address.ts";
+import type { Family } from "../../core/base/address.ts";
+import type { EchoFigures } from "../../core/media/probe-stream.ts";
 import type { BehaviorReport } from "../../core/stun/behavior/report.ts";
 import type { Reached } from "../../node/reach.ts";
+import { judgeFamilies } from "./families.ts";
 import { judgeLayers } from "./layers.ts";
+import { judgeLengths } from "./lengths.ts";
+import type { Quality } from "./quality.ts";
+import type { RelayTrial } from "./relay-trial.ts";
+import { judgeRelays, type RelayJudgement, relaysFor } from "./relay-verdict.ts";
 import type { Target } from "./targets.ts";
 
 export interface StreamResult {
@@ -10,19 +16,35 @@ export interface StreamResult {
   readonly reached: Reached | undefined;
 }
 
+/** Bindings over UDP, evenly sent. */
+export interface PingResult {
+  readonly target: Target;
+  readonly figures: EchoFigures;
+}
+
+/** Whether there were servers of this family to ask, and an address of ours to ask from. */
+export interface FamilyAsked {
+  readonly family: Family;
+  readonly asked: "yes" | "no-server" | "no-local-address";
+}
+
 export interface Measurements {
   /** Targets over UDP; those that answered are in the reports. */
   readonly udp: readonly Target[];
   readonly reports: readonly BehaviorReport[];
+  readonly families: readonly FamilyAsked[];
+  readonly pings: readonly PingResult[];
   readonly streams: readonly StreamResult[];
+  /** Those that there were credentials for. */
+  readonly relays: readonly RelayTrial[];
 }
 
-export interface Verdict {
+export interface Verdict extends Findings {
   /** `direct`: most calls need no relay. `relayed`: calls work through the relay that was named. `no`: they do not. */
   readonly calls: "direct" | "relayed" | "no";
-  readonly works: readonly string[];
-  readonly fails: readonly string[];
-  readonly change: readonly string[];
+  readonly relay: RelayJudgement["relay"];
+  /** Through the best relay, and over what; undefined: not measured. */
+  readonly quality: (Quality & { readonly over: string }) | undefined;
 }
 
 function answeredOverUdp(reports: readonly BehaviorReport[]): boolean {
@@ -40,57 +62,88 @@ function mapsByDestination({ translated, mapping }: BehaviorReport): boolean {
 
 const places = { 4: "IPv4", 6: "IPv6" } as const;
 
-function relayReached({ udp, reports, streams }: Measurements): string[] {
-  const seen = reports.flatMap(({ servers }) => servers.filter(({ mapped }) => mapped !== undefined));
-  const byUdp = udp.filter(({ relays, address }) => relays && seen.some(({ server }) => sameAddress(server, address)));
-  const byStream = streams.filter(({ target, reached }) => target.relays && reached !== undefined);
-  const found = [...byUdp.map(() => "UDP"), ...byStream.map(({ target }) => target.transport.toUpperCase())];
-  return [...new Set(found)];
+/** Sentences of a verdict. */
+export interface Findings {
+  readonly works: readonly string[];
+  readonly fails: readonly string[];
+  readonly change: readonly string[];
 }
 
+export const NOTHING: Findings = { works: [], fails: [], change: [] };
+
 export function judge(measured: Measurements): Verdict {
-  const { reports, streams, udp } = measured;
-  const [works, fails, change]: [string[], string[], string[]] = [[], [], []];
-  const overUdp = answeredOverUdp(reports);
+  const { reports, streams } = measured;
   const direct = reports.some(isPredictable);
-  const relays = relayReached(measured);
-  for (const report of reports) {
-    const place = places[report.family];
-    if (isPredictable(report))
-      works.push(`Direct calls over ${place}: others can send to the address that ICE tells them.`);
-    else if (mapsByDestination(report)) {
-      fails.push(
-        `Direct calls over ${place} to most others behind a NAT: this NAT shows another port to every destination, so the address that ICE tells is not the one that packets must go to.`,
-      );
-    }
-    if (report.rewritten.known && report.rewritten.value) {
-      fails.push("Protocols that carry addresses in plain, such as SIP: something on the way rewrites them.");
-      change.push("Switch the ALG of the router off (often called SIP ALG), or use TLS.");
-    }
-    const layers = judgeLayers(report);
-    fails.push(...layers.fails);
-    change.push(...layers.change);
+  const relayed = judgeRelays(measured);
+  const isRelayed = relayed.relay === "works" || relayed.relay === "untried";
+  const findings: Findings[] = [
+    ...reports.map(judgeReport),
+    judgeSilence(measured),
+    judgeFamilies(measured),
+    relayed,
+    relayed.relay === "none" && !direct ? { ...NOTHING, change: [WITHOUT_RELAY] } : NOTHING,
+    ...streams.map(judgeCertificate),
+  ];
+  return {
+    calls: direct ? "direct" : isRelayed ? "relayed" : "no",
+    relay: relayed.relay,
+    quality: relayed.quality && { ...relayed.quality, over: relayed.way as string },
+    works: distinct(findings.flatMap(({ works }) => works)),
+    fails: distinct(findings.flatMap(({ fails }) => fails)),
+    change: distinct(findings.flatMap(({ change }) => change)),
+  };
+}
+
+function distinct(lines: readonly string[]): string[] {
+  return [...new Set(lines)];
+}
+
+const WITHOUT_RELAY =
+  "Give the application a TURN server, and name it here: turn:HOST, and turns:HOST:443 for strict networks.";
+
+/** What the NAT does to a call. */
+function judgeReport(report: BehaviorReport): Findings {
+  const place = places[report.family];
+  const [works, fails, change]: [string[], string[], string[]] = [[], [], []];
+  if (isPredictable(report)) {
+    works.push(`Direct calls over ${place}: others can send to the address that ICE tells them.`);
+  } else if (mapsByDestination(report)) {
+    fails.push(
+      `Direct calls over ${place} to most others behind a NAT: this NAT shows another port to every destination, so the address that ICE tells is not the one that packets must go to.`,
+    );
   }
-  if (udp.length > 0 && !overUdp) {
-    fails.push("Anything over UDP: no server answered.");
-    const other = streams.some(({ reached }) => reached !== undefined);
-    change.push(
+  if (report.rewritten.known && report.rewritten.value) {
+    fails.push("Protocols that carry addresses in plain, such as SIP: something on the way rewrites them.");
+    change.push("Switch the ALG of the router off (often called SIP ALG), or use TLS.");
+  }
+  const [layers, lengths] = [judgeLayers(report), judgeLengths(report)];
+  return {
+    works,
+    fails: [...fails, ...layers.fails, ...lengths.fails],
+    change: [...change, ...layers.change, ...lengths.change],
+  };
+}
+
+function judgeSilence({ udp, reports, streams, relays }: Measurements): Findings {
+  const isHeard = relays.some((trial) => trial.target.transport === "udp" && relaysFor(trial));
+  if (udp.length === 0 || isHeard || answeredOverUdp(reports)) return NOTHING;
+  const other = streams.some(({ target, reached }) => reached !== undefined && target.throughProxy !== true);
+  return {
+    works: [],
+    fails: ["Anything over UDP: no server answered."],
+    change: [
       other
         ? "Let UDP out in the firewall: over TCP the same network answers."
         : "See whether there is a network at all, and whether the servers run.",
-    );
-  }
-  if (relays.length > 0) works.push(`Reaching the relay, over ${relays.join(", ")}. Credentials were not tried.`);
-  else if (!direct) {
-    change.push(
-      "Give the application a TURN server, and name it here: turn:HOST, and turns:HOST:443 for strict networks.",
-    );
-  }
-  for (const { target, reached } of streams) {
-    if (reached?.certificateProblem === undefined) continue;
-    fails.push(`Browsers on ${target.uri}: they refuse its certificate (${reached.certificateProblem}).`);
-    change.push(`Give ${target.host} a certificate that browsers trust.`);
-  }
-  const calls = direct ? "direct" : relays.length > 0 ? "relayed" : "no";
-  return { calls, works, fails, change: [...new Set(change)] };
+    ],
+  };
+}
+
+function judgeCertificate({ target, reached }: StreamResult): Findings {
+  if (reached?.certificateProblem === undefined) return NOTHING;
+  return {
+    works: [],
+    fails: [`Browsers on ${target.uri}: they refuse its certificate (${reached.certificateProblem}).`],
+    change: [`Give ${target.host} a certificate that browsers trust.`],
+  };
 }

@@ -13,6 +13,8 @@ import type {
   UnknownReason,
 } from "../../core/stun/behavior/report.ts";
 import { describeLayers } from "./layers.ts";
+import { percent } from "./quality.ts";
+import { serverOf, wayOf } from "./targets.ts";
 import type { StreamResult, Verdict } from "./verdict.ts";
 
 const reasons: Readonly<Record<UnknownReason, string>> = {
@@ -132,22 +134,43 @@ export function describeReport(report: BehaviorReport): string[] {
 }
 
 export function describeStream({ target, reached }: StreamResult): string {
-  const at = `${target.transport.toUpperCase()} to ${formatAddress(target.address)}`;
+  const at = `${wayOf(target)} to ${serverOf(target)}`;
   if (reached === undefined) return `${at}: no answer`;
   const problem = reached.certificateProblem;
   return `${at}: answers in ${Math.round(reached.ms)} ms${problem === undefined ? "" : `; certificate: ${problem}`}`;
 }
 
-const verdicts: Readonly<Record<Verdict["calls"], string>> = {
-  direct: "Calls will work from here, most of them directly.",
-  relayed: "Calls will work from here through the relay, if its credentials are good.",
-  no: "Calls will not work from here, or only some.",
-};
+function sayCalls({ calls, relay }: Verdict): string {
+  if (calls === "no") return "Calls will not work from here, or only some.";
+  if (calls === "direct") {
+    const isRefused = relay === "refuses" || relay === "broken";
+    return isRefused
+      ? "Most calls will work from here, directly; those that need the relay will not."
+      : "Calls will work from here, most of them directly.";
+  }
+  return relay === "works"
+    ? "Calls will work from here through the relay."
+    : "Calls will work from here through the relay, if its credentials are good.";
+}
 
-export function describeVerdict({ calls, works, fails, change }: Verdict): string[] {
+function sayQuality({ quality }: Verdict): string[] {
+  if (quality === undefined) return [];
+  const { level, over, delay, jitter, loss } = quality;
+  const figures = `${Math.round(delay)} ms one way, jitter ${Math.round(jitter)} ms, loss ${percent(loss)}`;
+  return [`Speech through the relay over ${over} will be ${level === "good" ? "good" : "bad"}: ${figures}.`];
+}
+
+export function describeVerdict(verdict: Verdict): string[] {
+  const { works, fails, change } = verdict;
   const part = (title: string, lines: readonly string[]) =>
     lines.length === 0 ? [] : ["", title, ...lines.map((line) => `  ${line}`)];
-  return [verdicts[calls], ...part("Works:", works), ...part("Does not work:", fails), ...part("To change:", change)];
+  return [
+    sayCalls(verdict),
+    ...sayQuality(verdict),
+    ...part("Works:", works),
+    ...part("Does not work:", fails),
+    ...part("To change:", change),
+  ];
 }
 
 /** Addresses as text, for JSON. */
