@@ -36,16 +36,21 @@ export interface AllocateOptions {
   readonly within?: number;
 }
 
-/** Resolves with the relayed address. */
+export interface Allocated {
+  readonly relayed: string;
+  /** The client's own address, as the server sees it. */
+  readonly mapped: string;
+}
+
 export async function allocate(
   lab: Lab,
   host: string,
   login: TurnLogin,
   { id = relayId, ...rest }: AllocateOptions = {},
-): Promise<string> {
+): Promise<Allocated> {
   const agent = await lab.agent(host);
-  const [relayed] = await agent.tell("allocate", { id, ...login, ...rest });
-  return relayed as string;
+  const [relayed, mapped] = await agent.tell("allocate", { id, ...login, ...rest });
+  return { relayed: relayed as string, mapped: mapped as string };
 }
 
 /** Lets a peer in through the host's allocation. */

@@ -107,7 +107,8 @@ export const figure5: Scenario = {
   expected: "works",
   run: async (lab) => {
     const server = await Server.start(lab);
-    const [alice, bob] = [await allocate(lab, "alice", server.turn()), await openSocketAndAsk(lab, "bob", server)];
+    const { relayed: alice } = await allocate(lab, "alice", server.turn());
+    const bob = await openSocketAndAsk(lab, "bob", server);
     await bindPeer(lab, "alice", bob);
     return call(lab, { host: "alice", id: relayId, toward: bob }, { host: "bob", id: socketId, toward: alice });
   },
