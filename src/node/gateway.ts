@@ -21,9 +21,9 @@ function word(hexadecimal: string): number {
 
 function defaultRoute(line: string, interfaceName: string): DefaultRoute | undefined {
   const fields = line.trim().split(/\s+/);
-  const [name, destination = "", gateway = "", flags = "", , , metric = "", mask = ""] = fields;
+  const [name, , gateway = "", flags = "", , , metric = "", mask = ""] = fields;
   if (name !== interfaceName || !/^[\dA-F]{8}$/i.test(gateway)) return undefined;
-  if (Number.parseInt(destination, 16) !== 0 || Number.parseInt(mask, 16) !== 0) return undefined;
+  if (Number.parseInt(mask, 16) !== 0) return undefined;
   const wanted = FLAG_UP | FLAG_GATEWAY;
   if ((Number.parseInt(flags, 16) & wanted) !== wanted) return undefined;
   return { gateway: ipv4(word(gateway), 0), metric: Number(metric) };

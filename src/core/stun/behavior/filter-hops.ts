@@ -18,32 +18,23 @@ import { type Filtering, type Finding, known, type Mapping, unknown } from "./re
 /** Providers' NATs are nearer. */
 const MOST_HOPS = 8;
 
-/** Whether the answer arrived, for each number of hops from one on, and where hops were not limited. */
-export interface HopTrials {
-  readonly limited: readonly boolean[];
-  readonly unlimited: boolean;
-}
-
-function* passes(probes: Probes, { address, other }: Server, hopLimit: number | undefined): Procedure<boolean> {
+function* passes(probes: Probes, { address, other }: Server, hopLimit: number): Procedure<boolean> {
   const socket = yield* open({ kind: "open", transport: "udp" });
   if (socket === undefined || other === undefined) return false;
   const flags = ChangeFlag.Ip | ChangeFlag.Port;
   return arrived(yield* probes.changeBehind(hopLimit, socket, address, flags, other), other) === true;
 }
 
-/** All trials at once: it takes no longer than one silence. */
-export function* tryHops(probes: Probes, server: Server): Procedure<HopTrials | undefined> {
+/** Whether the answer arrived, for one hop and more. All trials at once: it takes no longer than one silence. */
+export function* tryHops(probes: Probes, server: Server): Procedure<readonly boolean[] | undefined> {
   if (server.other === undefined) return undefined;
   const limits = Array.from({ length: MOST_HOPS }, (_, i) => i + 1);
-  const [limited, unlimited] = yield* together(
-    together(...limits.map((hops) => passes(probes, server, hops))),
-    passes(probes, server, undefined),
-  );
-  return { limited, unlimited };
+  return yield* together(...limits.map((hops) => passes(probes, server, hops)));
 }
 
+/** That the answer arrives where hops are not limited is known with the filter (`judgeFiltering`). */
 export function judgeHops(
-  trials: HopTrials | undefined,
+  trials: readonly boolean[] | undefined,
   mapping: Finding<Mapping>,
   filtering: Finding<Filtering>,
 ): Finding<number> {
@@ -52,8 +43,7 @@ export function judgeHops(
   if (mapping.value !== "endpoint-independent") return unknown("hidden-by-filter");
   if (!filtering.known) return filtering;
   if (filtering.value === "endpoint-independent") return unknown("no-filter");
-  if (!trials.unlimited) return unknown("change-unproven");
-  const hops = trials.limited.indexOf(true);
+  const hops = trials.indexOf(true);
   if (hops === 0) return unknown("opened-by-first-hop");
   return hops < 0 ? unknown("too-far") : known(hops);
 }

@@ -54,7 +54,7 @@ export class Probes {
 
   /** The same, behind a datagram to `wanted` that goes `hopLimit` hops, and is to open every filter on its way. */
   changeBehind(
-    hopLimit: number | undefined,
+    hopLimit: number,
     socket: ProbeSocket,
     to: Readonly<Address>,
     flags: number,

@@ -73,6 +73,14 @@ describe("RFC 4787 §5: how far away the outermost filter is", () => {
     assert.equal(said(report.layerEvidence.gatewayAddress), "(no-nat)");
   });
 
+  test("the datagram that dies on its way goes again with every repetition", () => {
+    let lost = 0;
+    const isIndication = (data: Uint8Array): boolean => (data[1]! & 0x10) !== 0;
+    const blocks = (data: Uint8Array): boolean => isIndication(data) && lost++ < 16;
+    assert.deepEqual(layersOf([home(), carrier()], { blocks }), [2, "probably-several"]);
+    assert.ok(lost > 16);
+  });
+
   test("a lossy link changes nothing: one packet in ten is lost, either way", () => {
     for (let seed = 1; seed <= 12; seed++) {
       assert.deepEqual(layersOf([home(), carrier()], { lossOneIn: 10, seed })[0], 2, `seed ${seed}`);
