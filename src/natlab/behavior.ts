@@ -1,5 +1,5 @@
 /**
- * What RFC 4787 lets one declare of a NAT: plain values, without the code that behaves so. The NAT reads them, and so
+ * What RFC 4787, and RFC 5382 for TCP, let one declare of a NAT: plain values, without the code that behaves so. The NAT reads them, and so
  * does the oracle, which knows nothing else.
  */
 
@@ -15,6 +15,7 @@ export type PortAssignment =
   | { readonly kind: "sequential"; readonly step: number }
   | { readonly kind: "random" };
 
+/** Mapping, filtering, pooling, ports and hairpin are of UDP and TCP alike; each has mappings of its own. */
 export interface NatBehavior {
   readonly mapping: Dependence;
   readonly filtering: Dependence;
@@ -25,23 +26,34 @@ export interface NatBehavior {
   readonly parity: boolean;
   /** Ports that are given out; `preservation` and `overloading` keep inside ports outside of the range too. */
   readonly portRange: { readonly min: number; readonly max: number };
-  /** Milliseconds that an unused mapping lives. */
+  /** Milliseconds that an unused mapping of UDP lives. */
   readonly lifetime: number;
-  /** Which traffic makes a mapping live on. */
+  /** Which traffic makes a mapping of UDP live on. */
   readonly refreshedBy: "outbound" | "inbound" | "both";
   /** Whether a refresh is for the whole mapping, or only for the remote endpoint that it was for. */
   readonly refreshScope: "mapping" | "session";
   /** What an inside host sees that is reached from inside by its outside address: nothing, or which source. */
   readonly hairpin: "none" | "internal" | "external";
-  /** Rewrites addresses that it finds in payloads, as application level gateways do. */
+  /** Rewrites addresses that it finds in datagrams, as application level gateways do. */
   readonly rewritesPayload: boolean;
   readonly fragments: "pass" | "drop";
-  /** Mappings at the same time. */
+  /** Mappings at the same time, of UDP and TCP together. */
   readonly maxMappings: number;
   readonly maxMappingsPerHost: number;
+  /** Milliseconds that an established TCP connection may be silent, whichever side last spoke. */
+  readonly tcpLifetime: number;
+  /** Milliseconds that one may be silent while it opens, and since a FIN or RST passed. */
+  readonly tcpTransitoryLifetime: number;
+  /**
+   * What is done about a SYN from outside that is not let in: nothing; a RST at once; or a RST after six seconds, unless
+   * a SYN from inside has met it by then.
+   */
+  readonly unsolicitedSyn: "drop" | "reset" | "reset-later";
+  /** What is done about other segments of connections that the NAT does not know, as after a reboot; from both sides. */
+  readonly strayTcp: "drop" | "reset";
 }
 
-/** A NAT that keeps RFC 4787's requirements and recommendations, as far as they prescribe one behavior. */
+/** A NAT that keeps the requirements and recommendations of RFC 4787 and RFC 5382, as far as they prescribe one behavior. */
 const wellBehaved: NatBehavior = {
   // RFC 4787 REQ-1: mapping is endpoint-independent.
   mapping: "endpoint-independent",
@@ -66,9 +78,15 @@ const wellBehaved: NatBehavior = {
   fragments: "pass",
   maxMappings: Number.POSITIVE_INFINITY,
   maxMappingsPerHost: Number.POSITIVE_INFINITY,
+  // RFC 5382 REQ-5: two hours and four minutes, and four minutes.
+  tcpLifetime: 7_440_000,
+  tcpTransitoryLifetime: 240_000,
+  // RFC 5382 REQ-4: never answered within six seconds; silence is allowed where it is policy.
+  unsolicitedSyn: "drop",
+  strayTcp: "drop",
 };
 
-/** The behavior that RFC 4787 asks for, but for what is named. */
+/** The behavior that RFC 4787 and RFC 5382 ask for, but for what is named. */
 export function natBehavior(departures: Partial<NatBehavior> = {}): NatBehavior {
   return { ...wellBehaved, ...departures };
 }

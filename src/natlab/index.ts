@@ -5,10 +5,18 @@ export type { Appointment } from "./agenda.ts";
 export type { Alarm } from "./alarm.ts";
 export { type Dependence, type NatBehavior, natBehavior, type PortAssignment } from "./behavior.ts";
 export type { Capture } from "./capture.ts";
-export { allOf, type Direction, type Firewall } from "./firewall/firewall.ts";
+export { allOf, type Direction, type Firewall, resetting, type Verdict } from "./firewall/firewall.ts";
 export { type FirewallBehavior, InsideToOutside } from "./firewall/inside-to-outside.ts";
-export { type Inspected, inspecting } from "./firewall/inspection.ts";
-export { onlyPorts, type PortRange, withoutPorts, withoutUdp } from "./firewall/port-rules.ts";
+export { type Inspected, inspecting, onlyTls } from "./firewall/inspection.ts";
+export {
+  onlyPorts,
+  type PortRange,
+  type PortRule,
+  type ProtocolPorts,
+  withoutPorts,
+  withoutTcp,
+  withoutUdp,
+} from "./firewall/port-rules.ts";
 export type { Gateway, GatewayOptions } from "./gateway.ts";
 export type { Host, SocketOptions } from "./host.ts";
 export type { Link, LinkConditions } from "./link.ts";

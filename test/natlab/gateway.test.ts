@@ -103,9 +103,9 @@ test("a firewall beside the NAT sees inside addresses, and stops before a mappin
   const seen: string[] = [];
   const firewall = new InsideToOutside();
   const watching = {
-    passes: (...args: Parameters<InsideToOutside["passes"]>) => {
+    judge: (...args: Parameters<InsideToOutside["judge"]>) => {
       seen.push(formatAddress(args[1] === "outbound" ? args[0].source : args[0].destination));
-      return firewall.passes(...args);
+      return firewall.judge(...args);
     },
   };
   world.gateway("guarded", { nat, firewall: watching }).outside(internet, "203.0.113.50").inside(home, "10.0.0.1/24");

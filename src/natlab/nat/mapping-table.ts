@@ -1,17 +1,24 @@
 /** The live mappings of a NAT, found from inside and from outside. What has expired is gone, whoever asks. */
 import type { Address } from "../../core/base/address.ts";
-import { Deadlines } from "../../core/base/deadlines.ts";
+import { Deadlines, type Timed } from "../../core/base/deadlines.ts";
 import type { Instant } from "../../core/base/machine.ts";
 import { AddressMap } from "../address-map.ts";
-import type { Mapping } from "./mapping.ts";
 
-export class MappingTable {
+export interface Mapped extends Timed {
+  readonly inside: Readonly<Address>;
+  readonly outside: Readonly<Address>;
+  /** The remote endpoint, as far as mapping looks at it. */
+  readonly toward: Readonly<Address>;
+  readonly expires: Instant;
+}
+
+export class MappingTable<M extends Mapped> {
   /** By inside endpoint, then by as much of the remote endpoint as mapping looks at. */
-  readonly #inside: AddressMap<AddressMap<Mapping>> = new AddressMap();
+  readonly #inside: AddressMap<AddressMap<M>> = new AddressMap();
   /** By outside endpoint: one each, unless ports are overloaded. */
-  readonly #outside: AddressMap<Mapping[]> = new AddressMap();
+  readonly #outside: AddressMap<M[]> = new AddressMap();
   readonly #perHost: AddressMap<number> = new AddressMap();
-  readonly #deadlines: Deadlines<Mapping> = new Deadlines();
+  readonly #deadlines: Deadlines<M> = new Deadlines();
 
   get size(): number {
     return this.#deadlines.size;
@@ -21,20 +28,25 @@ export class MappingTable {
     return this.#perHost.find({ ...inside, port: 0 }) ?? 0;
   }
 
-  find(inside: Readonly<Address>, toward: Readonly<Address>): Mapping | undefined {
+  find(inside: Readonly<Address>, toward: Readonly<Address>): M | undefined {
     return this.#inside.find(inside)?.find(toward);
   }
 
-  at(outside: Readonly<Address>): readonly Mapping[] {
+  at(outside: Readonly<Address>): readonly M[] {
     return this.#outside.find(outside) ?? [];
   }
 
-  add(mapping: Mapping): void {
+  add(mapping: M): void {
     let ofInside = this.#inside.find(mapping.inside);
     if (ofInside === undefined) this.#inside.set(mapping.inside, (ofInside = new AddressMap()));
     ofInside.set(mapping.toward, mapping);
     this.#outside.set(mapping.outside, [...this.at(mapping.outside), mapping]);
     this.#count(mapping, 1);
+    this.#deadlines.set(mapping, mapping.expires);
+  }
+
+  /** For a mapping that may now expire sooner than it did. */
+  reschedule(mapping: M): void {
     this.#deadlines.set(mapping, mapping.expires);
   }
 
@@ -51,7 +63,7 @@ export class MappingTable {
     for (let any = this.#deadlines.popDue(end); any !== undefined; any = this.#deadlines.popDue(end)) this.#remove(any);
   }
 
-  #remove(mapping: Mapping): void {
+  #remove(mapping: M): void {
     const ofInside = this.#inside.find(mapping.inside);
     ofInside?.delete(mapping.toward);
     if (ofInside?.size === 0) this.#inside.delete(mapping.inside);
@@ -61,7 +73,7 @@ export class MappingTable {
     this.#count(mapping, -1);
   }
 
-  #count(mapping: Mapping, change: 1 | -1): void {
+  #count(mapping: M, change: 1 | -1): void {
     const host = { ...mapping.inside, port: 0 };
     const count = this.hostSize(host) + change;
     if (count === 0) this.#perHost.delete(host);

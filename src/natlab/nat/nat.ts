@@ -5,8 +5,8 @@
 import type { Address } from "../../core/base/address.ts";
 import type { Instant } from "../../core/base/machine.ts";
 
-/** Why a packet does not pass. */
-export type Refusal = "no-mapping" | "filtered" | "ports-exhausted" | "mapping-limit";
+/** Why a packet does not pass. `no-session`: a segment from inside of a connection that the NAT has not seen begin. */
+export type Refusal = "no-mapping" | "no-session" | "filtered" | "ports-exhausted" | "mapping-limit";
 
 export interface Nat {
   /** The source with which a packet from the inside `source` to `destination` leaves. */

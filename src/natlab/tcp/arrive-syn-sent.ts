@@ -10,7 +10,7 @@ export function arriveInSynSent(block: Block, packet: TcpPacket): void {
   const { segment } = packet;
   const isAck = has(segment, Flag.Ack);
   if (isAck && segment.acknowledgment !== block.highest) {
-    if (!has(segment, Flag.Rst)) block.host.send(resetFor(packet, 0));
+    if (!has(segment, Flag.Rst)) block.host.send(resetFor(packet));
     return;
   }
   if (has(segment, Flag.Rst)) return isAck ? block.close("refused") : undefined;

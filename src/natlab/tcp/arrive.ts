@@ -66,7 +66,7 @@ function handleAck(block: Block, packet: TcpPacket, segment: Segment, isEmpty: b
   if (block.state === "syn-received") {
     const { acknowledgment } = segment;
     if (!isBefore(block.unacknowledged, acknowledgment) || isBefore(block.highest, acknowledgment)) {
-      block.host.send(resetFor(packet, 0));
+      block.host.send(resetFor(packet));
       return false;
     }
     block.state = block.isEnding ? "fin-wait-1" : "established";

@@ -11,7 +11,7 @@ import { takeSyn } from "./arrive-syn-sent.ts";
 import { Block, type BlockHost } from "./block.ts";
 import { TcpConnection } from "./connection.ts";
 import { type ListenOptions, TcpListener } from "./listener.ts";
-import { Flag, has, isOpening, sequenceLength } from "./segment.ts";
+import { Flag, has, isOpening } from "./segment.ts";
 import { resetFor } from "./transmit.ts";
 
 export interface ConnectOptions {
@@ -105,7 +105,7 @@ export class TcpHost {
   #refuse(packet: TcpPacket): void {
     this.#surroundings.sightings.drop(this.#name, packet, "no-socket");
     if (has(packet.segment, Flag.Rst)) return;
-    this.#host.send(resetFor(packet, sequenceLength(packet.segment, packet.payload)));
+    this.#host.send(resetFor(packet));
   }
 
   #add(block: Block, listener: TcpListener | undefined): TcpConnection {

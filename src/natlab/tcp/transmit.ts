@@ -2,7 +2,7 @@
 import { after } from "../../core/base/machine.ts";
 import type { TcpPacket } from "../packet.ts";
 import type { Block } from "./block.ts";
-import { advance, distance, Flag, isBefore, type Segment, segmentHeaderLength } from "./segment.ts";
+import { advance, distance, Flag, isBefore, type Segment, segmentHeaderLength, sequenceLength } from "./segment.ts";
 
 const nothing = new Uint8Array(0);
 
@@ -73,18 +73,23 @@ export function sendReset(block: Block): void {
 }
 
 /** RFC 9293 §3.5.2: what a segment that belongs to no connection is answered with. */
-export function resetFor({ source, destination, segment }: TcpPacket, sequenceLength: number): TcpPacket {
+export function resetFor({ source, destination, segment, payload }: TcpPacket): TcpPacket {
   const isAck = (segment.flags & Flag.Ack) !== 0;
   return tcpPacket(
     { source: destination, destination: source },
     {
       sequence: isAck ? segment.acknowledgment : 0,
-      acknowledgment: isAck ? 0 : advance(segment.sequence, sequenceLength),
+      acknowledgment: isAck ? 0 : advance(segment.sequence, sequenceLength(segment, payload)),
       flags: isAck ? Flag.Rst : Flag.Rst | Flag.Ack,
       window: 0,
       mss: undefined,
     },
   );
+}
+
+/** A RST in the place of `packet`, as a box on its way puts it. */
+export function resetLike(packet: TcpPacket): TcpPacket {
+  return tcpPacket(packet, { ...packet.segment, flags: Flag.Rst | Flag.Ack, window: 0, mss: undefined });
 }
 
 /** How many bytes the next segment carries; undefined: none is due. A FIN alone carries 0. */
