@@ -185,6 +185,53 @@ test("RFC 8489 §10: a 300 leads to the alternate server, and redirections in a 
   }
 });
 
+test("RFC 8489 §10, §14.16: ALTERNATE-DOMAIN is whose certificate the alternate server has; what is no name leads nowhere", () => {
+  const redirect = (script: Script, to: string, domain?: string): void => {
+    script.refuse(300, (w) => {
+      w.address(Attribute.AlternateServer, address(to));
+      if (domain !== undefined) w.text(Attribute.AlternateDomain, domain);
+    });
+    script.client.handleConnected(script.now);
+    script.drain();
+  };
+  const domains = (script: Script) => script.told.flatMap((o) => (o.kind === "connect" ? [o.domain] : []));
+  const script = new Script({ transport: "tls" });
+  redirect(script, "9.9.9.2:5349", "two.example");
+  redirect(script, "9.9.9.3:5349");
+  assert.deepEqual(domains(script), [undefined, "two.example", "two.example"], "without one it is as it was");
+  script.challenge();
+  script.refuse(437, () => {}, "wonderland");
+  assert.deepEqual(domains(script).slice(3), ["two.example"], "it is the same server");
+  for (const bad of ["", "two example", "-", "two.example/", `${"a".repeat(250)}.example`]) {
+    const other = new Script({ transport: "tls" });
+    redirect(other, "9.9.9.2:5349", bad);
+    assert.deepEqual(other.reasons, ["ended try-alternate"], bad);
+  }
+  const again = Script.allocated({ transport: "tls" });
+  again.client.handleDisconnected(again.now);
+  again.drain();
+  again.pass(1);
+  assert.deepEqual(domains(again), [undefined, undefined]);
+});
+
+test("RFC 8656 §7.1: DONT-FRAGMENT is asked for where it is wanted, and then is in every Send indication", () => {
+  const script = Script.allocated({ dontFragment: true });
+  assert.ok(script.request.has(Attribute.DontFragment));
+  script.client.permit(address("8.8.8.8:1"), script.now);
+  script.drain();
+  script.answer(MessageClass.Success, () => {}, "wonderland");
+  const framing = script.client.send(address("8.8.8.8:1"), new Uint8Array(3));
+  assert.ok(framing?.kind === "message");
+  const view = new StunView();
+  assert.equal(view.decode(framing.data), undefined);
+  assert.ok(view.has(Attribute.DontFragment) && view.has(Attribute.Data));
+  assert.ok(!Script.allocated().request.has(Attribute.DontFragment));
+  const pair = new Pair({ dontFragment: true }, { dontFragment: false });
+  pair.client.open(pair.now);
+  pair.run(1);
+  assert.deepEqual(pair.losses, ["ended unknown-attribute"]);
+});
+
 test("RFC 8656 §7.3: an answer without its addresses or lifetime, or with what must be understood and is not, is useless", () => {
   const relayed = address("9.9.9.1:50000");
   const mapped = address("5.6.7.8:1");

@@ -48,8 +48,9 @@ test("RFC 8656 §5: with another user name another allocation takes over, and th
   assert.equal(pair.world.server.stats.errors[441], 0, "the server is not asked to refuse it");
   assert.equal(pair.converse(peer, 1), 1);
   assert.notEqual(pair.reached.at(-1)?.relay, relay);
-  pair.fromPeer(encodeUtf8("to the former address"), address(peer), relay);
   pair.run(28);
+  pair.fromPeer(encodeUtf8("to the former address"), address(peer), relay);
+  pair.settle();
   assert.deepEqual(pair.heard.at(-1), { payload: "to the former address", path: 1 });
   pair.run(2);
   assert.equal(pair.world.server.stats.allocations, 1, "it is ended, and does not just run out");
@@ -237,6 +238,7 @@ test("credentials that follow each other quickly: the last are what counts", () 
     if (seconds === 5000) pair.run(1);
   }
   pair.run(1);
+  assert.equal(pair.world.server.stats.allocations, 2, "of former ones only the last is still heard");
   assert.equal(pair.relayed.length, 3, "4000 was given up before it had an allocation");
   pair.run(31);
   assert.deepEqual([pair.world.server.stats.allocations, pair.paths.size, pair.told], [1, 1, []]);
@@ -253,6 +255,34 @@ test("an allocation that is lost while the other is made is told, and the other 
   assert.equal(pair.converse(peer, 3), 3);
   pair.run(100);
   assert.deepEqual([pair.paths.size, pair.relayed.length], [1, 2]);
+});
+
+test("when all attempts are used up while the other is made, that is told, and still others may follow", () => {
+  const once = { attempts: 1, firstDelay: 1, maxDelay: 1 };
+  const pair = new SessionPair({ ...timeLimited(3600), reallocation: once, transport: "tcp" }, strict).opened(peer);
+  pair.isDown = true;
+  const [first, second] = [timeLimited(7200), timeLimited(7300)];
+  pair.session.handleCredentials(first.username, first.password, pair.now);
+  for (let i = 0; i < 2; i++) {
+    pair.session.handleDisconnected(1, pair.now);
+    pair.run(0.1);
+  }
+  assert.deepEqual(pair.told, ["lost connection-lost", "lost connection-lost"]);
+  pair.isDown = false;
+  pair.session.handleCredentials(second.username, second.password, pair.now);
+  pair.run(1);
+  assert.equal(pair.converse(peer, 3), 3);
+  assert.equal(pair.told.length, 2);
+});
+
+test("a former allocation that is lost is not missed", () => {
+  const pair = new SessionPair({ ...timeLimited(3600), transport: "tcp" }, strict).opened(peer);
+  const { username, password } = timeLimited(7200);
+  pair.session.handleCredentials(username, password, pair.now);
+  pair.run(1);
+  pair.session.handleDisconnected(1, pair.now);
+  assert.equal(pair.converse(peer, 5), 5);
+  assert.deepEqual([pair.told, [...pair.paths.keys()]], [[], [2]]);
 });
 
 test("what is wanted and not answered yet keeps a client from being settled", () => {
