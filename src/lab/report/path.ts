@@ -53,14 +53,19 @@ const ports = { server: [3478, 5349, 443, 80, 3128], second: 3479, sip: [5060, 5
 
 export function pathsOf({ plan, passages }: Pick<Result, "plan" | "passages">): Path[] {
   const groups = new Map<string, Trace[]>();
-  const gateways = new Set(plan.gateways.map(({ name }) => name));
+  const gateways = new Map(plan.gateways.map((gateway) => [gateway.name, gateway.outside]));
   for (const trace of traceAll(plan, passages)) {
     const purpose = gateways.has(trace.to) || trace.from === trace.to ? "probe" : purposeOf(trace.stops);
     const key = [purpose, trace.protocol, trace.from, trace.to].join("\n");
     groups.set(key, [...(groups.get(key) ?? []), trace]);
   }
+  // What comes to a gateway's outside address, and is for nobody behind it, is for nobody at all.
+  const isAtGoal = ({ to, stops }: Trace): boolean => {
+    const { node, destination } = stops.at(-1) as Stop;
+    return node === to && stops.length > 1 && ipOf(destination) !== gateways.get(node);
+  };
   return [...groups].flatMap(([key, traces]) =>
-    sameRoutes(traces).map((some) => merge(key.split("\n")[0] as Purpose, some)),
+    sameRoutes(traces).map((some) => merge(key.split("\n")[0] as Purpose, some, isAtGoal)),
   );
 }
 
@@ -88,9 +93,10 @@ function sameRoutes(traces: readonly Trace[]): Trace[][] {
   return found.map((one) => one.traces);
 }
 
-function merge(purpose: Purpose, traces: readonly Trace[]): Path {
+function merge(purpose: Purpose, traces: readonly Trace[], isAtGoal: (trace: Trace) => boolean): Path {
   const { protocol, from, to, stops } = traces[0] as Trace;
-  const merged = stops.map(({ node }, i) => mergeStop(node, i, traces, to));
+  const isComplete = isAtGoal(traces[0] as Trace);
+  const merged = stops.map(({ node }, i) => mergeStop(node, i, traces, isComplete && i === stops.length - 1));
   const last = merged.at(-1) as PathStop;
   return {
     purpose,
@@ -100,20 +106,19 @@ function merge(purpose: Purpose, traces: readonly Trace[]): Path {
     stops: merged,
     flows: traces.length,
     sent: (merged[0] as PathStop).left,
-    received: last.node === to && merged.length > 1 ? last.arrived : 0,
+    received: isComplete ? last.arrived : 0,
   };
 }
 
-function mergeStop(node: string, index: number, traces: readonly Trace[], to: string): PathStop {
+function mergeStop(node: string, index: number, traces: readonly Trace[], isGoal: boolean): PathStop {
   const stops = traces.flatMap(({ stops }) => stops[index] ?? []);
   const onward = traces.reduce((total, { stops }) => total + (stops[index + 1]?.arrived ?? 0), 0);
   const [arrived, left] = [total(stops, "arrived"), total(stops, "left")];
-  const isEnd = node === to && index > 0;
   return {
     node,
     arrived,
     left,
-    dropped: index === 0 || isEnd ? 0 : arrived - left,
+    dropped: index === 0 || isGoal ? 0 : arrived - left,
     vanished: left - onward,
     sources: [...new Set(stops.map(({ source }) => source))],
     destinations: [...new Set(stops.map(({ destination }) => destination))],

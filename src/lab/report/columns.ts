@@ -1,0 +1,182 @@
+/**
+ * Which way down the picture each thread takes. The hosts of the internet stand beside one another with the threads that
+ * hang on them; a lane beside them is for threads that pass. Of all orders the one with the fewest bends is taken.
+ */
+import { describePorts, type HostRow, type Run, type Scene, type Thread } from "./scene.ts";
+
+export interface Label {
+  /** The space between rows `gap` and `gap + 1`. */
+  readonly gap: number;
+  readonly count: string;
+  readonly port: string;
+  /** It keeps away from where its packets end. */
+  readonly besideCross: boolean;
+}
+
+export interface Column {
+  readonly thread: Thread;
+  readonly down: readonly Label[];
+  readonly up: readonly Label[];
+  /** What its labels need to the left and to the right of it. */
+  readonly left: number;
+  readonly right: number;
+}
+
+export interface Cell {
+  /** Undefined: the lane of those that pass. */
+  readonly host: string | undefined;
+  readonly above: readonly Column[];
+  readonly below: readonly Column[];
+  /** In `above` and `below` alike. */
+  readonly through: readonly Column[];
+}
+
+export interface PlacedCell extends Cell {
+  readonly x: number;
+  readonly width: number;
+}
+
+/** Columns stand on it, so that a terminal's characters can. */
+export const grid = 5;
+const glyphs = { count: 7.4, port: 6.8, margin: 6 } as const;
+const leastBox = 100;
+const linkGap = 58;
+
+/** Labels of a run, one for each space that it crosses or the two ends of it. */
+export function labelsOf(thread: Thread, run: Run, internet: number): Label[] {
+  const isDown = run.to > run.from;
+  const first = isDown ? run.from : run.from - 1;
+  const last = isDown ? run.to - 1 : run.to;
+  const count = `${thread.protocol === "tcp" ? "TCP " : ""}${run.packets}`;
+  return [...new Set([first, last])].map((gap) => {
+    // The host inside, whose port the gateways change.
+    const near = gap < internet === isDown ? run.source : run.destination;
+    const besideCross = run.fate === "vanished";
+    return { gap, count, port: besideCross ? `to ${run.destination[0]}` : describePorts(near), besideCross };
+  });
+}
+
+function columnOf(thread: Thread, internet: number): Column {
+  const labels = (isDown: boolean): Label[] =>
+    thread.runs
+      .filter(({ from, to }) => to !== from && to > from === isDown)
+      .flatMap((run) => labelsOf(thread, run, internet));
+  const down = labels(true);
+  // A port is said once.
+  const up = labels(false).map((label) => {
+    const other = down.find(({ gap }) => gap === label.gap);
+    return other?.port === label.port ? { ...label, port: "" } : label;
+  });
+  return { thread, down, up, left: widthOf(down), right: widthOf(up) };
+}
+
+function widthOf(labels: readonly Label[]): number {
+  const wide = labels.map(({ count, port, besideCross }) => {
+    return (besideCross ? 4 : 2) * grid + Math.max(count.length * glyphs.count, port.length * glyphs.port);
+  });
+  return Math.max(3 * grid, ...wide) + glyphs.margin;
+}
+
+function total(columns: readonly Column[]): number {
+  return columns.reduce((sum, { left, right }) => sum + left + right, 0);
+}
+
+function touches({ thread }: Column, isAbove: boolean, internet: number): boolean {
+  return thread.runs.some(({ from, to }) => (isAbove ? Math.min(from, to) < internet : Math.max(from, to) > internet));
+}
+
+function cellsOf({ rows, internet }: Scene, threads: readonly Thread[]): Cell[] {
+  const columns = threads.filter(({ runs }) => runs.some(({ from, to }) => from !== to));
+  const all = columns.map((thread) => columnOf(thread, internet));
+  const { hosts } = rows[internet] as HostRow;
+  const names = hosts.map(({ name }) => name);
+  return [...names, undefined].map((host) => {
+    const anchor = (column: Column) => names.find((name) => column.thread.ends.includes(name));
+    const own = all.filter((column) => anchor(column) === host);
+    const [above, below] = [true, false].map((is) => own.filter((column) => touches(column, is, internet)));
+    const through = host === undefined ? own.filter((one) => above?.includes(one) && below?.includes(one)) : [];
+    const only = (some: readonly Column[] = []) => some.filter((one) => !through.includes(one));
+    return { host, above: only(above), below: only(below), through };
+  });
+}
+
+function needOf({ host, above, below, through }: Cell, links: number): number {
+  const columns = total(through) + Math.max(total(above), total(below));
+  return host === undefined ? columns : Math.max(columns, leastBox) + links;
+}
+
+/** The cells from left to right, or undefined when they do not fit in `width`. */
+export function placeCells(
+  scene: Scene,
+  threads: readonly Thread[],
+  x: number,
+  width: number,
+): PlacedCell[] | undefined {
+  const cells = cellsOf(scene, threads).filter((cell) => cell.host !== undefined || needOf(cell, 0) > 0);
+  const pairs = threads.filter(isLink).map(({ ends }) => ends);
+  const linked = (cell: Cell) => (pairs.some((pair) => pair.includes(cell.host as string)) ? linkGap / 2 : 0);
+  const needs = new Map(cells.map((cell) => [cell, needOf(cell, linked(cell))]));
+  const spare = width - [...needs.values()].reduce((sum, need) => sum + need, 0);
+  if (spare < 0) return undefined;
+  const orders = permutations(cells).map((order) => {
+    let at = x;
+    const placed = order.map((cell) => {
+      const one = { ...cell, x: at, width: (needs.get(cell) as number) + spare / cells.length };
+      at += one.width;
+      return one;
+    });
+    return { placed, cost: costOf(scene, placed, pairs, x, width) };
+  });
+  return orders.reduce((best, one) => (one.cost < best.cost ? one : best)).placed;
+}
+
+export function isLink({ runs }: Thread): boolean {
+  return runs.every(({ from, to }) => from === to);
+}
+
+/** How far threads lie from their hosts; neighbours that talk must stand side by side. */
+function costOf(
+  { rows, internet }: Scene,
+  cells: readonly PlacedCell[],
+  pairs: readonly (readonly string[])[],
+  x: number,
+  width: number,
+): number {
+  const order = cells.map(({ host }) => host);
+  const apart = pairs.filter(([one, other]) => Math.abs(order.indexOf(one) - order.indexOf(other)) > 1);
+  const bends = columnCentres(cells).flatMap(({ column, x: at }) =>
+    [rows[0], rows.at(-1)].map((row, i) => {
+      const hosts = row?.kind === "hosts" && i * (rows.length - 1) !== internet ? row.hosts : [];
+      const index = hosts.findIndex(({ name }) => column.thread.ends.includes(name));
+      if (index < 0) return 0;
+      const share = width / hosts.length;
+      return Math.max(0, Math.abs(at - (x + share * (index + 0.5))) - share / 2);
+    }),
+  );
+  return apart.length * 10_000 + bends.reduce((sum, one) => sum + one, 0);
+}
+
+/** Where the threads of each cell run: beside one another, with room for their labels. */
+export function columnCentres(cells: readonly PlacedCell[]): { column: Column; x: number }[] {
+  return cells.flatMap(({ x, width, above, below, through }) => {
+    const only = Math.max(total(above), total(below));
+    const spread = (columns: readonly Column[], from: number, room: number) => {
+      const spare = (room - total(columns)) / Math.max(1, columns.length);
+      let at = from;
+      return columns.map((column) => {
+        const centre = at + spare / 2 + column.left;
+        at += column.left + column.right + spare;
+        return { column, x: Math.round(centre / grid) * grid };
+      });
+    };
+    const rest = through.length === 0 ? width : only === 0 ? 0 : (width * only) / (only + total(through));
+    const passing = spread(through, x + rest, width - rest);
+    // A thread on a host of the internet may hang on it from both sides.
+    return [...spread(above, x, rest), ...spread(below, x, rest), ...passing];
+  });
+}
+
+function permutations<T>(items: readonly T[]): T[][] {
+  if (items.length < 2) return [[...items]];
+  return items.flatMap((item, i) => permutations(items.toSpliced(i, 1)).map((rest) => [item, ...rest]));
+}

@@ -1,0 +1,315 @@
+/** Where everything in the picture stands, in its own units; nothing overlaps. */
+import type { PlannedGateway } from "../topology.ts";
+import { type Column, columnCentres, grid, isLink, type Label, type PlacedCell, placeCells } from "./columns.ts";
+import {
+  describeGateway,
+  type Fate,
+  type GatewayRow,
+  type HostRow,
+  type Row,
+  type Run,
+  type Scene,
+  shownAddresses,
+  type Thread,
+} from "./scene.ts";
+
+export interface Area {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface Box extends Area {
+  readonly name: string;
+  readonly lines: readonly string[];
+}
+
+export interface Wall extends Area {
+  readonly gateway: PlannedGateway;
+  readonly facts: readonly string[];
+  /** At its upper and its lower side. */
+  readonly addresses: readonly [string, string];
+}
+
+export interface Zone extends Area {
+  readonly name: string;
+  readonly isInternet: boolean;
+}
+
+/** A line from one row to the next; it starts at a host's box, and bends to its column before the first label. */
+export interface Strand {
+  readonly thread: Thread;
+  readonly isDown: boolean;
+  readonly points: readonly (readonly [number, number])[];
+  readonly fate: Fate;
+}
+
+export interface PlacedLabel {
+  readonly x: number;
+  readonly y: number;
+  readonly anchor: "start" | "end" | "middle";
+  readonly count: string;
+  readonly port: string;
+}
+
+export interface Layout {
+  readonly width: number;
+  readonly height: number;
+  /** From the first row to the last. */
+  readonly rows: readonly Area[];
+  readonly zones: readonly Zone[];
+  readonly boxes: readonly Box[];
+  readonly walls: readonly Wall[];
+  readonly strands: readonly Strand[];
+  readonly labels: readonly PlacedLabel[];
+  /** Conversations that had no room. */
+  readonly hidden: number;
+}
+
+const width = 480;
+const strip = 24;
+const content = { x: strip + 6, width: width - strip - 16 } as const;
+const gapHeight = 46;
+const bendHeight = 26;
+const lineHeight = 15;
+const apart = grid;
+const shortestBox = 128;
+const linkSpace = 96;
+
+export function layOut(scene: Scene): Layout {
+  const threads = [...scene.threads];
+  let cells = placeCells(scene, threads, content.x, content.width);
+  while (cells === undefined && threads.length > 0) {
+    threads.pop();
+    cells = placeCells(scene, threads, content.x, content.width);
+  }
+  return new Plot(scene, threads, cells ?? []).layout(scene.threads.length - threads.length);
+}
+
+class Plot {
+  readonly #scene: Scene;
+  readonly #cells: readonly PlacedCell[];
+  readonly #columns: readonly { column: Column; x: number }[];
+  readonly #links: readonly Thread[];
+  readonly #boxes: Map<string, Box> = new Map();
+  readonly #areas: Area[] = [];
+
+  constructor(scene: Scene, threads: readonly Thread[], cells: readonly PlacedCell[]) {
+    this.#scene = scene;
+    this.#cells = cells;
+    this.#columns = columnCentres(cells);
+    this.#links = threads.filter(isLink);
+    let y = 12;
+    for (const [i, row] of scene.rows.entries()) {
+      const height = heightOf(row);
+      this.#areas.push({ x: content.x, y, width: content.width, height });
+      if (row.kind === "hosts") this.#placeHosts(row, y, height);
+      y += height + this.#gapAfter(i);
+    }
+  }
+
+  layout(hidden: number): Layout {
+    const last = this.#areas.at(-1) as Area;
+    return {
+      width,
+      height: last.y + last.height + 12,
+      rows: this.#areas,
+      zones: this.#zones(),
+      boxes: [...this.#boxes.values()],
+      walls: this.#scene.rows.flatMap((row, i) => (row.kind === "gateway" ? this.#wall(row, i) : [])),
+      strands: [
+        ...this.#columns.flatMap((one) => this.#strands(one)),
+        ...this.#links.flatMap((one) => this.#link(one)),
+      ],
+      labels: [
+        ...this.#columns.flatMap((one) => this.#labels(one)),
+        ...this.#links.flatMap((one) => this.#linkLabels(one)),
+      ],
+      hidden,
+    };
+  }
+
+  #gapAfter(i: number): number {
+    if (i === this.#scene.rows.length - 1) return 0;
+    return gapHeight + (this.#bends(i) || this.#bends(i + 1) ? bendHeight : 0);
+  }
+
+  /** Two hosts of a site share its row: their threads may have to bend. */
+  #bends(i: number): boolean {
+    const row = this.#scene.rows[i] as Row;
+    return row.kind === "hosts" && row.site !== undefined && row.hosts.length > 1;
+  }
+
+  #placeHosts(row: HostRow, y: number, height: number): void {
+    const areas = row.site === undefined ? this.#internetAreas(row) : this.#siteAreas(row);
+    for (const [i, host] of row.hosts.entries()) {
+      const area = areas[i] as Pick<Area, "x" | "width">;
+      this.#boxes.set(host.name, { ...area, y, height, name: host.name, lines: shownAddresses(host) });
+    }
+  }
+
+  #internetAreas({ hosts }: HostRow): Pick<Area, "x" | "width">[] {
+    return hosts.map(({ name }) => {
+      const cell = this.#cells.find(({ host }) => host === name) as PlacedCell;
+      const own = this.#columns.filter(({ column }) => [...cell.above, ...cell.below].includes(column));
+      const widest = cell.width - 8 - (this.#isLinked(name) ? linkSpace / 2 : 0);
+      return boxAround(own, cell.x + cell.width / 2, Math.min(widest, shortestBox), { x: cell.x, width: cell.width });
+    });
+  }
+
+  #siteAreas({ hosts }: HostRow): Pick<Area, "x" | "width">[] {
+    const [only] = hosts;
+    if (only !== undefined && hosts.length === 1) {
+      const own = this.#columns.filter(({ column }) => column.thread.ends.includes(only.name));
+      return [boxAround(own, content.x + content.width / 2, 160, content)];
+    }
+    const space = hosts.some(({ name }) => this.#isLinked(name)) ? linkSpace : 24;
+    const share = (content.width - space * (hosts.length - 1)) / hosts.length;
+    return hosts.map((_, i) => ({ x: content.x + i * (share + space), width: share }));
+  }
+
+  #isLinked(name: string): boolean {
+    return this.#links.some(({ ends }) => ends.includes(name));
+  }
+
+  #wall({ gateway, insideIsAbove }: GatewayRow, i: number): Wall {
+    const { inside, outside } = gateway;
+    const addresses = insideIsAbove ? ([inside, outside] as const) : ([outside, inside] as const);
+    return { ...(this.#areas[i] as Area), gateway, facts: describeGateway(gateway), addresses };
+  }
+
+  /** From the middle of one wall to the middle of the next. */
+  #zones(): Zone[] {
+    const { rows, internet } = this.#scene;
+    const edges = rows.flatMap((row, i) => (row.kind === "gateway" ? middle(this.#areas[i] as Area) : []));
+    const last = this.#areas.at(-1) as Area;
+    const bounds = [2, ...edges, last.y + last.height + 10];
+    return bounds.slice(1).map((to, i) => {
+      const y = bounds[i] as number;
+      const inside = rows.filter((_, j) => within(this.#areas[j] as Area, y, to));
+      const hosts = inside.find((row) => row.kind === "hosts");
+      const isInternet = hosts === rows[internet];
+      const name = isInternet ? "internet" : (hosts?.site ?? "provider");
+      return { x: 2, y, width: width - 4, height: to - y, name, isInternet };
+    });
+  }
+
+  #strands({ column: { thread }, x }: { column: Column; x: number }): Strand[] {
+    return thread.runs
+      .filter(({ from, to }) => from !== to)
+      .map((run) => {
+        const isDown = run.to > run.from;
+        const at = x + (isDown ? -apart : apart);
+        const [start, end] = [this.#edge(run.from, isDown), this.#edge(run.to, !isDown)];
+        const stop = run.fate === "vanished" ? start + (end - start) * 0.62 : end;
+        return { thread, isDown, fate: run.fate, points: this.#bent(run, at, start, stop) };
+      });
+  }
+
+  /** Its ends lie within the boxes of their hosts. */
+  #bent({ fromNode, toNode, fate }: Run, at: number, start: number, stop: number): [number, number][] {
+    const sign = Math.sign(stop - start);
+    const [from, to] = [this.#port(fromNode, at), fate === "vanished" ? at : this.#port(toNode, at)];
+    const first: [number, number][] =
+      from === at
+        ? []
+        : [
+            [from, start],
+            [at, start + sign * bendHeight],
+          ];
+    const last: [number, number][] =
+      to === at
+        ? []
+        : [
+            [at, stop - sign * bendHeight],
+            [to, stop],
+          ];
+    return [
+      ...(first.length > 0 ? first : [[at, start] as [number, number]]),
+      ...(last.length > 0 ? last : [[at, stop] as [number, number]]),
+    ];
+  }
+
+  #port(node: string, at: number): number {
+    const box = this.#boxes.get(node);
+    if (box === undefined) return at;
+    return Math.min(Math.max(at, box.x + 14), box.x + box.width - 14);
+  }
+
+  #edge(row: number, isLower: boolean): number {
+    const { y, height } = this.#areas[row] as Area;
+    return isLower ? y + height : y;
+  }
+
+  #labels({ column: { down, up }, x }: { column: Column; x: number }): PlacedLabel[] {
+    const place = (label: Label, isDown: boolean): PlacedLabel => ({
+      x: x + (isDown ? -1 : 1) * (label.besideCross ? 4 : 2) * grid,
+      y: this.#labelTop(label.gap),
+      anchor: isDown ? "end" : "start",
+      count: label.count,
+      port: label.port,
+    });
+    return [...down.map((label) => place(label, true)), ...up.map((label) => place(label, false))];
+  }
+
+  /** Away from where threads bend: beside the gateway. */
+  #labelTop(gap: number): number {
+    const top = this.#edge(gap, true);
+    const bends = this.#bends(gap) ? bendHeight : 0;
+    return top + bends + gapHeight / 2 - 2;
+  }
+
+  #link(thread: Thread): Strand[] {
+    return thread.runs.map((run) => {
+      const [from, to] = [this.#boxes.get(run.fromNode) as Box, this.#boxes.get(run.toNode)];
+      const isRight = (to?.x ?? 0) > from.x;
+      const y = middle(from) + (isRight ? -apart : apart);
+      const start = isRight ? from.x + from.width : from.x;
+      const end = to === undefined ? start + 40 : isRight ? to.x : to.x + to.width;
+      return {
+        thread,
+        isDown: isRight,
+        fate: run.fate,
+        points: [
+          [start, y],
+          [end, y],
+        ],
+      };
+    });
+  }
+
+  #linkLabels(thread: Thread): PlacedLabel[] {
+    return this.#link(thread).map(({ points, isDown }, i) => {
+      const [[start, y], [end]] = points as [[number, number], [number, number]];
+      const count = `${thread.protocol === "tcp" ? "TCP " : ""}${thread.runs[i]?.packets}`;
+      return { x: (start + end) / 2, y: isDown ? y - 8 : y + 16, anchor: "middle", count, port: "" };
+    });
+  }
+}
+
+function boxAround(
+  columns: readonly { column: Column; x: number }[],
+  centre: number,
+  least: number,
+  bounds: Pick<Area, "x" | "width">,
+): Pick<Area, "x" | "width"> {
+  const xs = columns.map(({ x }) => x);
+  const [from, to] = xs.length === 0 ? [centre, centre] : [Math.min(...xs), Math.max(...xs)];
+  const wide = Math.min(Math.max(least, to - from + 56), bounds.width);
+  const x = Math.min(Math.max((from + to - wide) / 2, bounds.x), bounds.x + bounds.width - wide);
+  return { x, width: wide };
+}
+
+function heightOf(row: Row): number {
+  if (row.kind === "gateway") return 16 + lineHeight * (1 + describeGateway(row.gateway).length);
+  return 16 + lineHeight * (1 + Math.max(1, ...row.hosts.map((host) => shownAddresses(host).length)));
+}
+
+function middle({ y, height }: Area): number {
+  return y + height / 2;
+}
+
+function within({ y, height }: Area, from: number, to: number): boolean {
+  return y >= from && y + height <= to;
+}
