@@ -2,7 +2,8 @@
 import { createConnection, type Socket } from "node:net";
 import { type Address, formatIp } from "../core/base/address.ts";
 import type { LifetimeSearch } from "../core/stun/behavior/lifetime.ts";
-import { NatDiscovery, type NatDiscoveryOutput } from "../core/stun/behavior/nat-discovery.ts";
+import { NatDiscovery } from "../core/stun/behavior/nat-discovery.ts";
+import type { NatDiscoveryOutput } from "../core/stun/behavior/output.ts";
 import type { DiscoveryStage, ProbeSocketId } from "../core/stun/behavior/procedure.ts";
 import { type BehaviorReport, unknown } from "../core/stun/behavior/report.ts";
 import type { TransactionTiming } from "../core/stun/client-transaction.ts";

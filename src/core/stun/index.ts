@@ -5,7 +5,8 @@ export type { Instant } from "../base/machine.ts";
 export type { Crypto, HmacKey } from "../base/ports.ts";
 export type { DiscoveryTests } from "./behavior/discover.ts";
 export type { LifetimeSearch } from "./behavior/lifetime.ts";
-export { NatDiscovery, type NatDiscoveryConfig, type NatDiscoveryOutput } from "./behavior/nat-discovery.ts";
+export { NatDiscovery, type NatDiscoveryConfig } from "./behavior/nat-discovery.ts";
+export type { NatDiscoveryOutput } from "./behavior/output.ts";
 export type { DiscoveryStage } from "./behavior/procedure.ts";
 export type {
   BehaviorReport,

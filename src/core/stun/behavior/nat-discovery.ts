@@ -15,8 +15,9 @@ import { MessageClass, Method } from "../registry.ts";
 import { StunView } from "../view.ts";
 import { readAnswer } from "./answer.ts";
 import { type DiscoveryTests, discover } from "./discover.ts";
+import type { NatDiscoveryOutput } from "./output.ts";
 import { Probes } from "./probes.ts";
-import type { Ask, DiscoveryStage, Open, Outcome, ProbeSocket, ProbeSocketId, Procedure, Step } from "./procedure.ts";
+import type { Ask, Open, Outcome, ProbeSocket, ProbeSocketId, Procedure, Step } from "./procedure.ts";
 import { type BehaviorReport, type Finding, unknown } from "./report.ts";
 
 export interface NatDiscoveryConfig {
@@ -40,26 +41,6 @@ const GATEWAY_PATIENCE = 5_000;
 
 /** RFC 5780 §5: no more than ten new transactions a second. */
 const PACE = 100;
-
-export type NatDiscoveryOutput =
-  /** A UDP socket on the local address, any port. Answered by `handleOpened` or `handleFailed`. */
-  | { kind: "open"; socket: ProbeSocketId }
-  /** A TCP connection; `localPort` 0: from any port. Answered the same way. */
-  | { kind: "connect"; socket: ProbeSocketId; to: Readonly<Address>; localPort: number }
-  /** One datagram, which goes `hopLimit` hops at most (undefined: the system's), or a whole message on a connection. */
-  | {
-      kind: "send";
-      socket: ProbeSocketId;
-      to: Readonly<Address>;
-      data: Uint8Array;
-      hopLimit: number | undefined;
-    }
-  /** The external address of the default gateway is wanted. Answered by `handleGateway`. */
-  | { kind: "ask-gateway" }
-  | { kind: "close"; socket: ProbeSocketId }
-  | { kind: "stage"; stage: DiscoveryStage }
-  /** The last output. */
-  | { kind: "report"; report: BehaviorReport };
 
 /** A procedure that runs, or waits. */
 interface Task {

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type BehaviorReport, type Finding, known, unknown } from "../../../../src/core/stun/behavior/report.ts";
-import { at, PosternService, SmallNat, SmallWorld, type WorldOptions } from "./small-world.ts";
+import { at, SmallNat } from "./small-nat.ts";
+import { PosternService, SmallWorld, type WorldOptions } from "./small-world.ts";
 
 const two = () => new PosternService(["198.51.100.1", "198.51.100.2"]);
 const home = () => new SmallNat({ addresses: ["100.64.1.2"] });

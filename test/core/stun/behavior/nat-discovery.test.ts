@@ -6,16 +6,8 @@ import { Attribute, ErrorCode, MessageClass, Method } from "../../../../src/core
 import { StunView } from "../../../../src/core/stun/view.ts";
 import { StunWriter } from "../../../../src/core/stun/writer.ts";
 import { SeededRandom } from "../../../support/crypto.ts";
-import {
-  at,
-  type NatBehavior,
-  PosternService,
-  type Reply,
-  type Service,
-  SmallNat,
-  SmallWorld,
-  type WorldOptions,
-} from "./small-world.ts";
+import { at, type NatBehavior, SmallNat } from "./small-nat.ts";
+import { PosternService, type Reply, type Service, SmallWorld, type WorldOptions } from "./small-world.ts";
 
 const two = () => new PosternService(["198.51.100.1", "198.51.100.2"]);
 const alone = (ip = "198.51.100.9") => new PosternService([ip], [3478]);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { BehaviorReport } from "../../../../src/core/stun/behavior/report.ts";
-import { PosternService, SmallNat, SmallWorld, type WorldOptions } from "./small-world.ts";
+import { SmallNat } from "./small-nat.ts";
+import { PosternService, SmallWorld, type WorldOptions } from "./small-world.ts";
 
 const two = () => new PosternService(["198.51.100.1", "198.51.100.2"]);
 const alone = () => new PosternService(["198.51.100.9"], [3478]);
