@@ -6,6 +6,7 @@ import { version } from "../server/version.ts";
 import { addCheckCommand } from "./check.ts";
 import { addConfigCommand } from "./config.ts";
 import { addCredentialsCommand } from "./credentials.ts";
+import { addLabCommand } from "./lab.ts";
 import { addServeCommand } from "./serve.ts";
 import { addUserCommand } from "./user.ts";
 
@@ -27,6 +28,7 @@ addCredentialsCommand(program);
 addUserCommand(program);
 addConfigCommand(program);
 addCheckCommand(program);
+addLabCommand(program);
 
 try {
   await program.parseAsync();

@@ -11,6 +11,8 @@ export interface Scenario {
   readonly topology: Topology;
   /** Some things must fail: a document's technique at its limit. */
   readonly expected: "works" | "fails";
+  /** It measures times, which others beside it would lengthen. */
+  readonly measures?: boolean;
   readonly run: (lab: Lab) => Promise<Outcome>;
 }
 

@@ -108,7 +108,12 @@ async function echoes(lab: Lab, attempt: Attempt, server: Server, peer: string, 
 function tell({ way, passes }: Attempt, got: number | string): { isAsMeant: boolean; words: string } {
   if (typeof got === "number")
     return { isAsMeant: passes && got === texts, words: `${way}: ${got} of ${texts} echoed` };
-  return { isAsMeant: !passes, words: passes ? `${way}: no relay (${got})` : `${way}: shut` };
+  return { isAsMeant: !passes, words: `${way}: shut (${shortly(got)})` };
+}
+
+function shortly(failure: string): string {
+  if (/timeout/.test(failure)) return "no answer";
+  return /ECONNRESET/.test(failure) ? "reset" : failure;
 }
 
 async function tryAll(lab: Lab, { servers, attempts }: Trial): Promise<Outcome> {

@@ -51,7 +51,7 @@ function natScenario(name: NatName): Scenario {
   const { title, behavior } = nats[name];
   return {
     name,
-    title: `Alice is behind a ${title}; \`postern check\` says so.`,
+    title: `\`postern check\` behind a NAT that is this: ${title}.`,
     topology: { outside: ["server"], sites: [{ name: "home", hosts: ["alice"], gateways: [{ nat: name }] }] },
     expected: "works",
     run: async (lab) => {
