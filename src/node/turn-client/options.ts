@@ -24,7 +24,10 @@ export interface TurnAllocationOptions extends TurnCredentials {
   readonly port?: TurnClientConfig["port"];
   /** Claims the port that an allocation with `port: "pair"` reserved. */
   readonly reservationToken?: Uint8Array;
-  /** Milliseconds between the packets that keep a NAT's mapping alive over UDP; 25,000 when not given, 0: none. */
+  /**
+   * Milliseconds between the packets that keep a NAT's mapping alive over UDP, and see whether server and allocation are
+   * still there; over TCP and TLS twice as many. 25,000 when not given, 0: none.
+   */
   readonly keepalive?: number;
   /**
    * Asked for other credentials when the server refuses these, or is about to; rejects when there are none. After a

@@ -24,7 +24,10 @@ export interface TurnClientConfig {
   readonly port: "any" | "even" | "pair";
   /** Claims the port that another allocation reserved. Excludes everything but `families: "ipv4"` and `port: "any"`. */
   readonly reservationToken: Uint8Array | undefined;
-  /** Milliseconds between Bindings over UDP, which keep the NAT's mapping and notice when it changes; 0: none. */
+  /**
+   * Milliseconds between keepalives over UDP, which keep the NAT's mapping, and notice when it changes, when the server has
+   * forgotten the allocation, and when nobody answers; over a stream twice as many. 0: none.
+   */
   readonly keepalive: number;
   readonly reallocation: Reallocation;
   /** Whether others may be had when these credentials end: then `renew` asks for them. */
@@ -34,4 +37,5 @@ export interface TurnClientConfig {
 }
 
 export const DEFAULT_KEEPALIVE = 25_000;
-export const DEFAULT_REALLOCATION: Reallocation = { attempts: 5, firstDelay: 500, maxDelay: 60_000 };
+/** Two minutes of tries, when each fails at once. */
+export const DEFAULT_REALLOCATION: Reallocation = { attempts: 8, firstDelay: 500, maxDelay: 60_000 };

@@ -1,4 +1,8 @@
-/** Refresh (RFC 8656 §8.1, §8.3), which prolongs the allocation or ends it, and Bindings that keep its path alive. */
+/**
+ * Refresh (RFC 8656 §8.1, §8.3), which prolongs the allocation or ends it, and keepalives. Over UDP every other keepalive
+ * is a Binding, which keeps the NAT's mapping and tells when it has changed; the others are Refreshes, because a server
+ * that was restarted answers Bindings as before, and nothing else would tell for minutes that the allocation is gone.
+ */
 import { blankAddress, sameAddress } from "../../base/address.ts";
 import { after, type Instant } from "../../base/machine.ts";
 import { STREAM_TIMING, type TransactionTiming } from "../../stun/client-transaction.ts";
@@ -78,12 +82,20 @@ export function handleCloseDone(state: ClientState): void {
 
 export function startKeepalive(state: ClientState, now: Instant): void {
   const { keepalive, transport } = state.config;
-  if (keepalive > 0 && transport === "udp") state.deadlines.set(state.keepaliveTimer, after(now, keepalive));
+  // A stream has no mapping to be kept.
+  const wait = transport === "udp" ? keepalive : 2 * keepalive;
+  if (keepalive > 0) state.deadlines.set(state.keepaliveTimer, after(now, wait));
 }
 
 export function sendKeepalive(state: ClientState, now: Instant): void {
-  beginRequest(state, Method.Binding);
-  send(state, { kind: "keepalive" }, 0, now);
+  state.wasBinding = state.config.transport === "udp" && !state.wasBinding;
+  if (state.wasBinding) {
+    beginRequest(state, Method.Binding);
+    return send(state, { kind: "keepalive" }, 0, now);
+  }
+  startKeepalive(state, now);
+  const isAsked = [...state.transactions.open].some(({ purpose }) => purpose.subject.kind === "refresh");
+  if (!isAsked) sendRefresh(state, 0, now);
 }
 
 /** The client's address as the server sees it now: another than at first is another 5-tuple, without an allocation. */

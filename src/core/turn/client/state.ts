@@ -113,6 +113,8 @@ export class ClientState {
   freshPaths = 0;
   challenge: Challenge | undefined;
   mapped: Readonly<Address> | undefined;
+  /** Over UDP keepalives are Bindings and Refreshes in turn. */
+  wasBinding = false;
   /** Seconds of the allocation's first lifetime. */
   firstLifetime = 0;
   /** There has been an allocation: from now on failures are tried again. */
