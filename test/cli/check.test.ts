@@ -120,7 +120,7 @@ test("NATs behind NATs are said with what shows them", () => {
   assert.match(judged("several").fails.join(), /Port forwarding/);
   assert.match(judged("provider").change.join(), /public IPv4 address/);
   for (const value of ["one", "probably-several"] as const) assert.deepEqual(judged(value), { fails: [], change: [] });
-  assert.match(said({ layers: known("provider") }), /NATs +the provider's \(CGN\): 10\.0\.0\.2/);
+  assert.match(said({ layers: known("provider") }), /NATs +the provider's \(CGN\), or a VPN's: 10\.0\.0\.2/);
   const hidden = { ...evidence, filterHops: unknown("hidden-by-filter") };
   assert.match(said({ layerEvidence: hidden }), /NATs +unknown: nothing shows another NAT/);
   const firewall = said({ translated: known(false), layers: unknown("no-nat"), layerEvidence: far });

@@ -7,7 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { formatIp } from "../../src/core/base/address.ts";
 import type { BehaviorReport, Finding } from "../../src/core/stun/behavior/report.ts";
 import { type Child, runChild, startChild } from "../support/child.ts";
-import { type RunningDaemon, startDaemon } from "../support/daemon.ts";
+import { postern, type RunningDaemon, startDaemon } from "../support/daemon.ts";
 import { peerPath, requirePeer, requirePrivilege } from "../support/peers.ts";
 import { until } from "../support/until.ts";
 import { boxes, client, client6, DoubleNat, faults, servers, servers6 } from "./double-nat.ts";
@@ -64,6 +64,16 @@ describe("a home behind a carrier, of nftables", { skip }, () => {
       assert.equal(said(report.layers), layers);
     });
   }
+
+  test("postern check says it in words", async () => {
+    await network.set("home", nat);
+    await network.set("carrier", nat);
+    const command = postern("check", `stun:${servers[0]}:${daemon.ports.port}`);
+    const child = await startChild([...network.on("client"), ...command]);
+    assert.equal((await child.ended({ within: 60_000 })).code, 0, child.output());
+    assert.match(child.output(), /NATs +the outermost is 2 hops away: .*behind another NAT/);
+    assert.match(child.output(), /datagrams +up to 1500 bytes pass; fragments pass/);
+  });
 
   for (const [place, rules, hops] of [
     ["the home", [firewall, router], 1],

@@ -22,7 +22,7 @@ export function describeLayers({ layers, layerEvidence, local }: BehaviorReport)
     case "several":
       return `several: the router's own address ${gateway} is translated again, ${CARRIER}`;
     case "provider":
-      return `the provider's (CGN): ${local === undefined ? "the address here" : formatIp(local)} is one that providers share out`;
+      return `the provider's (CGN), or a VPN's: ${local === undefined ? "the address here" : formatIp(local)} is one that providers share out`;
     case "probably-several":
       return gateway === undefined && filterHops.known
         ? `the outermost is ${hopsAway(filterHops.value)}: the router is probably behind another NAT, ${CARRIER}`
