@@ -1,6 +1,18 @@
 /** `postern/natlab`: a network in memory, to test calls in. docs/natlab.md tells how. */
 export { type Address, type Family, formatAddress, formatIp, parseIp } from "../core/base/address.ts";
 export type { Instant } from "../core/base/machine.ts";
+export { VirtualClock, type VirtualTimer } from "./adapters/clock.ts";
+export type { Emitter } from "./adapters/emitter.ts";
+export type { NetSocket, NetSocketOptions } from "./adapters/net-socket.ts";
+export type { NodeAddress, NodeError } from "./adapters/node-address.ts";
+export {
+  type BindOptions,
+  type DgramSocket,
+  type NodeDgram,
+  nodeDgram,
+  type RemoteInfo,
+} from "./adapters/node-dgram.ts";
+export { type NetConnectOptions, type NetServer, type NodeNet, nodeNet, nodeTls } from "./adapters/node-net.ts";
 export type { Appointment } from "./agenda.ts";
 export type { Alarm } from "./alarm.ts";
 export { type Dependence, type NatBehavior, natBehavior, type PortAssignment } from "./behavior.ts";
@@ -17,6 +29,7 @@ export {
   withoutTcp,
   withoutUdp,
 } from "./firewall/port-rules.ts";
+export { withoutServerNames } from "./firewall/server-names.ts";
 export type { Gateway, GatewayOptions } from "./gateway.ts";
 export type { Host, SocketOptions } from "./host.ts";
 export type { Link, LinkConditions } from "./link.ts";
@@ -41,5 +54,6 @@ export type { TcpConnection } from "./tcp/connection.ts";
 export type { ListenOptions, TcpListener } from "./tcp/listener.ts";
 export { Flag, has, isOpening, type Segment } from "./tcp/segment.ts";
 export type { ConnectOptions } from "./tcp/tcp-host.ts";
+export { type TlsClientOptions, type TlsStream, tlsClient, tlsServer } from "./tls/tls-stream.ts";
 export type { SendOptions, UdpSocket } from "./udp-socket.ts";
 export { World } from "./world.ts";

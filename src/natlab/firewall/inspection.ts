@@ -4,7 +4,7 @@ import { encodeUtf8 } from "../../core/base/utf8.ts";
 import { MAGIC_COOKIE } from "../../core/stun/registry.ts";
 import { indexOfBytes } from "../payload.ts";
 import type { Firewall } from "./firewall.ts";
-import { type Reader, Streams } from "./streams.ts";
+import { ofStreams, type Reader, Streams } from "./streams.ts";
 
 export type Inspected = "stun" | "sip" | "rtp";
 
@@ -101,9 +101,5 @@ function tlsReader(): Reader {
 
 /** Of TCP, passes only connections of which both directions begin as TLS does. UDP is not its business. */
 export function onlyTls(): Firewall {
-  const streams = new Streams(tlsReader);
-  return {
-    judge: (packet, direction) => (packet.protocol === "udp" || streams.pass(packet, direction) ? "pass" : "drop"),
-    reset: () => streams.clear(),
-  };
+  return ofStreams(new Streams(tlsReader));
 }

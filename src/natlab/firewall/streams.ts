@@ -8,7 +8,7 @@ import { AddressMap } from "../address-map.ts";
 import type { TcpPacket } from "../packet.ts";
 import { Reassembly } from "../tcp/reassembly.ts";
 import { advance, Flag, has, isOpening } from "../tcp/segment.ts";
-import { type Direction, remoteOf } from "./firewall.ts";
+import { type Direction, type Firewall, remoteOf } from "./firewall.ts";
 
 /** A reader of one direction of a connection; false once it has seen enough to stop it. */
 export type Reader = (bytes: Uint8Array) => boolean;
@@ -73,4 +73,12 @@ export class Streams {
 function isRenewed({ streams }: Flow, { segment }: TcpPacket, direction: Direction): boolean {
   const stream = streams[direction];
   return stream !== undefined && stream.start !== advance(segment.sequence, 1);
+}
+
+/** A firewall that stops what the readers of `streams` stop. UDP is not its business. */
+export function ofStreams(streams: Streams): Firewall {
+  return {
+    judge: (packet, direction) => (packet.protocol === "udp" || streams.pass(packet, direction) ? "pass" : "drop"),
+    reset: () => streams.clear(),
+  };
 }
