@@ -23,6 +23,7 @@ const packages = {
   ps: "procps",
   stun: "stun-client",
   "systemd-analyze": "systemd",
+  tshark: "tshark",
   turnserver: "coturn",
   turnutils_natdiscovery: "coturn",
   turnutils_peer: "coturn",

@@ -1,7 +1,6 @@
 /**
- * A host's UDP in the shape of `node:dgram`, as far as programs use it: `createSocket`, `bind`, `send`, `close`,
- * `address`, `connect` left out, and the events listening, message, close and error. What arrives is a Uint8Array, no
- * Buffer.
+ * A host's UDP in the shape of `node:dgram`, as far as most programs use it: `createSocket`, `bind`, `send`, `close`,
+ * `address`, and the events listening, message, close and error. What arrives is a Uint8Array, no Buffer.
  */
 import { concatBytes } from "../../core/base/bytes.ts";
 import { PosternError } from "../../core/base/failure.ts";
