@@ -253,6 +253,9 @@ export class TurnAllocation implements AsyncDisposable {
   }
 
   #report(event: TurnClientEvent): void {
+    if (this.#isEnded) return;
+    // Apart, so that what the user's code throws is the user's to see.
+    queueMicrotask(() => this.onEvent(event));
     if (event.type === "allocated") this.#allocated = event.allocated;
     for (const waiting of this.#waiting) {
       if (event.type !== "ended" && !waiting.isAnswer(event)) continue;
@@ -260,8 +263,6 @@ export class TurnAllocation implements AsyncDisposable {
       waiting.settle("failure" in event ? event.failure : undefined);
     }
     if (event.type === "ended") this.#finish(event.failure);
-    // Apart, so that what the user's code throws is the user's to see.
-    queueMicrotask(() => this.onEvent(event));
   }
 
   /** The machine broke an invariant of its own: this allocation is over, and the process goes on. */

@@ -37,6 +37,8 @@ export function handleAllocated(state: ClientState, view: StunView, now: Instant
   const allocated = readAllocated(state, view);
   // RFC 8656 §7.3: an answer without its addresses is an error; nobody could use the allocation.
   if (allocated === undefined) return end(state, ownFailure("bad-response"));
+  // A server may grant what the credentials have left, and that may be nothing.
+  if (allocated.lifetime === 0) return lose(state, ownFailure("expired"), now);
   const again = state.hasLived;
   state.phase = "live";
   state.hasLived = true;
@@ -58,7 +60,9 @@ function readAllocated(state: ClientState, view: StunView): Allocated | undefine
   const relayed = readAddresses(view, Attribute.XorRelayedAddress);
   const mapped = readAddresses(view, Attribute.XorMappedAddress)[0];
   const lifetime = view.u32(Attribute.Lifetime);
-  if (relayed.length === 0 || relayed.length > 2 || mapped === undefined || !lifetime) return undefined;
+  if (relayed.length === 0 || relayed.length > 2 || mapped === undefined || lifetime === undefined) {
+    return undefined;
+  }
   const token = view.bytes(Attribute.ReservationToken);
   return {
     relayed,

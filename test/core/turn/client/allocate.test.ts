@@ -253,6 +253,17 @@ test("RFC 8656 §7.3: an answer without its addresses or lifetime, or with what 
   }
 });
 
+test("an allocation that is granted for no time at all is tried again as one that ran out", () => {
+  const script = Script.allocated({ transport: "tcp" });
+  script.client.handleDisconnected(script.now);
+  script.pass(1);
+  script.client.handleConnected(script.now);
+  script.drain();
+  script.challenge();
+  script.grant(0);
+  assert.deepEqual(script.reasons, ["lost connection-lost", "lost expired"]);
+});
+
 test("RFC 8656 §7.1: IPv6, both families, and what is told when a server has only one of them", () => {
   assert.match(relayedOf(new Pair({ families: "ipv6" }))[0] as string, /^\[2a01:4f8::1\]/);
   assert.equal(relayedOf(new Pair({ families: "both" })).length, 2);

@@ -1,0 +1,66 @@
+/** What becomes of live sessions when the server is restarted, killed or frozen: with Postern and coturn, on every transport. */
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { formatAddress } from "../../src/core/base/address.ts";
+import { requirePeer } from "../support/peers.ts";
+import { until } from "../support/until.ts";
+import { makeTrust, reasons, relayNames, startRelay, type Trust, transports } from "./turn-client-relays.ts";
+import { converse, startSession } from "./turn-client-session.ts";
+
+for (const name of relayNames) {
+  suite(`the TURN client when ${name} goes`, { concurrency: 4 }, () => {
+    const skip = requirePeer("openssl", ...(name === "coturn" ? (["turnserver"] as const) : []));
+    let trust: Trust;
+    before(async () => {
+      if (skip === false) trust = await makeTrust();
+    });
+    after(() => trust?.[Symbol.asyncDispose]());
+
+    for (const transport of transports) {
+      // Over UDP nobody hears that a server goes: the next one does not know the allocation. A stream is closed.
+      const expected = transport === "udp" ? "lost allocation-gone" : "lost connection-lost";
+      for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+        test(`${transport}: restarted by ${signal}, it is told why, and all is as before on another allocation`, {
+          skip,
+        }, async () => {
+          await using relay = await startRelay(name, trust);
+          await using session = await startSession(relay, trust, transport);
+          const { allocation, events } = session;
+          const former = formatAddress(allocation.mapped);
+          await relay.restart(signal);
+          await until("another", () => events.some((e) => e.type === "allocated" && e.again), { within: 20_000 });
+          assert.equal(reasons(events)[0], expected);
+          await converse(session, "after");
+          assert.notEqual(formatAddress(allocation.mapped), former);
+          const restored = events.findLast((e) => e.type === "channel");
+          assert.equal(restored?.type === "channel" && formatAddress(restored.peer), session.byChannel.address);
+        });
+      }
+
+      test(`${transport}: by the policy of never, it is the end, and told why`, { skip }, async () => {
+        await using relay = await startRelay(name, trust);
+        await using session = await startSession(relay, trust, transport, { reallocation: { attempts: 0 } });
+        await relay.restart("SIGKILL");
+        const { reason, why } = await session.allocation.closed;
+        assert.equal(`lost ${reason}`, expected);
+        assert.match(why, /^The .*\.$/);
+        assert.deepEqual(reasons(session.events), [`ended ${reason}`]);
+      });
+
+      test(`${transport}: frozen for three seconds, nothing is lost but packets`, { skip }, async () => {
+        await using relay = await startRelay(name, trust);
+        await using session = await startSession(relay, trust, transport);
+        process.kill(relay.process.pid, "SIGSTOP");
+        try {
+          await delay(3_000);
+          assert.deepEqual(reasons(session.events), []);
+        } finally {
+          process.kill(relay.process.pid, "SIGCONT");
+        }
+        await converse(session, "after");
+        assert.deepEqual(reasons(session.events), []);
+      });
+    }
+  });
+}
