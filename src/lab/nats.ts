@@ -9,6 +9,8 @@ export interface Place {
   readonly outside: string;
   /** The network behind it, `10.0.1.0/24`. */
   readonly network: string;
+  /** Seconds that nftables' own tables remember an idle socket; conntrack's are the kernel's to set. */
+  readonly udpTimeout?: number | undefined;
 }
 
 export type NatName =
@@ -41,16 +43,28 @@ function postrouting(rules: string): string {
   return `table ip nat { chain post { type nat hook postrouting priority 100; ${rules}; }; }`;
 }
 
-/** Everybody is let in to a port once it is open. `from` is where packets to the outside address come from. */
-function fullCone(from: string, post = ""): string {
+/**
+ * Everybody is let in to a port once it is open. `from` is where packets to the outside address come from. Chains of type
+ * `nat` see the first packet of a flow alone, so others keep open what is used, in either direction.
+ */
+function fullCone({ outside, udpTimeout = 60 }: Place, from: string, post = ""): string {
   return `table ip nat {
-  map cone { type inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout 60s; }
+  map cone { type inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout ${udpTimeout}s; }
   chain pre { type nat hook prerouting priority -100; ${from} meta l4proto udp dnat ip to udp dport map @cone; }
   chain post {
     type nat hook postrouting priority 100;
     ${post}
-    oifname "outside" meta l4proto udp update @cone { udp sport : ip saddr . udp sport }
     oifname "outside" masquerade
+  }
+  chain outward {
+    type filter hook postrouting priority 150;
+    ip saddr ${outside} meta l4proto udp ct direction original update @cone { udp sport : ct original ip saddr . ct original proto-src }
+    ip saddr ${outside} meta l4proto udp ct direction reply update @cone { udp sport : ct reply ip saddr . ct reply proto-src }
+  }
+  chain inward {
+    type filter hook forward priority 10;
+    meta l4proto udp ct status dnat ct direction original update @cone { ct original proto-dst : ip daddr . udp dport }
+    meta l4proto udp ct status snat ct direction reply update @cone { ct reply proto-dst : ip daddr . udp dport }
   }
 }
 `;
@@ -58,18 +72,20 @@ function fullCone(from: string, post = ""): string {
 
 const fromOutside = 'iifname "outside"';
 
-const onlyWhomItSentTo = `table ip seen {
-  set seen { type ipv4_addr . inet_service; flags dynamic,timeout; timeout 60s; }
+function onlyWhomItSentTo({ udpTimeout = 60 }: Place): string {
+  return `table ip seen {
+  set seen { type ipv4_addr . ipv4_addr . inet_service; flags dynamic,timeout; timeout ${udpTimeout}s; }
   chain forward {
     type filter hook forward priority -10; policy drop;
-    iifname "inside" oifname "outside" meta l4proto udp update @seen { ip daddr . udp sport } accept
+    iifname "inside" oifname "outside" meta l4proto udp update @seen { ip daddr . ip saddr . udp sport } accept
     iifname "inside" accept
-    iifname "outside" meta l4proto udp ip saddr . udp dport @seen accept
+    ip saddr . ip daddr . udp dport @seen update @seen { ip saddr . ip daddr . udp dport } accept
     iifname "outside" meta l4proto udp drop
     ct state established,related accept
   }
 }
 `;
+}
 
 const sequence = Array.from({ length: 64 }, (_, i) => `${i} : ${ports.min + i}`).join(", ");
 
@@ -89,8 +105,11 @@ export const nats: Readonly<Record<NatName, LabNat>> = {
       ),
     { filtering: "address-and-port-dependent", ports: { kind: "random" }, portRange: ports },
   ),
-  "full cone": lab("full cone", () => fullCone(fromOutside), { filtering: "endpoint-independent", lifetime: 60_000 }),
-  "restricted cone": lab("address-restricted cone", () => fullCone(fromOutside) + onlyWhomItSentTo, {
+  "full cone": lab("full cone", (place) => fullCone(place, fromOutside), {
+    filtering: "endpoint-independent",
+    lifetime: 60_000,
+  }),
+  "restricted cone": lab("address-restricted cone", (place) => fullCone(place, fromOutside) + onlyWhomItSentTo(place), {
     filtering: "address-dependent",
     lifetime: 60_000,
   }),
@@ -127,13 +146,17 @@ export const nats: Readonly<Record<NatName, LabNat>> = {
   ),
   "hairpin, external source": lab(
     "full cone with hairpinning",
-    ({ outside, network }) =>
-      fullCone(`ip daddr ${outside}`, `ip saddr ${network} oifname "inside" ct status dnat snat to ${outside}`),
+    (place) =>
+      fullCone(
+        place,
+        `ip daddr ${place.outside}`,
+        `ip saddr ${place.network} oifname "inside" ct status dnat snat to ${place.outside}`,
+      ),
     { filtering: "endpoint-independent", hairpin: "external", lifetime: 60_000 },
   ),
   "hairpin, internal source": lab(
     "full cone with hairpinning that shows the inside address",
-    ({ outside }) => fullCone(`ip daddr ${outside}`),
+    (place) => fullCone(place, `ip daddr ${place.outside}`),
     { filtering: "endpoint-independent", hairpin: "internal", lifetime: 60_000 },
   ),
 };

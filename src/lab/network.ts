@@ -72,7 +72,7 @@ export class Network implements AsyncDisposable {
 
   /** Exchanges the rules of a gateway, and forgets what the old ones knew. */
   async configure({ name, declaration, outside, inside }: PlannedGateway): Promise<void> {
-    const place = { outside, network: networkOf(inside) };
+    const place = { outside, network: networkOf(inside), udpTimeout: declaration.udpTimeout };
     const firewall = declaration.firewall === undefined ? "" : firewalls[declaration.firewall];
     const nat = nats[declaration.nat].rules(place);
     await this.at(name).nft(["flush ruleset", nat, firewall, ownRules, passageRules].join("\n"));

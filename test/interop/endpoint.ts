@@ -1,5 +1,5 @@
 /**
- * A process that stands somewhere in `networks.ts` and does what it is told: one JSON command a line on standard input,
+ * A process that stands on a host of the lab and does what it is told: one JSON command a line on standard input,
  * one JSON answer a line on standard output. It is a TURN client, or a plain UDP socket.
  *
  *   node test/interop/endpoint.ts '{"host":"203.0.113.1","port":3478,"username":"alice","password":"wonderland"}'
