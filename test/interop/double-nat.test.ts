@@ -6,9 +6,11 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { formatIp } from "../../src/core/base/address.ts";
 import type { BehaviorReport, Finding } from "../../src/core/stun/behavior/report.ts";
+import { boundUdpSockets } from "../support/bound-sockets.ts";
 import { type Child, runChild, startChild } from "../support/child.ts";
 import { postern, type RunningDaemon, startDaemon } from "../support/daemon.ts";
 import { peerPath, requirePeer, requirePrivilege } from "../support/peers.ts";
+import { freePort } from "../support/ports.ts";
 import { until } from "../support/until.ts";
 import { boxes, client, client6, DoubleNat, faults, servers, servers6 } from "./double-nat.ts";
 
@@ -21,12 +23,12 @@ function said<T>(finding: Finding<T>): T | string {
 
 async function discover(
   network: DoubleNat,
-  daemon: RunningDaemon,
+  port: number,
   options = {},
   [from, to]: readonly [string, string] = [client, servers[0]],
 ): Promise<BehaviorReport> {
   const script = new URL("discover.ts", import.meta.url).pathname;
-  const server = to.includes(":") ? `[${to}]:${daemon.ports.port}` : `${to}:${daemon.ports.port}`;
+  const server = to.includes(":") ? `[${to}]:${port}` : `${to}:${port}`;
   const command = [...network.on("client"), process.execPath, script, from, server, JSON.stringify(options)];
   return JSON.parse(await runChild(command, { within: 60_000 })) as BehaviorReport;
 }
@@ -56,7 +58,7 @@ describe("a home behind a carrier, of nftables", { skip }, () => {
     test(`RFC 4787 §5: ${title}`, async () => {
       await network.set("home", home);
       await network.set("carrier", carrier);
-      const report = await discover(network, daemon, { gateway: true });
+      const report = await discover(network, daemon.ports.port, { gateway: true });
       assert.deepEqual(report.publicAddresses.map(formatIp), [seen]);
       assert.equal(said(report.classicName), "port-restricted-cone");
       assert.equal(said(report.layerEvidence.filterHops), hops);
@@ -64,6 +66,35 @@ describe("a home behind a carrier, of nftables", { skip }, () => {
       assert.equal(said(report.layers), layers);
     });
   }
+
+  test("coturn's server gives the same findings", { skip: requirePeer("turnserver") }, async () => {
+    const [port, alternate] = [await freePort(), await freePort()];
+    const listen = servers.flatMap((address) => ["-L", address]);
+    const ports = ["-p", `${port}`, "--alt-listening-port", `${alternate}`, "--no-tls", "--no-dtls"];
+    const quiet = ["-n", "--no-cli", "--log-file", "stdout", "--pidfile", "/dev/null"];
+    const coturn = await startChild([...network.on("server"), peerPath("turnserver")!, ...quiet, ...listen, ...ports]);
+    try {
+      const bound = (at: number) => boundUdpSockets({ low: at, high: at }, coturn.pid);
+      await until("coturn to listen", () => bound(port) >= 2 && bound(alternate) >= 2);
+      await network.set("home", nat);
+      for (const [carrier, hops] of [
+        [router, 1],
+        [nat, 2],
+      ] as const) {
+        await network.set("carrier", carrier);
+        const { layerEvidence, longestDatagram, fragments } = await discover(network, port);
+        assert.equal(said(layerEvidence.filterHops), hops);
+        assert.ok(longestDatagram.known);
+        assert.deepEqual([longestDatagram.value, said(fragments)], [{ bytes: 1500, passes: "both-ways" }, true]);
+      }
+      // Its answers are longer than any request, and need fragments.
+      await network.set("carrier", router, faults.fragments);
+      const { longestDatagram, fragments } = await discover(network, port);
+      assert.deepEqual([said(longestDatagram), said(fragments)], ["(no-long-answer)", "(no-long-answer)"]);
+    } finally {
+      await coturn.stop();
+    }
+  });
 
   test("postern check says it in words", async () => {
     await network.set("home", nat);
@@ -82,7 +113,7 @@ describe("a home behind a carrier, of nftables", { skip }, () => {
     test(`RFC 6092 §3: a firewall for IPv6 at ${place}`, async () => {
       await network.set("home", rules[0]);
       await network.set("carrier", rules[1]);
-      const report = await discover(network, daemon, {}, [client6, servers6[0]]);
+      const report = await discover(network, daemon.ports.port, {}, [client6, servers6[0]]);
       assert.deepEqual([said(report.translated), said(report.filtering)], [false, "address-and-port-dependent"]);
       assert.deepEqual([said(report.layerEvidence.filterHops), said(report.layers)], [hops, "(no-nat)"]);
     });
@@ -92,7 +123,7 @@ describe("a home behind a carrier, of nftables", { skip }, () => {
     await network.set("home", nat);
     await network.set("carrier", router);
     await network.setMtu(1420);
-    const { longestDatagram, fragments } = await discover(network, daemon);
+    const { longestDatagram, fragments } = await discover(network, daemon.ports.port);
     assert.ok(longestDatagram.known);
     assert.deepEqual([longestDatagram.value.bytes, said(fragments)], [1500, true]);
   });
@@ -102,7 +133,7 @@ describe("a home behind a carrier, of nftables", { skip }, () => {
     await network.set("carrier", router, faults.silent);
     await network.setMtu(1420);
     await network.forgetPaths();
-    const { longestDatagram, fragments } = await discover(network, daemon);
+    const { longestDatagram, fragments } = await discover(network, daemon.ports.port);
     assert.ok(longestDatagram.known);
     assert.deepEqual([longestDatagram.value.bytes, longestDatagram.value.lost, said(fragments)], [1420, 1452, true]);
   });
@@ -112,7 +143,7 @@ describe("a home behind a carrier, of nftables", { skip }, () => {
     await network.set("carrier", router, faults.fragments);
     await network.setMtu(1500);
     await network.forgetPaths();
-    const { longestDatagram, fragments } = await discover(network, daemon);
+    const { longestDatagram, fragments } = await discover(network, daemon.ports.port);
     assert.ok(longestDatagram.known);
     assert.deepEqual(
       [longestDatagram.value.bytes, longestDatagram.value.lost, said(fragments)],
@@ -147,7 +178,7 @@ describe("miniupnpd in the home router", { skip: skip || requirePeer("miniupnpd"
     await using daemon = await serve(network);
     const child = await responder(network);
     try {
-      return await discover(network, daemon, { gateway: true });
+      return await discover(network, daemon.ports.port, { gateway: true });
     } finally {
       await child.stop();
     }
