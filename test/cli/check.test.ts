@@ -120,6 +120,11 @@ test("NATs behind NATs are said with what shows them", () => {
   assert.match(judged("several").fails.join(), /Port forwarding/);
   assert.match(judged("provider").change.join(), /public IPv4 address/);
   for (const value of ["one", "probably-several"] as const) assert.deepEqual(judged(value), { fails: [], change: [] });
+  const without = { ...evidence, gatewayAddress: unknown("gateway-without-address") };
+  assert.match(
+    said({ layers: known("probably-several"), layerEvidence: without }),
+    /router says that it has no public/,
+  );
   assert.match(said({ layers: known("provider") }), /NATs +the provider's \(CGN\), or a VPN's: 10\.0\.0\.2/);
   const hidden = { ...evidence, filterHops: unknown("hidden-by-filter") };
   assert.match(said({ layerEvidence: hidden }), /NATs +unknown: nothing shows another NAT/);

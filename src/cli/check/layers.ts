@@ -1,11 +1,18 @@
 /** What was seen of NATs behind NATs, in words, and what it means for a call. */
 import { formatIp } from "../../core/base/address.ts";
-import type { BehaviorReport } from "../../core/stun/behavior/report.ts";
+import type { BehaviorReport, LayerEvidence } from "../../core/stun/behavior/report.ts";
 
 const CARRIER = "for example the provider's (CGN)";
 
 function hopsAway(hops: number): string {
   return `${hops} ${hops === 1 ? "hop" : "hops"} away`;
+}
+
+/** What makes another NAT probable. */
+function hint({ gatewayAddress, filterHops }: LayerEvidence): string {
+  if (gatewayAddress.known) return `the router's own address ${formatIp(gatewayAddress.value)} is not the one seen`;
+  if (filterHops.known && filterHops.value > 1) return `the outermost is ${hopsAway(filterHops.value)}`;
+  return "the router says that it has no public address";
 }
 
 /** Undefined: nothing was seen, and the reason is said elsewhere. */
@@ -24,9 +31,7 @@ export function describeLayers({ layers, layerEvidence, local }: BehaviorReport)
     case "provider":
       return `the provider's (CGN), or a VPN's: ${local === undefined ? "the address here" : formatIp(local)} is one that providers share out`;
     case "probably-several":
-      return gateway === undefined && filterHops.known
-        ? `the outermost is ${hopsAway(filterHops.value)}: the router is probably behind another NAT, ${CARRIER}`
-        : `the router's own address ${gateway} is not the one seen: it is probably behind another NAT, ${CARRIER}`;
+      return `${hint(layerEvidence)}: the router is probably behind another NAT, ${CARRIER}`;
   }
 }
 

@@ -33,6 +33,8 @@ export function judgeLayers(
     return known(isTranslated || isBeyondGateway ? "several" : "probably-several");
   }
   if (sharedAddress) return known("provider");
+  // It has just translated our packets: most likely its address is a private one, which many will not tell.
+  const hasNone = gatewayAddress.why === "gateway-without-address";
   // A filter at the first hop does not exclude a NAT behind it that lets everybody in.
-  return isBeyondGateway ? known("probably-several") : unknown("no-evidence");
+  return isBeyondGateway || hasNone ? known("probably-several") : unknown("no-evidence");
 }

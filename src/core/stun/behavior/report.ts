@@ -50,7 +50,7 @@ export type UnknownReason =
   | "gateway-silent"
   /** The gateway refuses to tell its external address. */
   | "gateway-refuses"
-  /** The gateway says that it has no external address. Many say so as well when theirs is a private one. */
+  /** The gateway says that it has no external address. Many say so when theirs is a private one. */
   | "gateway-without-address"
   /** Nothing that was seen tells. */
   | "no-evidence"

@@ -119,8 +119,12 @@ describe("RFC 6886 §3.2: what the gateway calls its external address", () => {
     assert.equal(layers([new SmallNat({ addresses })], known(at("203.0.113.11"))), "one");
   });
 
+  test("RFC 6886 §3.5: a gateway that translates, and says that it has no address, probably has a private one", () => {
+    assert.equal(layers([carrier()], unknown("gateway-without-address")), "probably-several");
+  });
+
   test("a gateway that does not say leaves the other evidence", () => {
-    for (const why of ["gateway-silent", "gateway-refuses", "gateway-without-address", "no-gateway"] as const) {
+    for (const why of ["gateway-silent", "gateway-refuses", "gateway-not-private", "no-gateway"] as const) {
       assert.equal(layers([home(), carrier()], unknown(why)), "probably-several", why);
       assert.equal(layers([carrier()], unknown(why)), "(no-evidence)", why);
     }
