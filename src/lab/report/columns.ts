@@ -38,9 +38,25 @@ export interface PlacedCell extends Cell {
 
 /** Columns stand on it, so that a terminal's characters can. */
 export const grid = 5;
-const glyphs = { count: 7.4, port: 6.8, margin: 6 } as const;
-const leastBox = 100;
-const linkGap = 58;
+
+/** How much room text takes. */
+export interface Metrics {
+  /** A character of a count, of a port. */
+  readonly count: number;
+  readonly port: number;
+  readonly margin: number;
+  readonly leastBox: number;
+}
+
+/** What there is room for. */
+export interface Frame {
+  readonly x: number;
+  readonly width: number;
+  readonly metrics: Metrics;
+}
+
+/** Between hosts of the internet that speak to each other. */
+export const linkGap = 46;
 
 /** Labels of a run, one for each space that it crosses or the two ends of it. */
 export function labelsOf(thread: Thread, run: Run, internet: number): Label[] {
@@ -56,7 +72,7 @@ export function labelsOf(thread: Thread, run: Run, internet: number): Label[] {
   });
 }
 
-function columnOf(thread: Thread, internet: number): Column {
+function columnOf(thread: Thread, internet: number, metrics: Metrics): Column {
   const labels = (isDown: boolean): Label[] =>
     thread.runs
       .filter(({ from, to }) => to !== from && to > from === isDown)
@@ -67,14 +83,14 @@ function columnOf(thread: Thread, internet: number): Column {
     const other = down.find(({ gap }) => gap === label.gap);
     return other?.port === label.port ? { ...label, port: "" } : label;
   });
-  return { thread, down, up, left: widthOf(down), right: widthOf(up) };
+  return { thread, down, up, left: widthOf(down, metrics), right: widthOf(up, metrics) };
 }
 
-function widthOf(labels: readonly Label[]): number {
+function widthOf(labels: readonly Label[], metrics: Metrics): number {
   const wide = labels.map(({ count, port, besideCross }) => {
-    return (besideCross ? 4 : 2) * grid + Math.max(count.length * glyphs.count, port.length * glyphs.port);
+    return (besideCross ? 4 : 2) * grid + Math.max(count.length * metrics.count, port.length * metrics.port);
   });
-  return Math.max(3 * grid, ...wide) + glyphs.margin;
+  return Math.max(3 * grid, ...wide) + metrics.margin;
 }
 
 function total(columns: readonly Column[]): number {
@@ -85,9 +101,9 @@ function touches({ thread }: Column, isAbove: boolean, internet: number): boolea
   return thread.runs.some(({ from, to }) => (isAbove ? Math.min(from, to) < internet : Math.max(from, to) > internet));
 }
 
-function cellsOf({ rows, internet }: Scene, threads: readonly Thread[]): Cell[] {
+function cellsOf({ rows, internet }: Scene, threads: readonly Thread[], metrics: Metrics): Cell[] {
   const columns = threads.filter(({ runs }) => runs.some(({ from, to }) => from !== to));
-  const all = columns.map((thread) => columnOf(thread, internet));
+  const all = columns.map((thread) => columnOf(thread, internet, metrics));
   const { hosts } = rows[internet] as HostRow;
   const names = hosts.map(({ name }) => name);
   return [...names, undefined].map((host) => {
@@ -100,22 +116,19 @@ function cellsOf({ rows, internet }: Scene, threads: readonly Thread[]): Cell[] 
   });
 }
 
-function needOf({ host, above, below, through }: Cell, links: number): number {
+function needOf({ host, above, below, through }: Cell, leastBox: number, links: number): number {
   const columns = total(through) + Math.max(total(above), total(below));
   return host === undefined ? columns : Math.max(columns, leastBox) + links;
 }
 
-/** The cells from left to right, or undefined when they do not fit in `width`. */
-export function placeCells(
-  scene: Scene,
-  threads: readonly Thread[],
-  x: number,
-  width: number,
-): PlacedCell[] | undefined {
-  const cells = cellsOf(scene, threads).filter((cell) => cell.host !== undefined || needOf(cell, 0) > 0);
+/** The cells from left to right, or undefined when they do not fit in the frame. */
+export function placeCells(scene: Scene, threads: readonly Thread[], frame: Frame): PlacedCell[] | undefined {
+  const { x, width, metrics } = frame;
+  const need = (cell: Cell, links = 0) => needOf(cell, metrics.leastBox, links);
+  const cells = cellsOf(scene, threads, metrics).filter((cell) => cell.host !== undefined || need(cell) > 0);
   const pairs = threads.filter(isLink).map(({ ends }) => ends);
   const linked = (cell: Cell) => (pairs.some((pair) => pair.includes(cell.host as string)) ? linkGap / 2 : 0);
-  const needs = new Map(cells.map((cell) => [cell, needOf(cell, linked(cell))]));
+  const needs = new Map(cells.map((cell) => [cell, need(cell, linked(cell))]));
   const spare = width - [...needs.values()].reduce((sum, need) => sum + need, 0);
   if (spare < 0) return undefined;
   const orders = permutations(cells).map((order) => {
@@ -125,7 +138,7 @@ export function placeCells(
       at += one.width;
       return one;
     });
-    return { placed, cost: costOf(scene, placed, pairs, x, width) };
+    return { placed, cost: costOf(scene, placed, pairs, frame) };
   });
   return orders.reduce((best, one) => (one.cost < best.cost ? one : best)).placed;
 }
@@ -139,8 +152,7 @@ function costOf(
   { rows, internet }: Scene,
   cells: readonly PlacedCell[],
   pairs: readonly (readonly string[])[],
-  x: number,
-  width: number,
+  { x, width }: Frame,
 ): number {
   const order = cells.map(({ host }) => host);
   const apart = pairs.filter(([one, other]) => Math.abs(order.indexOf(one) - order.indexOf(other)) > 1);

@@ -4,7 +4,7 @@ import { colourStyle, pictureStyle } from "./svg.ts";
 export const pageStyle: string = `${colourStyle}${pictureStyle}
 *{box-sizing:border-box}
 html{color-scheme:light dark}
-body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
+body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 system-ui,sans-serif;overflow-wrap:break-word}
 main{max-width:1000px;margin:0 auto;padding:28px 20px 60px}
 h1{font-size:26px;margin:0 0 4px}
 h2{font-size:20px;margin:0}
@@ -23,15 +23,19 @@ thead th{color:var(--muted);font-weight:500;font-size:13px;padding-bottom:4px}
 .overview .seen{white-space:nowrap}
 section{margin-top:52px;padding-top:20px;border-top:2px solid var(--line)}
 .title{margin:2px 0 16px}
-.result{display:grid;grid-template-columns:minmax(0,480px) minmax(0,1fr);gap:28px;align-items:start}
-figure{margin:0;max-width:480px}
+.result{display:grid;grid-template-columns:minmax(0,480px) minmax(0,1fr);gap:20px 28px;align-items:start}
+.result:has(.wide){grid-template-columns:minmax(0,1fr)}
+figure{margin:0;max-width:var(--width,480px)}
 figure svg{display:block;width:100%;height:auto}
+.wide svg{min-width:560px}
 figcaption,.more{font-size:13px;margin:6px 0 0}
 .verdict{font-size:17px;margin:0}
 .verdict+p{margin:4px 0 16px}
 .figures{width:auto;font-variant-numeric:tabular-nums}
 .figures th[scope=row]{font-weight:400;color:var(--muted)}
 .figures td,.figures th{padding:4px 18px 4px 0}
+.paths{margin:16px 0 0;padding:0 0 0 18px;color:var(--muted);font-size:14px}
+.paths li{margin:6px 0}
 .scroll{overflow-x:auto}
 details{margin-top:14px}
 summary{cursor:pointer;font-weight:600}

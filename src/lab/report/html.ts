@@ -16,6 +16,8 @@ interface Group {
 }
 
 const mostFlows = 40;
+const mostSentences = 5;
+const usualWidth = 480;
 
 export function reportHtml(results: readonly Result[]): string {
   const groups = groupByScenario(results);
@@ -89,22 +91,28 @@ function section({ scenario, results, id }: Group): string {
 <h2 id="${id}-name">${escapeHtml(scenario.name)}</h2>
 <p class="title">${escapeHtml(scenario.title)}</p>
 <div class="result">
-<figure>${picture(shown, id)}${several ? `<figcaption>At ${shown.roundTrip} ms.</figcaption>` : ""}</figure>
+${picture(shown, id, several)}
 <div class="facts">
 ${reasons(scenario, results)}
 ${figures(results)}
+${sentences(shown)}
 </div>
 </div>
 ${results.map((result, i) => particulars(result, several, result === shown, `${id}-${i + 1}`)).join("\n")}
 </section>`;
 }
 
-function picture(result: Result, id: string): string {
+function picture(result: Result, id: string, several: boolean): string {
   const layout = layOut(sceneOf(result));
   const { scenario, roundTrip } = result;
   const title = `${scenario.name}, ${roundTrip} ms: the network and the path that packets took`;
-  const more = layout.hidden > 0 ? `<p class="more">${layout.hidden} more in the list of flows.</p>` : "";
-  return `${drawSvg(layout, { id, title, description: describePaths(result).join(" ") })}${more}`;
+  const caption = [
+    ...(several ? [`At ${roundTrip} ms.`] : []),
+    ...(layout.hidden > 0 ? [`${layout.hidden} more in the list of flows.`] : []),
+  ].join(" ");
+  const svg = drawSvg(layout, { id, title, description: describePaths(result).join(" ") });
+  const wide = layout.width > usualWidth ? ` class="wide" style="--width:${layout.width}px"` : "";
+  return `<figure${wide}><div class="scroll">${svg}</div>${caption === "" ? "" : `<figcaption>${caption}</figcaption>`}</figure>`;
 }
 
 function reasons({ expected }: Scenario, results: readonly Result[]): string {
@@ -113,12 +121,18 @@ function reasons({ expected }: Scenario, results: readonly Result[]): string {
     .map((same) => {
       const { outcome, passed, why } = same[0] as Result;
       const at = results.length > 1 ? ` <small>at ${same.map(({ roundTrip }) => roundTrip).join(", ")} ms</small>` : "";
-      const verdict = passed
-        ? `${outcome}, as it must`
-        : `${outcome}, and ought to ${expected === "works" ? "work" : "fail"}`;
+      const must = expected === "works" ? "ought to" : "must";
+      const verdict = passed ? `${outcome}, as it ${must}` : `${outcome}, and ${must} ${expected.slice(0, -1)}`;
       return `<p class="verdict">${mark(passed)} <strong>${sentenceCase(verdict)}</strong>${at}</p>\n<p>${escapeHtml(why)}</p>`;
     })
     .join("\n");
+}
+
+/** What the picture says, in words. */
+function sentences(result: Result): string {
+  const all = describePaths(result);
+  const items = all.slice(0, mostSentences).map((one) => `<li>${escapeHtml(one)}</li>`);
+  return items.length === 0 ? "" : `<ul class="paths">${items.join("")}</ul>`;
 }
 
 /** What was measured, a column for each round trip. */
@@ -138,7 +152,7 @@ function figures(results: readonly Result[]): string {
 function particulars(result: Result, several: boolean, isShown: boolean, id: string): string {
   const { roundTrip, screen } = result;
   const at = several ? ` at ${roundTrip} ms` : "";
-  const drawn = isShown ? "" : `<figure>${picture(result, id)}</figure>`;
+  const drawn = isShown ? "" : picture(result, id, several);
   const flows = `<details><summary>Flows${at}</summary>${drawn}${flowTable(result)}</details>`;
   if (screen === undefined) return flows;
   return `${flows}\n<details><summary>Screen${at}</summary><pre tabindex="0">${escapeHtml(screen.trimEnd())}</pre></details>`;

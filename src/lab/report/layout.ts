@@ -1,6 +1,17 @@
 /** Where everything in the picture stands, in its own units; nothing overlaps. */
 import type { PlannedGateway } from "../topology.ts";
-import { type Column, columnCentres, grid, isLink, type Label, type PlacedCell, placeCells } from "./columns.ts";
+import {
+  type Column,
+  columnCentres,
+  type Frame,
+  grid,
+  isLink,
+  type Label,
+  linkGap,
+  type Metrics,
+  type PlacedCell,
+  placeCells,
+} from "./columns.ts";
 import {
   describeGateway,
   type Fate,
@@ -67,43 +78,59 @@ export interface Layout {
   readonly hidden: number;
 }
 
-const width = 480;
-const strip = 24;
-const content = { x: strip + 6, width: width - strip - 16 } as const;
+/** Beside the content: the names of the zones, and the edge. */
+const before = 30;
+const after = 10;
 const gapHeight = 46;
 const bendHeight = 26;
 const lineHeight = 15;
 const apart = grid;
-const shortestBox = 128;
+const usualBox = 128;
 const linkSpace = 96;
 
-export function layOut(scene: Scene): Layout {
-  const threads = [...scene.threads];
-  let cells = placeCells(scene, threads, content.x, content.width);
-  while (cells === undefined && threads.length > 0) {
-    threads.pop();
-    cells = placeCells(scene, threads, content.x, content.width);
+export interface LayoutOptions {
+  /** The first in which everything has room is taken; in the last, what has none is left out. */
+  readonly widths: readonly number[];
+  readonly metrics: Metrics;
+}
+
+export const drawn: LayoutOptions = {
+  widths: [480, 560, 640, 720],
+  metrics: { count: 7.6, port: 6.8, margin: 6, leastBox: 96 },
+};
+
+export function layOut(scene: Scene, { widths, metrics }: LayoutOptions = drawn): Layout {
+  const frames = widths.map((width): Frame => ({ x: before, width: width - before - after, metrics }));
+  for (let count = scene.threads.length; ; count--) {
+    const threads = scene.threads.slice(0, count);
+    for (const frame of count === scene.threads.length ? frames : frames.slice(-1)) {
+      const cells = placeCells(scene, threads, frame);
+      if (cells !== undefined || count === 0) {
+        return new Plot(scene, threads, cells ?? [], frame).layout(scene.threads.length - count);
+      }
+    }
   }
-  return new Plot(scene, threads, cells ?? []).layout(scene.threads.length - threads.length);
 }
 
 class Plot {
   readonly #scene: Scene;
+  readonly #frame: Frame;
   readonly #cells: readonly PlacedCell[];
   readonly #columns: readonly { column: Column; x: number }[];
   readonly #links: readonly Thread[];
   readonly #boxes: Map<string, Box> = new Map();
   readonly #areas: Area[] = [];
 
-  constructor(scene: Scene, threads: readonly Thread[], cells: readonly PlacedCell[]) {
+  constructor(scene: Scene, threads: readonly Thread[], cells: readonly PlacedCell[], frame: Frame) {
     this.#scene = scene;
+    this.#frame = frame;
     this.#cells = cells;
     this.#columns = columnCentres(cells);
     this.#links = threads.filter(isLink);
     let y = 12;
     for (const [i, row] of scene.rows.entries()) {
       const height = heightOf(row);
-      this.#areas.push({ x: content.x, y, width: content.width, height });
+      this.#areas.push({ x: frame.x, y, width: frame.width, height });
       if (row.kind === "hosts") this.#placeHosts(row, y, height);
       y += height + this.#gapAfter(i);
     }
@@ -112,7 +139,7 @@ class Plot {
   layout(hidden: number): Layout {
     const last = this.#areas.at(-1) as Area;
     return {
-      width,
+      width: this.#width,
       height: last.y + last.height + 12,
       rows: this.#areas,
       zones: this.#zones(),
@@ -128,6 +155,10 @@ class Plot {
       ],
       hidden,
     };
+  }
+
+  get #width(): number {
+    return before + this.#frame.width + after;
   }
 
   #gapAfter(i: number): number {
@@ -153,8 +184,8 @@ class Plot {
     return hosts.map(({ name }) => {
       const cell = this.#cells.find(({ host }) => host === name) as PlacedCell;
       const own = this.#columns.filter(({ column }) => [...cell.above, ...cell.below].includes(column));
-      const widest = cell.width - 8 - (this.#isLinked(name) ? linkSpace / 2 : 0);
-      return boxAround(own, cell.x + cell.width / 2, Math.min(widest, shortestBox), { x: cell.x, width: cell.width });
+      const widest = cell.width - 8 - (this.#isLinked(name) ? linkGap / 2 : 0);
+      return boxAround(own, cell.x + cell.width / 2, Math.min(widest, usualBox), { x: cell.x + 4, width: widest });
     });
   }
 
@@ -162,11 +193,11 @@ class Plot {
     const [only] = hosts;
     if (only !== undefined && hosts.length === 1) {
       const own = this.#columns.filter(({ column }) => column.thread.ends.includes(only.name));
-      return [boxAround(own, content.x + content.width / 2, 160, content)];
+      return [boxAround(own, this.#frame.x + this.#frame.width / 2, 160, this.#frame)];
     }
     const space = hosts.some(({ name }) => this.#isLinked(name)) ? linkSpace : 24;
-    const share = (content.width - space * (hosts.length - 1)) / hosts.length;
-    return hosts.map((_, i) => ({ x: content.x + i * (share + space), width: share }));
+    const share = (this.#frame.width - space * (hosts.length - 1)) / hosts.length;
+    return hosts.map((_, i) => ({ x: this.#frame.x + i * (share + space), width: share }));
   }
 
   #isLinked(name: string): boolean {
@@ -191,7 +222,7 @@ class Plot {
       const hosts = inside.find((row) => row.kind === "hosts");
       const isInternet = hosts === rows[internet];
       const name = isInternet ? "internet" : (hosts?.site ?? "provider");
-      return { x: 2, y, width: width - 4, height: to - y, name, isInternet };
+      return { x: 2, y, width: this.#width - 4, height: to - y, name, isInternet };
     });
   }
 
@@ -203,14 +234,15 @@ class Plot {
         const at = x + (isDown ? -apart : apart);
         const [start, end] = [this.#edge(run.from, isDown), this.#edge(run.to, !isDown)];
         const stop = run.fate === "vanished" ? start + (end - start) * 0.62 : end;
-        return { thread, isDown, fate: run.fate, points: this.#bent(run, at, start, stop) };
+        return { thread, isDown, fate: run.fate, points: this.#bent(run, at, x - at, start, stop) };
       });
   }
 
-  /** Its ends lie within the boxes of their hosts. */
-  #bent({ fromNode, toNode, fate }: Run, at: number, start: number, stop: number): [number, number][] {
+  /** Its ends lie within the boxes of their hosts. `beside`: from it to its column's centre. */
+  #bent({ fromNode, toNode, fate }: Run, at: number, beside: number, start: number, stop: number): [number, number][] {
     const sign = Math.sign(stop - start);
-    const [from, to] = [this.#port(fromNode, at), fate === "vanished" ? at : this.#port(toNode, at)];
+    const port = (node: string): number => this.#port(node, at + beside) - beside;
+    const [from, to] = [port(fromNode), fate === "vanished" ? at : port(toNode)];
     const first: [number, number][] =
       from === at
         ? []
@@ -234,7 +266,7 @@ class Plot {
   #port(node: string, at: number): number {
     const box = this.#boxes.get(node);
     if (box === undefined) return at;
-    return Math.min(Math.max(at, box.x + 14), box.x + box.width - 14);
+    return Math.min(Math.max(at, box.x + 20), box.x + box.width - 20);
   }
 
   #edge(row: number, isLower: boolean): number {

@@ -84,7 +84,10 @@ function purposeOf(stops: readonly Stop[]): Purpose {
 /** Flows that took the same way, some farther than others. */
 function sameRoutes(traces: readonly Trace[]): Trace[][] {
   const found: { route: string; traces: Trace[] }[] = [];
-  const routes = traces.map((trace) => ({ trace, route: `${trace.stops.map(({ node }) => node).join("\n")}\n` }));
+  const routes = traces.map((trace) => {
+    const nodes = trace.stops.map(({ node }) => node);
+    return { trace, route: `${[...nodes, ...(trace.isAstray ? ["nowhere"] : [])].join("\n")}\n` };
+  });
   for (const { trace, route } of routes.sort((one, other) => other.route.length - one.route.length)) {
     const longer = found.find((one) => one.route.startsWith(route));
     if (longer === undefined) found.push({ route, traces: [trace] });

@@ -135,7 +135,9 @@ function ahead(stops: readonly PathStop[], index: number, goal: string, places: 
   return rows.find(([, row]) => row === step)?.[0] ?? goal;
 }
 
-/** What is written in a gateway. */
+const longestFact = 52;
+
+/** What is written in a gateway, line by line. */
 export function describeGateway({ declaration }: PlannedGateway): string[] {
   const { nat, firewall, udpTimeout, rewritesPayload } = declaration;
   const more = [
@@ -143,7 +145,8 @@ export function describeGateway({ declaration }: PlannedGateway): string[] {
     udpTimeout === undefined ? [] : `forgets idle UDP after ${udpTimeout} s`,
     rewritesPayload === true ? "rewrites addresses in packets" : [],
   ].flat();
-  return [nats[nat].title, ...more];
+  const beside = more.join(" · ");
+  return [nats[nat].title, ...(beside.length <= longestFact ? [beside] : more)].filter((fact) => fact !== "");
 }
 
 /** `:4000`, or how many there are. */

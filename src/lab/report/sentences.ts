@@ -11,7 +11,7 @@ export function packets(count: number): string {
 /** Where a path's packets ended, each place with how many; empty when all arrived. */
 export function lossesOf({ stops, to }: Path): string[] {
   return stops.flatMap(({ node, dropped, vanished, destinations }, i) => {
-    const onWay = stops[i + 1] === undefined ? `nobody has ${destinations[0]} there` : `lost after ${node}`;
+    const onWay = i === stops.length - 1 ? `nobody has ${destinations[0]} there` : `lost after ${node}`;
     return [
       ...(dropped > 0 ? [`${dropped} ended at ${node}${node === to ? ", for nobody behind it" : ""}`] : []),
       ...(vanished > 0 ? [`${vanished} went astray: ${onWay}`] : []),
@@ -21,7 +21,7 @@ export function lossesOf({ stops, to }: Path): string[] {
 
 function via(stops: readonly PathStop[]): string {
   const between = stops.slice(1, -1).map(({ node }) => node);
-  return between.length === 0 ? "" : ` by ${between.join(" and ")}`;
+  return between.length === 0 ? "" : ` through ${between.join(" and ")}`;
 }
 
 function describePath(path: Path): string {

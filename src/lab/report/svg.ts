@@ -68,8 +68,7 @@ export function drawSvg(layout: Layout, options: SvgOptions): string {
   const shown = (Object.keys(purposes) as Purpose[]).filter((one) =>
     layout.strands.some(({ thread }) => thread.purpose === one),
   );
-  const hasLoss = layout.strands.some(({ fate }) => fate === "dropped" || fate === "vanished" || fate === "partly");
-  const lines = legendLines(shown, hasLoss, options.legend);
+  const lines = legendLines(shown, layout.strands.some(isLost), options.legend);
   const height = layout.height + (lines.length > 0 ? 10 + legendLine * lines.length : 0);
   const { id, title, description, standalone = false } = options;
   const size = standalone ? ` width="${layout.width}" height="${height}"` : "";
@@ -139,8 +138,9 @@ function isLost({ fate }: Strand): boolean {
 function drawStrand(strand: Strand): string {
   const { points, thread } = strand;
   const colour = isLost(strand) ? "lost" : thread.purpose;
-  const head = isLost(strand) ? "" : drawHead(points, colour);
-  const stop = isLost(strand) ? points : shortened(points);
+  const goesOn = !isLost(strand) && strand.fate !== "partly";
+  const head = goesOn ? drawHead(points, colour) : "";
+  const stop = goesOn ? shortened(points) : points;
   return `<path class="strand ${colour}" d="${curve(stop)}"/>${head}`;
 }
 
@@ -181,7 +181,9 @@ function drawCross(strand: Strand): string {
   if (!isLost(strand) && strand.fate !== "partly") return "";
   const [x, y] = strand.points.at(-1) as readonly [number, number];
   const [dx, dy] = heading(strand.points);
-  const [cx, cy, size] = strand.fate === "partly" ? [x - dy * 13, y - dy * 8, 4] : [x - dx * 3, y - dy * 3, 6];
+  // Two strands of one column may end beside each other.
+  const size = strand.fate === "partly" ? 3.6 : 5.5;
+  const [cx, cy] = [x - dx * 4, y - dy * 4];
   return `<path class="cross" d="M${n(cx - size)} ${n(cy - size)}l${2 * size} ${2 * size}m0 ${-2 * size}l${-2 * size} ${2 * size}"/>`;
 }
 
@@ -202,7 +204,7 @@ function legendLines(shown: readonly Purpose[], hasLoss: boolean, names: SvgOpti
     (y) =>
       `<path class="strand ${colour}" d="M12 ${n(y)}h26"/><text class="soft" x="48" y="${n(y + 4)}" font-size="12.5">${escapeHtml(text)}</text>`;
   const entries = shown.map((one) => entry(one, names?.[one] ?? purposes[one]));
-  return hasLoss ? [...entries, entry("lost", "packets that ended at the ×")] : entries;
+  return hasLoss ? [...entries, entry("lost", "packets that all ended at the ×")] : entries;
 }
 
 /** To what there is room for. */

@@ -1,16 +1,26 @@
 /** Results for a terminal: box characters, at most 100 columns. */
 import type { Result } from "../scenario.ts";
 import { grid } from "./columns.ts";
-import { type Area, type Layout, layOut, type PlacedLabel, type Strand, type Wall } from "./layout.ts";
+import {
+  type Area,
+  type Layout,
+  type LayoutOptions,
+  layOut,
+  type PlacedLabel,
+  type Strand,
+  type Wall,
+} from "./layout.ts";
 import { sceneOf } from "./scene.ts";
 import { lossLines, summarize } from "./sentences.ts";
 
 const columns = 100;
 const gapLines = 3;
+/** A character is one step of the grid wide. */
+const typed: LayoutOptions = { widths: [480, 525], metrics: { count: grid, port: grid, margin: grid, leastBox: 80 } };
 
 /** The network and the path that packets took in it; where packets ended is said below. */
 export function drawText(result: Result): string[] {
-  const layout = layOut(sceneOf(result));
+  const layout = layOut(sceneOf(result), typed);
   const more = layout.hidden > 0 ? [`${layout.hidden} more are not drawn.`] : [];
   return [...new TextPlot(layout).lines(), ...wrapAll([...more, ...lossLines(result)])];
 }
@@ -54,8 +64,8 @@ class TextPlot {
     for (const wall of this.#layout.walls) this.#drawWall(wall);
     for (const strand of this.#layout.strands) this.#drawEnd(strand);
     for (const label of this.#layout.labels) this.#drawLabel(label);
-    return this.#cells.map((cells) =>
-      Array.from(cells, (cell) => cell ?? " ")
+    return Array.from(this.#cells, (cells) =>
+      Array.from(cells ?? [], (cell) => cell ?? " ")
         .join("")
         .trimEnd(),
     );
@@ -153,7 +163,7 @@ class TextPlot {
     for (const [i, text] of [count, port].entries()) {
       const column = this.#column(x);
       const start =
-        anchor === "end" ? column - text.length + 1 : anchor === "start" ? column : column - text.length / 2;
+        anchor === "end" ? column - text.length : anchor === "start" ? column + 1 : column - text.length / 2;
       this.#put(Math.round(start), line + i, text);
     }
   }

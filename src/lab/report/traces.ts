@@ -20,6 +20,8 @@ export interface Trace {
   /** Whom it was for, also when it did not get there: a node, or an address that nobody has. */
   readonly to: string;
   readonly stops: readonly Stop[];
+  /** Where it left the last stop nobody has its destination. */
+  readonly isAstray: boolean;
 }
 
 type Passages = ReadonlyMap<string, readonly Passage[]>;
@@ -81,7 +83,11 @@ class Tracer {
     const { protocol, source, destination, packets } = passage;
     const first: Stop = { node, arrived: 0, left: packets, source, destination };
     const to = this.#whoIsAt(protocol, destination);
-    return this.#follow([first], passage).map((stops) => ({ protocol, from: node, to, stops }));
+    return this.#follow([first], passage).map((stops) => {
+      const last = stops.at(-1) as Stop;
+      const isAstray = last.left > 0 && this.#routes.next(last.node, ipOf(last.destination)) === undefined;
+      return { protocol, from: node, to, stops, isAstray };
+    });
   }
 
   #whoIsAt(protocol: string, endpoint: string): string {
