@@ -151,6 +151,23 @@ suite("RFC 5780 §3.5: lengths", () => {
     assert.deepEqual(found({}, 1300), [1280, 1400, true]);
   });
 
+  test("RFC 8200 §5: over IPv6 no router cuts, and what is cut for the first link alone is lost", () => {
+    for (const [mtu, longest, lost, fragments] of [
+      [1500, 1500, undefined, true],
+      [1480, 1480, 1492, false],
+      [1280, 1280, 1400, false],
+    ] as const) {
+      const world = new World({ seed: 5 });
+      const [internet, inside] = [world.link("internet", { delay: 10, mtu }), world.link("in")];
+      serve(world, internet, 6);
+      world.gateway("home").outside(internet, "2001:db8:1::1").inside(inside, "2001:db8:2::1/64");
+      const report = run(world, world.host("client").attach(inside, "2001:db8:2::2"), {}, 6);
+      assert.ok(report.longestDatagram.known);
+      const { bytes, lost: next } = report.longestDatagram.value;
+      assert.deepEqual([bytes, next, said(report.fragments)], [longest, lost, fragments], `${mtu}`);
+    }
+  });
+
   test("a NAT that drops fragments", () => {
     assert.deepEqual(found({ fragments: "drop" }, 1500), [1500, undefined, false]);
     assert.deepEqual(found({ fragments: "drop" }, 1452), [1452, 1480, false]);
