@@ -1,13 +1,15 @@
 /** A discovery client in natlab: it and Postern's server know nothing of the network that a test builds between them. */
 import assert from "node:assert/strict";
-import { formatIp } from "../../src/core/base/address.ts";
+import { type Address, formatIp } from "../../src/core/base/address.ts";
 import type { DiscoveryTests } from "../../src/core/stun/behavior/discover.ts";
 import { NatDiscovery } from "../../src/core/stun/behavior/nat-discovery.ts";
 import type { BehaviorReport, Finding } from "../../src/core/stun/behavior/report.ts";
+import { StreamFramer } from "../../src/core/turn/stream-framing.ts";
 import type { NatBehavior } from "../../src/natlab/behavior.ts";
 import type { Host } from "../../src/natlab/host.ts";
 import type { Link, LinkConditions } from "../../src/natlab/link.ts";
-import type { UdpSocket } from "../../src/natlab/udp-socket.ts";
+import type { ByteStream } from "../../src/natlab/tcp/byte-stream.ts";
+import type { SendOptions } from "../../src/natlab/udp-socket.ts";
 import { World } from "../../src/natlab/world.ts";
 import { PosternService } from "../core/stun/behavior/small-world.ts";
 
@@ -34,11 +36,27 @@ export function discover(
   return run(world, world.host("client").attach(link, outside), tests);
 }
 
-/** Postern's server, with two addresses on `internet`. */
+/** Calls `onFrame` with each STUN message that comes from `stream`. */
+function frame(stream: ByteStream, onFrame: (message: Uint8Array) => void): void {
+  const framer = new StreamFramer(4096);
+  stream.onData = (data) => {
+    framer.push(data);
+    for (let one = framer.next(); one !== undefined; one = framer.next()) onFrame(one);
+  };
+}
+
+/** Postern's server, with two addresses on `internet`, over UDP and TCP. */
 export function serve(world: World, internet: Link, family: 4 | 6 = 4): void {
   const service = new PosternService(servers[family]);
   const server = world.host("server").attach(internet, ...servers[family]);
   const sockets = service.addresses.map((one) => server.socket({ address: formatIp(one), port: one.port }));
+  for (const { address: at } of sockets) {
+    server.listen({ address: formatIp(at), port: at.port }, (connection) => {
+      frame(connection, (message) => {
+        for (const { data } of service.answer(message, connection.remoteAddress, at, world.now)) connection.write(data);
+      });
+    });
+  }
   for (const socket of sockets) {
     socket.onMessage = (data, from) => {
       for (const reply of service.answer(data, from, socket.address, world.now)) {
@@ -63,7 +81,11 @@ export function run(
   const [server] = new PosternService(servers[family].slice(0, 1), [3478]).addresses;
   const config = { family, servers: [server!], tests: { tcp: false, gateway: false, lifetime: undefined, ...tests } };
   const machine = new NatDiscovery(config, world.random());
-  const sockets = new Map<number, UdpSocket>();
+  interface Opened {
+    send(data: Uint8Array, to: Readonly<Address>, options: SendOptions): void;
+    close(): void;
+  }
+  const sockets = new Map<number, Opened>();
   let report: BehaviorReport | undefined;
   const alarm = world.alarm(() => input(() => machine.handleTimeout(world.now)));
   const input = (mutate: () => void): void => {
@@ -74,7 +96,9 @@ export function run(
         const { data, to, hopLimit } = output;
         const options = { dontFragment: fitsEthernet(data, family), ...(hopLimit === undefined ? {} : { hopLimit }) };
         sockets.get(output.socket)?.send(data, to, options);
-      } else if (output.kind === "close") sockets.get(output.socket)?.close();
+      } else if (output.kind === "connect")
+        sockets.set(output.socket, connect(output.socket, output.to, output.localPort));
+      else if (output.kind === "close") sockets.get(output.socket)?.close();
       else if (output.kind === "open") {
         const { socket } = output;
         const opened = client.socket();
@@ -84,6 +108,13 @@ export function run(
       }
     }
     alarm.follow(machine.pollTimeout());
+  };
+  const connect = (socket: number, to: Readonly<Address>, port: number): Opened => {
+    const connection = client.connect(to, port === 0 ? {} : { port });
+    connection.onOpen = () => input(() => machine.handleOpened(socket, connection.localAddress, world.now));
+    connection.onClose = () => input(() => machine.handleFailed(socket, world.now));
+    frame(connection, (message) => input(() => machine.handleMessage(socket, message, to, world.now)));
+    return { send: (data) => connection.write(data), close: () => connection.reset() };
   };
   input(() => machine.start(world.now));
   world.settle(7_200_000);
