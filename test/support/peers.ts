@@ -18,9 +18,11 @@ const packages = {
   ip: "iproute2",
   miniupnpd: "miniupnpd-nftables",
   nft: "nftables",
+  nsenter: "util-linux",
   openssl: "openssl",
   pidstat: "sysstat",
   ps: "procps",
+  setpriv: "util-linux",
   stun: "stun-client",
   "systemd-analyze": "systemd",
   tshark: "tshark",
@@ -29,6 +31,7 @@ const packages = {
   turnutils_peer: "coturn",
   turnutils_stunclient: "coturn",
   turnutils_uclient: "coturn",
+  unshare: "util-linux",
 } as const;
 export type Peer = keyof typeof packages;
 
