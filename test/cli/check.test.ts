@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { judgeLayers } from "../../src/cli/check/layers.ts";
+import { judgeLengths } from "../../src/cli/check/lengths.ts";
 import { findTargets, type Target } from "../../src/cli/check/targets.ts";
 import { judge, type Measurements } from "../../src/cli/check/verdict.ts";
 import { describeReport, describeVerdict } from "../../src/cli/check/words.ts";
@@ -9,6 +10,7 @@ import { formatAddress, parseIp } from "../../src/core/base/address.ts";
 import {
   type BehaviorReport,
   known,
+  type LongestDatagram,
   type Mapping,
   type NatLayers,
   unknown,
@@ -133,6 +135,23 @@ test("NATs behind NATs are said with what shows them", () => {
   assert.match(said({ longestDatagram: unknown("no-long-answer"), fragments: unknown("no-long-answer") }), /no long/);
 });
 
+test("lengths that are lost are said with what they break, and what passes is not mentioned", () => {
+  const judged = (longest: LongestDatagram, fragments: boolean) =>
+    judgeLengths(report("endpoint-independent", { longestDatagram: known(longest), fragments: known(fragments) }));
+  const all = { bytes: 1500, passes: "both-ways", lost: undefined } as const;
+  assert.deepEqual(judged(all, true), { fails: [], change: [] });
+  const tunnel = judged({ bytes: 1420, passes: "both-ways", lost: 1452 }, true);
+  assert.match(tunnel.fails.join(), /^Video.*1420 bytes pass and of 1452 are lost/);
+  assert.match(tunnel.change.join(), /MTU of this network to 1420/);
+  assert.match(judged(all, false).fails.join(), /^Datagrams that need fragments.*DTLS/);
+  assert.equal(judged({ ...all, lost: 2000 }, false).fails.length, 2);
+  const why = unknown("no-long-answer");
+  assert.deepEqual(judgeLengths(report(undefined, { longestDatagram: why, fragments: why })), {
+    fails: [],
+    change: [],
+  });
+});
+
 describe("the verdict", () => {
   const stun = target("stun:turn.example.org", "udp");
   const turn = target("turn:turn.example.org", "udp");
@@ -155,7 +174,8 @@ describe("the verdict", () => {
   });
 
   test("what is unknown is no promise", () => {
-    const unclear = report("endpoint-independent", { mapping: unknown("one-address") });
+    const lengths = { longestDatagram: unknown("no-long-answer"), fragments: unknown("no-long-answer") };
+    const unclear = report("endpoint-independent", { mapping: unknown("one-address"), ...lengths });
     const { calls, works, fails } = verdict({ reports: [unclear] });
     assert.deepEqual([calls, works, fails], ["no", [], []]);
   });
