@@ -10,7 +10,7 @@ import { type Browser, startBrowser } from "../interop/browser.ts";
 import { requirePeer } from "../support/peers.ts";
 import { crowded, symmetricCall } from "./report-results.ts";
 
-const long = "a-word-that-has-no-end-".repeat(12);
+const long = "a_word_that_has_no_end_".repeat(12);
 const html = reportHtml([
   symmetricCall({ screen: `${long}\n${"x ".repeat(200)}`, figures: { "round trip": "0.2 ms" } }),
   symmetricCall({ roundTrip: 150, why: long, figures: { "round trip": "150.4 ms", [long]: long } }),

@@ -86,21 +86,29 @@ suite("The path that packets took", () => {
     assert.deepEqual([sent, received], [10, 6]);
   });
 
+  const stun = "203.0.113.1:3478";
+  const [first, second] = ["10.0.1.2:1111", "10.0.1.3:2222"];
+  const [mapped, other] = ["203.0.113.11:9001", "203.0.113.11:9002"];
+
   test("tells two sockets apart by what came back, where their counts are the same", () => {
-    const counted = new Counted();
-    const stun = "203.0.113.1:3478";
-    counted.send(1, ["alice", "10.0.1.2:1111", stun], ["home router", "203.0.113.11:2001", stun], ["server"]);
-    counted.exchange(1, ["alice", "10.0.1.2:2222", stun], ["home router", "203.0.113.11:2002", stun], ["server"]);
-    counted.send(4, ["bob", "203.0.113.61:7000", "203.0.113.11:2002"], ["home router"]);
-    const other = "203.0.113.11:2001";
-    counted.send(
-      2,
-      ["server", "203.0.113.1:50000", other],
-      ["home router", "203.0.113.1:50000", "10.0.1.3:1111"],
-      ["anna"],
-    );
+    const counted = new Counted()
+      .send(1, ["alice", first, stun], ["home router"])
+      .exchange(1, ["anna", second, stun], ["home router", other, stun], ["server"])
+      .send(1, ["home router", mapped, stun], ["server"])
+      .send(4, ["bob", "203.0.113.61:7000", other], ["home router"]);
     const result = resultOf(oneHome, counted);
-    assert.equal(path(result, "bob", "alice").stops.at(-1)?.dropped, 4);
+    assert.deepEqual(path(result, "alice", "server").stops[1]?.sources, [mapped]);
+    assert.equal(path(result, "bob", "anna").stops.at(-1)?.dropped, 4);
+  });
+
+  test("tells two sockets apart by their counts, where nothing came back", () => {
+    const counted = new Counted()
+      .send(3, ["alice", first, stun], ["home router"])
+      .send(5, ["anna", second, stun], ["home router", other, stun], ["server"])
+      .send(3, ["home router", mapped, stun], ["server"]);
+    const result = resultOf(oneHome, counted);
+    assert.deepEqual(path(result, "alice", "server").stops[1]?.sources, [mapped]);
+    assert.deepEqual(path(result, "anna", "server").stops[1]?.sources, [other]);
   });
 
   test("leads through a NAT behind a NAT", () => {

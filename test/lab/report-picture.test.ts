@@ -34,7 +34,14 @@ function outsideOnly(): Result {
   return resultOf({ outside: ["server", "bob"], sites: [] }, counted, { name: "outside" });
 }
 
-const results: readonly Result[] = [lan(), hairpin(), astray(), outsideOnly(), symmetricCall(), crowded()];
+function longNames(): Result {
+  const name = (one: string): string => `${one} whose name is longer than there is any room for in a picture`;
+  const [phone, home] = [name("a phone"), name("a home")];
+  const counted = new Counted().send(5, [phone, "10.0.1.2:4000", "203.0.113.1:50000"], [`${home} router`]);
+  return resultOf({ outside: ["server"], sites: [site(home, [phone])] }, counted, { name: "long names" });
+}
+
+const results: readonly Result[] = [lan(), hairpin(), astray(), outsideOnly(), symmetricCall(), longNames(), crowded()];
 
 function overlap(one: Area, other: Area): boolean {
   const isBeside = one.x + one.width <= other.x || other.x + other.width <= one.x;
@@ -87,7 +94,9 @@ suite("A picture of a network", () => {
     test(`fits in a terminal: ${result.scenario.name}`, () => {
       const lines = drawText(result);
       for (const line of lines) assert.ok([...line].length <= 100, line);
-      for (const { name } of result.plan.hosts) assert.match(lines.join("\n"), new RegExp(`\\b${name}\\b`));
+      const text = lines.join("\n");
+      for (const { name } of result.plan.hosts) assert.match(text, new RegExp(`\\b${name.slice(0, 20)}`));
+      assert.equal(text.split("╔").length, text.split("╗").length, "a frame is cut off");
     });
   }
 
@@ -112,13 +121,15 @@ suite("A picture of a network", () => {
     const layout = layOut(sceneOf(crowded()));
     assert.ok(layout.hidden > 0);
     assert.match(drawText(crowded()).join("\n"), /\d more are not drawn/);
-    assert.equal(layOut(sceneOf(symmetricCall())).hidden, 0);
+    const { hidden, width } = layOut(sceneOf(symmetricCall()));
+    assert.deepEqual([hidden, width], [0, 480]);
   });
 
   test("breaks an arrow where its packets ended", () => {
     assert.equal(picture(symmetricCall()).match(/class="cross"/g)?.length, 2);
     assert.equal(picture(lan()).match(/class="cross"/g), null);
     const text = drawText(symmetricCall()).join("\n");
+    assert.match(text, /:20000 │ │ +:20000 │/, "a port that is the same both ways is said once");
     assert.match(text, /15 ┆ X 15\n.*:4444 ┆ ┆ :3333/);
     assert.match(text, /X alice to bob: of 15 packets 15 ended at office router\./);
     assert.match(drawText(astray()).join("\n"), /nobody has 10\.0\.1\.2:4000 there/);

@@ -20,6 +20,7 @@ th,td{text-align:left;vertical-align:top;padding:8px 12px 8px 0;border-bottom:1p
 thead th{color:var(--muted);font-weight:500;font-size:13px;padding-bottom:4px}
 .overview th[scope=row]{font-weight:600;width:36%}
 .overview th span{display:block;font-weight:400;font-size:13.5px}
+.overview th[scope=row],.overview td:last-child,.flows td:nth-child(2),.flows td:last-child{overflow-wrap:anywhere}
 .overview .seen{white-space:nowrap}
 section{margin-top:52px;padding-top:20px;border-top:2px solid var(--line)}
 .title{margin:2px 0 16px}
