@@ -8,7 +8,7 @@ import type { LinkOrder } from "./link-order.ts";
 import { Namespace } from "./namespace.ts";
 import { nats } from "./nats.ts";
 import { passageRules } from "./passages.ts";
-import { internet, type Plan, type PlannedGateway, type PlannedHost, plan, type Topology } from "./topology.ts";
+import { type Plan, type PlannedGateway, type PlannedHost, plan, type Topology } from "./topology.ts";
 
 export interface NetworkOptions {
   /** Milliseconds that a packet and its answer take between two places on the internet, at the least. */
@@ -208,12 +208,3 @@ function rewrites({ declaration, via }: PlannedGateway): boolean {
 function networkOf(address: string): string {
   return address.replace(/\d+$/, "0/24");
 }
-
-/** Whose address it is, for those who read what passed. */
-export function ownerOf({ hosts, gateways }: Plan, address: string): string {
-  const host = hosts.find(({ addresses }) => addresses.includes(address));
-  const gateway = gateways.find(({ outside, inside }) => outside === address || inside === address);
-  return host?.name ?? gateway?.name ?? address;
-}
-
-export { internet };
