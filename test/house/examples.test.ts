@@ -108,6 +108,16 @@ suite("examples", () => {
     assert.ok(readFileSync(join(root, "docs/natlab.md"), "utf8").includes(body));
   });
 
+  test("natlab-fallback gets out of a strict office by TLS alone", async () => {
+    const lines = (await runChild(example("natlab-fallback.ts"))).split("\n");
+    assert.deepEqual(lines, [
+      "UDP: nothing, 1 packet dropped",
+      "TCP: reset after 44 ms",
+      "TLS: answered after 126 ms",
+      "",
+    ]);
+  });
+
   test("webrtc-credentials fetches iceServers from a running Postern", async () => {
     const [port, http] = [await freePort(), await freePort()];
     const bin = join(user.project, "node_modules/.bin/postern");
