@@ -38,7 +38,8 @@ export class WatchedPath<Failure> {
   readonly #open: OpenCarrier<Failure>;
   readonly #run: ProbeRun;
   readonly #stopping = new AbortController();
-  readonly #done: Promise<void>;
+  /** Resolves when it is stopped; rejects with what `open` rejects with, which no further try would mend. */
+  readonly ended: Promise<void>;
   #carrier: Carrier | undefined;
   /** When something was back last, or the carrier began. */
   #aliveAt = 0;
@@ -52,7 +53,8 @@ export class WatchedPath<Failure> {
       onSettled: (sentAt, roundTrip) => this.#handleSettled(sentAt, roundTrip),
       onBack: () => this.#handleBack(),
     });
-    this.#done = this.#keep();
+    this.ended = this.#keep();
+    this.ended.catch(() => this.#run.stop());
   }
 
   /** What we look like from the server, as it said last. */
@@ -69,7 +71,7 @@ export class WatchedPath<Failure> {
     this.#stopping.abort();
     this.#run.stop();
     this.#wake();
-    await this.#done;
+    await this.ended.catch(() => {});
     await this.#carrier?.close();
   }
 

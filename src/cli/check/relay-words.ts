@@ -79,6 +79,7 @@ function describeFigures(figures: EchoFigures, binding: number | undefined): [st
 /** Half of the echo is one round trip to the server, and what the relay takes. */
 function describeAdded(median: number, binding: number | undefined): string {
   if (binding === undefined) return "";
-  const added = Math.max(0, median / 2 - binding);
-  return `, of which ${milliseconds(binding)} are the way to the server and back, and ${milliseconds(added)} the relay`;
+  const added = median / 2 - binding;
+  const words = added < 1 ? "less than 1 ms" : `${milliseconds(added)} ms`;
+  return `; the server alone answers in ${milliseconds(binding)} ms, so the relay adds ${words}`;
 }

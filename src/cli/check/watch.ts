@@ -18,26 +18,27 @@ export interface WatchOptions {
 /** Until the signal. Resolves true when there was no outage, and something to watch worked. */
 export async function watch(servers: Servers, { every, json, signal }: WatchOptions): Promise<boolean> {
   const paths = watchedPaths(servers);
+  const names = paths.map(({ name }) => name);
   const began = new Date();
-  const chronicle = new Chronicle(paths.map(({ name }) => name));
-  const print = (words: string, object: unknown): void =>
+  const chronicle = new Chronicle(names);
+  const print = (words: string, object: unknown): void => {
     console.log(json ? JSON.stringify(object, plainValues) : words);
-  if (!json)
-    console.log(
-      describeStart(
-        paths.map(({ name }) => name),
-        every,
-      ),
-    );
-  while (!signal.aborted) {
-    await pause(every * 1000, undefined, { signal }).catch(() => {});
-    if (signal.aborted) break;
-    const round = takeRound(paths, chronicle);
-    print(describeRound(round), round);
+  };
+  if (!json) console.log(describeStart(names, every));
+  try {
+    const broken = Promise.race(paths.map(({ path }) => path.ended));
+    broken.catch(() => {});
+    while (!signal.aborted) {
+      await Promise.race([pause(every * 1000, undefined, { signal }).catch(() => {}), broken]);
+      if (signal.aborted) break;
+      const round = takeRound(paths, chronicle);
+      print(describeRound(round), round);
+    }
+    // What the last, unfinished round has seen belongs to the summary.
+    takeRound(paths, chronicle);
+  } finally {
+    await Promise.all(paths.map(({ path }) => path.stop()));
   }
-  // What the last, unfinished round has seen belongs to the summary.
-  takeRound(paths, chronicle);
-  await Promise.all(paths.map(({ path }) => path.stop()));
   const summary = { began, ended: new Date(), paths: chronicle.summary };
   print(describeSummary(summary), { summary });
   return summary.paths.every(({ outages, works }) => works && outages.length === 0);
