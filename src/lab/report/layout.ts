@@ -169,7 +169,7 @@ class Plot {
   /** Two hosts of a site share its row: their threads may have to bend. */
   #bends(i: number): boolean {
     const row = this.#scene.rows[i] as Row;
-    return row.kind === "hosts" && row.site !== undefined && row.hosts.length > 1;
+    return row.kind === "hosts" && row.site !== undefined && row.hosts.length > 1 && this.#columns.length > 0;
   }
 
   #placeHosts(row: HostRow, y: number, height: number): void {
@@ -334,6 +334,7 @@ function boxAround(
 }
 
 function heightOf(row: Row): number {
+  if (row.kind === "hosts" && row.hosts.length === 0) return 0;
   if (row.kind === "gateway") return 16 + lineHeight * (1 + describeGateway(row.gateway).length);
   return 16 + lineHeight * (1 + Math.max(1, ...row.hosts.map((host) => shownAddresses(host).length)));
 }

@@ -158,8 +158,14 @@ class TextPlot {
       this.#put(column, fate === "vanished" ? line : line - Math.sign(y - fromY), isLost ? "X" : y > fromY ? "▼" : "▲");
   }
 
+  /** Of the row at `y`, the line of its nearer edge: beside what runs between two boxes. */
+  #borderNear(y: number): number {
+    const row = this.#layout.rows.find((one) => one.y <= y && y <= one.y + one.height) as Area;
+    return this.#line(y < row.y + row.height / 2 ? row.y : row.y + row.height);
+  }
+
   #drawLabel({ x, y, anchor, count, port }: PlacedLabel): void {
-    const line = this.#line(y) - (anchor === "middle" ? 0 : 1);
+    const line = anchor === "middle" ? this.#borderNear(y) : this.#line(y) - 1;
     for (const [i, text] of [count, port].entries()) {
       const column = this.#column(x);
       const start =
