@@ -138,6 +138,18 @@ suite("loss", () => {
     assert.deepEqual(far.bytes.subarray(1460, 2920), Buffer.from(pattern(1460, 1)));
   });
 
+  test("RFC 6582 §3.2: several losses in one window are repaired one a round trip, without a time-out", () => {
+    const { world, link, client, far } = connected({ delay: 50 });
+    const began = world.now;
+    for (let n = 0; n < 10; n++) {
+      link.change({ loss: n === 2 || n === 4 ? 1 : 0 });
+      client.stream.write(pattern(500, n));
+    }
+    world.advance(450);
+    assert.equal(far.bytes.length, 5000);
+    assert.ok(world.now - began < 1000);
+  });
+
   test("RFC 5681 §3.1: what is on its way grows from few segments, and shrinks to one after a time-out", () => {
     const { world, link, client } = connected({ delay: 100 });
     const lines = transcript(world);
