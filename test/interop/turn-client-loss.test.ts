@@ -9,7 +9,7 @@ import { makeTrust, reasons, relayNames, startRelay, type Trust, transports } fr
 import { converse, startSession } from "./turn-client-session.ts";
 
 for (const name of relayNames) {
-  suite(`the TURN client when ${name} goes`, { concurrency: 4 }, () => {
+  suite(`the TURN client when ${name} goes`, { concurrency: 3 }, () => {
     const skip = requirePeer("openssl", ...(name === "coturn" ? (["turnserver"] as const) : []));
     let trust: Trust;
     before(async () => {
