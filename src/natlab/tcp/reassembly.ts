@@ -37,9 +37,6 @@ export class Reassembly {
   }
 
   #keep(piece: Piece): void {
-    const isKnown = ({ sequence, bytes }: Piece): boolean =>
-      sequence === piece.sequence && bytes.length >= piece.bytes.length;
-    if (this.#early.some(isKnown)) return;
     const at = this.#early.findIndex(({ sequence }) => isBefore(piece.sequence, sequence));
     this.#early.splice(at < 0 ? this.#early.length : at, 0, piece);
   }

@@ -271,6 +271,25 @@ suite("ending", () => {
     assert.deepEqual(client.log, ["open", "closed: reset"]);
   });
 
+  test("a program that acts while it is called is not called again before it returns", () => {
+    const { world, client, far } = connected();
+    const log: string[] = [];
+    far.stream.pause();
+    for (const word of ["one", "two"]) client.say(word);
+    client.stream.end();
+    world.settle();
+    far.stream.onData = (data) => {
+      log.push(`begin ${Buffer.from(data)}`);
+      far.say("heard");
+      log.push("return");
+    };
+    far.stream.onEnd = () => log.push("end");
+    far.stream.resume();
+    assert.deepEqual(log, ["begin one", "return", "begin two", "return", "end"]);
+    world.settle();
+    assert.equal(client.text, "heardheard");
+  });
+
   test("RFC 9293 §3.8.3: nothing comes through any more: it times out, and says so to whoever hears it", () => {
     const { world, link, client, far } = connected();
     link.change({ loss: 1 });

@@ -169,6 +169,18 @@ suite("loss", () => {
     assert.equal(burst(), 1);
   });
 
+  test("RFC 5681 §3.1: after a time-out everything is sent again, more each round trip", () => {
+    const { world, link, client, far } = connected({ delay: 50 });
+    client.stream.write(pattern(100_000));
+    world.advance(5000);
+    link.change({ loss: 1 });
+    client.stream.write(pattern(29_200));
+    world.advance(10);
+    link.change({ loss: 0 });
+    world.advance(1000 + 6 * 100);
+    assert.equal(far.bytes.length, 129_200);
+  });
+
   test("RFC 6298 §2: the time-out follows the path's delay, at least a second; §5.7: three after a SYN was lost", () => {
     const trip = new RoundTrip();
     const at = (ms: number) => ms as Parameters<RoundTrip["begin"]>[1];
