@@ -159,6 +159,24 @@ suite("time-limited credentials, and a server's limits", () => {
     assert.match(fromFile.output, /Relay over TCP/);
   });
 
+  test("where direct calls work and the relay refuses, the exit status is 2 all the same", async () => {
+    await using daemon = await startDaemon({ listen: ["127.0.0.1", "127.0.0.2"] });
+    const uris = ["127.0.0.1", "127.0.0.2"].map((host) => `stun:${host}:${daemon.ports.port}`);
+    const uri = `turn:127.0.0.1:${daemon.ports.port}?transport=tcp`;
+    const { code, output } = await check([...uris, uri, "--user", "mallory"], { password: "x" });
+    assert.match(output, /^Most calls will work from here, directly; those that need the relay will not\.$/m);
+    assert.equal(code, 2);
+  });
+
+  test("a certificate that nobody trusts: the relay behind it is tried, and counts for nothing", async () => {
+    await using daemon = await startDaemon();
+    const { username, credential } = JSON.parse(await block(["--data-dir", daemon.dataDir]));
+    const args = ["--json", `turns:127.0.0.1:${daemon.ports.tlsPort}`, "--user", username];
+    const { code, output } = await check(args, { password: credential });
+    const { relays, verdict } = JSON.parse(output);
+    assert.deepEqual([relays[0].state, verdict.calls, code], ["echoed", "no", 2], output);
+  });
+
   test("credentials that have expired are told as such, and so is a limit that is reached", async () => {
     await using daemon = await startDaemon({ flags: ["--allocations-per-user", "1"] });
     const uri = `turn:127.0.0.1:${daemon.ports.port}?transport=tcp`;

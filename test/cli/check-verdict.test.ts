@@ -77,8 +77,8 @@ describe("quality", () => {
     assert.match(judged({ ms: 900 }).notices.join(), /450 ms one way.*400 ms at the very most/);
     assert.match(judged({ jitter: 31 }).notices.join(), /31 ms early or late/);
     assert.match(judged({ there: 4 }).notices.join(), /break up: 4\.0 % of the packets/);
-    // Of 50 that arrived 25 were lost on the way back.
-    assert.deepEqual([judged({ there: 10, back: 9 }).loss, judged({ there: 50, back: 25 }).level], [0.1, "unusable"]);
+    // Of 90 that arrived 18 were lost on the way back.
+    assert.deepEqual([judged({ there: 10, back: 18 }).loss, judged({ there: 50, back: 5 }).level], [0.2, "unusable"]);
     assert.equal(judgeQuality(figures({ there: 100 })), undefined);
   });
 });

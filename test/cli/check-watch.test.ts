@@ -165,8 +165,8 @@ describe("the rounds of a watch", () => {
       { from: at(50), until: undefined },
     ];
     const failure = "no connection";
-    chronicle.add([seen({ ms: 80, lost: 1 }), seen({ lost: 10, failure })]);
-    chronicle.add([seen({ ms: 30, lost: 3, outages }), seen({ lost: 10, failure })]);
+    chronicle.add([seen({ ms: 80, lost: 3 }), seen({ lost: 10, failure })]);
+    chronicle.add([seen({ ms: 30, lost: 1, outages }), seen({ lost: 10, failure })]);
     const words = describeSummary({ began: at(0), ended: at(59), paths: chronicle.summary });
     assert.match(words, /Watched for 59 s, from 10:00:00 to 10:00:59/);
     assert.match(words, /UDP: 2 outages \(10:00:05 for 12 s, 10:00:50 until the end\); 20 % of 20 packets lost/);

@@ -5,7 +5,7 @@ import { measureEcho } from "../../src/node/probe-run.ts";
 import { RelayPair } from "../../src/node/relay-pair.ts";
 import { boundUdpSockets } from "../support/bound-sockets.ts";
 import { startCoturn } from "../support/coturn.ts";
-import { requirePeer } from "../support/peers.ts";
+import { requireIpv6, requirePeer } from "../support/peers.ts";
 import { freePort, freePortRange } from "../support/ports.ts";
 import { startPostern } from "../support/postern.ts";
 import type { RelayOptions, RelayUnderTest } from "../support/relay-under-test.ts";
@@ -86,6 +86,23 @@ for (const [name, start] of Object.entries({ postern: startPostern, coturn: star
     });
   });
 }
+
+test("RFC 8656 §7.2: where the server has no IPv4 relay address, an IPv6 one is asked for", {
+  skip: requireIpv6(),
+}, async () => {
+  const options = { ...(await relayOptions()), addresses: ["::1"] };
+  const relay = await startPostern(options);
+  try {
+    const pair = await RelayPair.open({ ...credentials, url: `turn:[::1]:${options.port}?transport=tcp` });
+    assert.ok(pair instanceof RelayPair, JSON.stringify(pair));
+    assert.equal(pair.allocated.relayed[0]?.family, 6);
+    const { lost } = await measureEcho(pair, { packets: 5, interval: 10, patience: 1_000 });
+    assert.equal(lost, 0);
+    await pair.close();
+  } finally {
+    await relay.stop();
+  }
+});
 
 test("the signal ends the wait, and the measuring", async () => {
   const url = `turn:127.0.0.1:${await freePort()}?transport=udp`;

@@ -60,6 +60,9 @@ function run(
     else stream.handleTimeout(now as Instant);
     drain();
   }
+  // A call too many does nothing.
+  stream.handleTimeout(now as Instant);
+  drain();
   return { figures: stream.take(), sentAt, settled, doneAt };
 }
 
