@@ -15,7 +15,7 @@ interface LabFlags {
 }
 
 /** Scenarios wait more than they work. */
-const perProcessor = 2;
+const perProcessor = 3;
 const endedBySignal: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143 };
 
 export function addLabCommand(program: Command): void {

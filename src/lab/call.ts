@@ -18,7 +18,7 @@ const everyMs = 20;
 /** As many may be lost while a path opens. */
 const enough = 15;
 /** How long silence is silence, beyond the round trip. */
-const patienceMs = 500;
+const patienceMs = 1_500;
 
 async function talk(lab: Lab, { host, id, toward }: Party): Promise<void> {
   const agent = await lab.agent(host);
