@@ -59,7 +59,7 @@ function seconds(text: string): number {
 
 /** One line that is written over; nothing where there is no terminal. */
 function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text.slice(0, process.stderr.columns - 1)}`);
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text.slice(0, (process.stderr.columns || 80) - 1)}`);
 }
 
 async function check(uris: readonly string[], flags: CheckFlags): Promise<void> {
@@ -73,6 +73,7 @@ async function check(uris: readonly string[], flags: CheckFlags): Promise<void> 
     progress("looking the servers up …");
     const { findServers } = await import("./check/servers.ts");
     const servers = await findServers(asked, flags.proxy, interruption.signal);
+    progress("");
     if (flags.watch === true) await watchServers(servers, flags, interruption);
     else await measureOnce(servers, flags, interruption.signal);
   } catch (error) {

@@ -15,6 +15,7 @@ const shape = z.union([z.array(entry), z.object({ iceServers: z.array(entry) }),
 
 /** Throws `PosternError` `bad-ice-servers`. */
 export function parseIceServers(text: string): Asked[] {
+  if (text.trim() === "") throw refuse("It is empty.");
   const found = shape.safeParse(read(text));
   if (!found.success) throw refuse("In it stands a list of { urls, username, credential }.");
   const entries = Array.isArray(found.data) ? found.data : found.data.iceServers;

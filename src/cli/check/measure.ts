@@ -127,7 +127,7 @@ async function tryRelays(servers: Servers, seen: Seen, options: MeasureOptions):
   };
   const trials = new Map<Target, RelayTrial>();
   for (const target of relays.filter((one) => hasAnswered(seen, one))) {
-    const what = `the relay over ${wayOf(target)}, IPv${target.address.family}`;
+    const what = `the relay over ${wayOf(target)}${target.throughProxy ? "" : `, IPv${target.address.family}`}`;
     progress(`${what}: trying the credentials …`);
     trials.set(target, await attempt(target, (second) => progress(`${what}: speaking, ${second} of ${seconds} s …`)));
   }
