@@ -125,6 +125,8 @@ export class Gateway implements Node {
     const { hairpin } = nat.behavior;
     if (hairpin === "none") return this.#drop(packet, "no-hairpin");
     const { now } = this.#surroundings.agenda;
+    // What is for nobody is not forwarded, and makes no mapping: the new one could be of the very port it is sent to.
+    if (!nat.isMapped(packet, now)) return this.#drop(packet, "no-mapping");
     const outside = nat.leaving(packet, now);
     if (typeof outside === "string") return this.#drop(packet, outside);
     const destination = nat.entering(packet, outside, now);

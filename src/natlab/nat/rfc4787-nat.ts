@@ -49,6 +49,13 @@ export class Rfc4787Nat implements Nat {
       : this.#tcp.incomingDestination(source, destination, segment, now);
   }
 
+  /** Whether somebody inside has the outside address that `packet` is sent to, let in or not. */
+  isMapped({ destination, segment }: Packet, now: Instant): boolean {
+    const mappings = segment === undefined ? this.#mappings : this.#tcp.mappings;
+    mappings.expire(now);
+    return mappings.at(destination).length > 0;
+  }
+
   /** Whether TCP segments from `source` to the outside `destination` belong to a connection. */
   isExpected(source: Readonly<Address>, destination: Readonly<Address>, now: Instant): boolean {
     return this.#tcp.isExpected(source, destination, now);
