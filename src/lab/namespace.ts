@@ -9,7 +9,7 @@ import { Program, type ProgramOptions, run } from "./program.ts";
 /** Where a host may keep files. */
 export const ownFiles = "/mnt";
 
-const hold = `mount -t tmpfs tmpfs ${ownFiles} && echo ready && exec cat`;
+const hold = `mount -t tmpfs tmpfs ${ownFiles} && ip link set lo up && echo ready && exec cat`;
 
 export class Namespace {
   readonly name: string;
@@ -23,9 +23,7 @@ export class Namespace {
       const why = `No network namespace could be made (${cause.message}): run the lab as root, with CAP_SYS_ADMIN.`;
       throw new PosternError("lab-namespace", why, { cause });
     });
-    const namespace = new Namespace(name, holder);
-    await namespace.ip("link set lo up");
-    return namespace;
+    return new Namespace(name, holder);
   }
 
   private constructor(name: string, holder: Program) {

@@ -19,11 +19,16 @@ export interface NetworkOptions {
 
 const underlay = { kernel: "169.254.99.1", helper: "169.254.99.2" } as const;
 
-/** What nobody inside asked for is for nobody: a router that took it in would keep its port from the host that is next. */
-const ownRules = `table inet own {
-  chain input { type filter hook input priority 0; iifname "outside" meta l4proto udp ct state new drop; }
+/**
+ * What is sent to a port that no host inside has is for nobody: a router that took it in would keep the port from the
+ * host that is next, or the sender from that host.
+ */
+function ownRules(outside: string): string {
+  return `table inet own {
+  chain input { type filter hook input priority 0; ip daddr ${outside} meta l4proto udp ct state new drop; }
 }
 `;
+}
 
 /** The path of a program that stands beside this file, as source or built. */
 export function beside(name: string): string {
@@ -75,7 +80,7 @@ export class Network implements AsyncDisposable {
     const place = { outside, network: networkOf(inside), udpTimeout: declaration.udpTimeout };
     const firewall = declaration.firewall === undefined ? "" : firewalls[declaration.firewall];
     const nat = nats[declaration.nat].rules(place);
-    await this.at(name).nft(["flush ruleset", nat, firewall, ownRules, passageRules].join("\n"));
+    await this.at(name).nft(["flush ruleset", nat, firewall, ownRules(outside), passageRules].join("\n"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -184,9 +189,10 @@ export class Network implements AsyncDisposable {
   async #joinInternet(namespace: Namespace, isRewritten: boolean): Promise<void> {
     const exchange = this.at("internet");
     const port = `port${++this.#links}`;
+    const plug = [`link set ${port} master bridge`, `link set ${port} up`];
     if (this.#roundTrip > 0 || isRewritten) await this.#stretch(exchange, port, namespace);
-    else await exchange.ip(`link add ${port} type veth peer name outside netns ${namespace.pid}`);
-    await exchange.ip(`link set ${port} master bridge`, `link set ${port} up`);
+    else plug.unshift(`link add ${port} type veth peer name outside netns ${namespace.pid}`);
+    await exchange.ip(...plug);
   }
 
   /** Two ends of one link, whose frames pass through the program `link`. */

@@ -26,6 +26,12 @@ export const passageRules: string = `table inet passages {
 ${counted("arrived", "prerouting priority -400")}${counted("left", "postrouting priority 400")}}
 `;
 
+interface CountedSet {
+  readonly name: Passage["direction"];
+  /** Left out when there are none. */
+  readonly elem?: readonly Element[];
+}
+
 interface Element {
   readonly elem: {
     readonly val: { readonly concat: readonly (string | number)[] };
@@ -35,21 +41,20 @@ interface Element {
 
 /** What passed since the rules were set, or since `forgetPassages`. */
 export async function passagesOf(namespace: Namespace): Promise<Passage[]> {
-  return [...(await read(namespace, "arrived")), ...(await read(namespace, "left"))];
+  const output = await namespace.run(["nft", "-j", "list", "table", "inet", "passages"]);
+  const { nftables } = JSON.parse(output) as { nftables: readonly { set?: CountedSet }[] };
+  return nftables.flatMap(({ set }) => (set === undefined ? [] : read(set)));
 }
 
 export async function forgetPassages(namespace: Namespace): Promise<void> {
   await namespace.nft("flush set inet passages arrived\nflush set inet passages left\n");
 }
 
-async function read(namespace: Namespace, direction: Passage["direction"]): Promise<Passage[]> {
-  const output = await namespace.run(["nft", "-j", "list", "set", "inet", "passages", direction]);
-  const { nftables } = JSON.parse(output) as { nftables: readonly { set?: { elem?: readonly Element[] } }[] };
-  const elements = nftables.flatMap(({ set }) => set?.elem ?? []);
-  return elements.map(({ elem: { val, counter } }) => {
+function read({ name, elem = [] }: CountedSet): Passage[] {
+  return elem.map(({ elem: { val, counter } }) => {
     const [source, sourcePort, destination, destinationPort, protocol] = val.concat;
     return {
-      direction,
+      direction: name,
       protocol: protocol === "tcp" || protocol === 6 ? "tcp" : "udp",
       source: `${source}:${sourcePort}`,
       destination: `${destination}:${destinationPort}`,
