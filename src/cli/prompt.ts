@@ -11,9 +11,9 @@ export async function askHidden(question: string): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: silent, terminal: true });
   process.stderr.write(question);
   try {
-    return await terminal.question("");
-  } catch (cause) {
-    throw new PosternError("interrupted", "Interrupted: no password was given.", { cause });
+    return await terminal.question("").catch((cause: Error) => {
+      throw new PosternError("interrupted", "Interrupted: no password was given.", { cause });
+    });
   } finally {
     terminal.close();
     process.stderr.write("\n");
