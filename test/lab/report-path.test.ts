@@ -177,6 +177,12 @@ suite("The path that packets took", () => {
     assert.equal(path(result, "anna", "bob").purpose, "signaling");
   });
 
+  test("knows a stranger's packets from the call's", () => {
+    const topology: Topology = { outside: ["server", "stranger"], sites: [site("home", ["alice"])] };
+    const counted = new Counted().send(2, ["stranger", "203.0.113.61:1", "203.0.113.1:3478"], ["server"]);
+    assert.equal(path(resultOf(topology, counted), "stranger", "server").purpose, "uninvited");
+  });
+
   test("leaves out what a host says to itself", () => {
     const counted = new Counted().send(9, ["server", "127.0.0.1:1", "127.0.0.1:2"], ["server"]);
     assert.deepEqual(pathsOf(resultOf(homeAndOffice, counted)), []);

@@ -135,6 +135,16 @@ suite("A picture of a network", () => {
     assert.match(drawText(astray()).join("\n"), /nobody has 10\.0\.1\.2:4000 there/);
   });
 
+  test("draws neighbours that talk side by side, with the counts between them", () => {
+    const [top, upper, lower, bottom] = drawText(lan());
+    assert.match(top as string, /┐ +20 +┌/);
+    assert.match(upper as string, /│─+>│/);
+    assert.match(lower as string, /│<─+│/);
+    assert.match(bottom as string, /┘ +20 +└/);
+    const [server, bob] = layOut(sceneOf(outsideOnly())).boxes as [Area, Area];
+    assert.ok(bob.x - server.x - server.width > "TCP 4".length * drawn.metrics.count);
+  });
+
   test("has a title and says in words what it shows", () => {
     const svg = picture(symmetricCall());
     assert.match(svg, /role="img" aria-labelledby="p-title p-text"/);

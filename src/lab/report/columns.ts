@@ -55,15 +55,14 @@ export interface Frame {
   readonly metrics: Metrics;
 }
 
-/** Between hosts of the internet that speak to each other. */
-export const linkGap = 46;
+const leastLink = 36;
 
 /** Labels of a run, one for each space that it crosses or the two ends of it. */
 export function labelsOf(thread: Thread, run: Run, internet: number): Label[] {
   const isDown = run.to > run.from;
   const first = isDown ? run.from : run.from - 1;
   const last = isDown ? run.to - 1 : run.to;
-  const count = `${thread.protocol === "tcp" ? "TCP " : ""}${run.packets}`;
+  const count = describeCount(thread, run);
   return [...new Set([first, last])].map((gap) => {
     // The host inside, whose port the gateways change.
     const near = gap < internet === isDown ? run.source : run.destination;
@@ -116,31 +115,59 @@ function cellsOf({ rows, internet }: Scene, threads: readonly Thread[], metrics:
   });
 }
 
-function needOf({ host, above, below, through }: Cell, leastBox: number, links: number): number {
+function needOf({ host, above, below, through }: Cell, leastBox: number): number {
   const columns = total(through) + Math.max(total(above), total(below));
-  return host === undefined ? columns : Math.max(columns, leastBox) + links;
+  return host === undefined ? columns : Math.max(columns, leastBox);
 }
 
 /** The cells from left to right, or undefined when they do not fit in the frame. */
 export function placeCells(scene: Scene, threads: readonly Thread[], frame: Frame): PlacedCell[] | undefined {
-  const { x, width, metrics } = frame;
-  const need = (cell: Cell, links = 0) => needOf(cell, metrics.leastBox, links);
-  const cells = cellsOf(scene, threads, metrics).filter((cell) => cell.host !== undefined || need(cell) > 0);
-  const pairs = threads.filter(isLink).map(({ ends }) => ends);
-  const linked = (cell: Cell) => (pairs.some((pair) => pair.includes(cell.host as string)) ? linkGap / 2 : 0);
-  const needs = new Map(cells.map((cell) => [cell, need(cell, linked(cell))]));
-  const spare = width - [...needs.values()].reduce((sum, need) => sum + need, 0);
-  if (spare < 0) return undefined;
-  const orders = permutations(cells).map((order) => {
-    let at = x;
-    const placed = order.map((cell) => {
-      const one = { ...cell, x: at, width: (needs.get(cell) as number) + spare / cells.length };
-      at += one.width;
-      return one;
-    });
-    return { placed, cost: costOf(scene, placed, pairs, frame) };
+  const { metrics } = frame;
+  const needs = new Map(cellsOf(scene, threads, metrics).map((cell) => [cell, needOf(cell, metrics.leastBox)]));
+  const cells = [...needs.keys()].filter((cell) => cell.host !== undefined || (needs.get(cell) as number) > 0);
+  const links = threads.filter(isLink);
+  const orders = permutations(cells).flatMap((order) => {
+    const placed = placeInOrder(order, needs, links, frame);
+    return placed === undefined ? [] : { placed, cost: costOf(scene, placed, links, frame) };
   });
-  return orders.reduce((best, one) => (one.cost < best.cost ? one : best)).placed;
+  return orders.toSorted((one, other) => one.cost - other.cost)[0]?.placed;
+}
+
+function placeInOrder(
+  order: readonly Cell[],
+  needs: ReadonlyMap<Cell, number>,
+  links: readonly Thread[],
+  { x, width, metrics }: Frame,
+): PlacedCell[] | undefined {
+  const gaps = order.map(({ host }, i) => linkSpace(links, host, order[i - 1]?.host, metrics));
+  const used = [...gaps, ...order.map((cell) => needs.get(cell) as number)].reduce((sum, one) => sum + one, 0);
+  if (used > width) return undefined;
+  let at = x;
+  return order.map((cell, i) => {
+    const one = {
+      ...cell,
+      x: at + (gaps[i] as number),
+      width: (needs.get(cell) as number) + (width - used) / order.length,
+    };
+    at = one.x + one.width;
+    return one;
+  });
+}
+
+/** Between two hosts of the internet that stand side by side; zero when they do not speak to each other. */
+function linkSpace(
+  links: readonly Thread[],
+  one: string | undefined,
+  other: string | undefined,
+  metrics: Metrics,
+): number {
+  const own = links.filter(({ ends }) => ends.some((end) => end === one) && ends.some((end) => end === other));
+  const labels = own.flatMap((thread) => thread.runs.map((run) => describeCount(thread, run).length * metrics.count));
+  return labels.length === 0 ? 0 : Math.max(leastLink, ...labels.map((wide) => wide + 2 * grid));
+}
+
+export function describeCount({ protocol }: Thread, { packets }: Run): string {
+  return `${protocol === "tcp" ? "TCP " : ""}${packets}`;
 }
 
 export function isLink({ runs }: Thread): boolean {
@@ -151,11 +178,11 @@ export function isLink({ runs }: Thread): boolean {
 function costOf(
   { rows, internet }: Scene,
   cells: readonly PlacedCell[],
-  pairs: readonly (readonly string[])[],
+  links: readonly Thread[],
   { x, width }: Frame,
 ): number {
   const order = cells.map(({ host }) => host);
-  const apart = pairs.filter(([one, other]) => Math.abs(order.indexOf(one) - order.indexOf(other)) > 1);
+  const apart = links.filter(({ ends: [one, other] }) => Math.abs(order.indexOf(one) - order.indexOf(other)) > 1);
   const bends = columnCentres(cells).flatMap(({ column, x: at }) =>
     [rows[0], rows.at(-1)].map((row, i) => {
       const hosts = row?.kind === "hosts" && i * (rows.length - 1) !== internet ? row.hosts : [];

@@ -44,7 +44,7 @@ details[open]>summary{margin-bottom:8px}
 pre{font:13px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;background:var(--inside);border:1px solid var(--line);border-radius:8px;padding:14px 16px;margin:0;white-space:pre-wrap}
 .flows{font-size:14px}
 .flows td:nth-child(2){width:44%}
-.flows .call{color:var(--call)}.flows .control{color:var(--control)}.flows .probe{color:var(--probe)}.flows .signaling{color:var(--signaling)}
+.flows .call{color:var(--call)}.flows .control{color:var(--control)}.flows .probe{color:var(--probe)}.flows .signaling{color:var(--signaling)}.flows .uninvited{color:var(--uninvited)}
 .lost{color:var(--lost)}
 @media(max-width:760px){
 main{padding:20px 14px 40px}

@@ -3,11 +3,11 @@ import type { PlannedGateway } from "../topology.ts";
 import {
   type Column,
   columnCentres,
+  describeCount,
   type Frame,
   grid,
   isLink,
   type Label,
-  linkGap,
   type Metrics,
   type PlacedCell,
   placeCells,
@@ -86,7 +86,7 @@ const bendHeight = 26;
 const lineHeight = 15;
 const apart = grid;
 const usualBox = 128;
-const linkSpace = 96;
+const neighbourSpace = 96;
 
 export interface LayoutOptions {
   /** The first in which everything has room is taken; in the last, what has none is left out. */
@@ -184,7 +184,7 @@ class Plot {
     return hosts.map(({ name }) => {
       const cell = this.#cells.find(({ host }) => host === name) as PlacedCell;
       const own = this.#columns.filter(({ column }) => [...cell.above, ...cell.below].includes(column));
-      const widest = cell.width - 8 - (this.#isLinked(name) ? linkGap / 2 : 0);
+      const widest = cell.width - 8;
       return boxAround(own, cell.x + cell.width / 2, Math.min(widest, usualBox), { x: cell.x + 4, width: widest });
     });
   }
@@ -195,7 +195,7 @@ class Plot {
       const own = this.#columns.filter(({ column }) => column.thread.ends.includes(only.name));
       return [boxAround(own, this.#frame.x + this.#frame.width / 2, 160, this.#frame)];
     }
-    const space = hosts.some(({ name }) => this.#isLinked(name)) ? linkSpace : 24;
+    const space = hosts.some(({ name }) => this.#isLinked(name)) ? neighbourSpace : 24;
     const share = (this.#frame.width - space * (hosts.length - 1)) / hosts.length;
     return hosts.map((_, i) => ({ x: this.#frame.x + i * (share + space), width: share }));
   }
@@ -266,7 +266,7 @@ class Plot {
   #port(node: string, at: number): number {
     const box = this.#boxes.get(node);
     if (box === undefined) return at;
-    return Math.min(Math.max(at, box.x + 20), box.x + box.width - 20);
+    return Math.min(Math.max(at, box.x + 14), box.x + box.width - 14);
   }
 
   #edge(row: number, isLower: boolean): number {
@@ -314,7 +314,7 @@ class Plot {
   #linkLabels(thread: Thread): PlacedLabel[] {
     return this.#link(thread).map(({ points, isDown }, i) => {
       const [[start, y], [end]] = points as [[number, number], [number, number]];
-      const count = `${thread.protocol === "tcp" ? "TCP " : ""}${thread.runs[i]?.packets}`;
+      const count = describeCount(thread, thread.runs[i] as Run);
       return { x: (start + end) / 2, y: isDown ? y - 8 : y + 16, anchor: "middle", count, port: "" };
     });
   }

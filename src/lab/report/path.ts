@@ -12,6 +12,7 @@ export const purposes = {
   control: "STUN and TURN, with what is relayed in it",
   probe: "probes of what the NAT does",
   signaling: "SIP",
+  uninvited: "packets that nobody asked for",
 } as const;
 export type Purpose = keyof typeof purposes;
 
@@ -48,6 +49,9 @@ export interface Conversation {
   readonly back: Path | undefined;
 }
 
+/** The host of a topology that has no part in what the others do. */
+const stranger = "stranger";
+
 /** Ports as IANA has them, and the proxies' customary one. */
 const ports = { server: [3478, 5349, 443, 80, 3128], second: 3479, sip: [5060, 5061], mapping: [1900, 5350, 5351] };
 
@@ -55,7 +59,7 @@ export function pathsOf({ plan, passages }: Pick<Result, "plan" | "passages">): 
   const groups = new Map<string, Trace[]>();
   const gateways = new Map(plan.gateways.map((gateway) => [gateway.name, gateway.outside]));
   for (const trace of traceAll(plan, passages)) {
-    const purpose = gateways.has(trace.to) || trace.from === trace.to ? "probe" : purposeOf(trace.stops);
+    const purpose = purposeOf(trace, gateways.has(trace.to));
     const key = [purpose, trace.protocol, trace.from, trace.to].join("\n");
     groups.set(key, [...(groups.get(key) ?? []), trace]);
   }
@@ -69,7 +73,9 @@ export function pathsOf({ plan, passages }: Pick<Result, "plan" | "passages">): 
   );
 }
 
-function purposeOf(stops: readonly Stop[]): Purpose {
+function purposeOf({ from, to, stops }: Trace, isForGateway: boolean): Purpose {
+  if (from === stranger || to === stranger) return "uninvited";
+  if (isForGateway || from === to) return "probe";
   const [{ source, destination }, last] = [stops[0] as Stop, stops.at(-1) as Stop];
   const ends = [source, destination, last.source, last.destination];
   const numbers = ends.map(portOf);
@@ -132,7 +138,7 @@ function total(stops: readonly Stop[], what: "arrived" | "left"): number {
   return stops.reduce((sum, stop) => sum + stop[what], 0);
 }
 
-const order: readonly Purpose[] = ["call", "signaling", "control", "probe"];
+const order: readonly Purpose[] = ["call", "uninvited", "signaling", "control", "probe"];
 
 /** The most telling first. */
 export function conversationsOf(paths: readonly Path[]): Conversation[] {

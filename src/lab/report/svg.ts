@@ -30,6 +30,7 @@ const colours: Readonly<Record<string, readonly [light: string, dark: string]>> 
   control: ["#0969da", "#58a6ff"],
   signaling: ["#bc4c00", "#f0883e"],
   probe: ["#8250df", "#bc8cff"],
+  uninvited: ["#9a6700", "#d29922"],
   lost: ["#cf222e", "#ff7b72"],
 };
 

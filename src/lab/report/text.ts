@@ -21,7 +21,8 @@ const typed: LayoutOptions = { widths: [480, 525], metrics: { count: grid, port:
 /** The network and the path that packets took in it; where packets ended is said below. */
 export function drawText(result: Result): string[] {
   const layout = layOut(sceneOf(result), typed);
-  const more = layout.hidden > 0 ? [`${layout.hidden} more are not drawn.`] : [];
+  const { hidden } = layout;
+  const more = hidden > 0 ? [`${hidden} more ${hidden === 1 ? "is" : "are"} not drawn.`] : [];
   return [...new TextPlot(layout).lines(), ...wrapAll([...more, ...lossLines(result)])];
 }
 
@@ -81,11 +82,12 @@ class TextPlot {
     return Math.round((x - (this.#layout.rows[0]?.x ?? 0)) / grid);
   }
 
-  #line(y: number): number {
+  /** `round`: of two that are on one level, the upper's and the lower's differ. */
+  #line(y: number, round: (line: number) => number = Math.round): number {
     const after = this.#knots.findIndex(([at]) => at >= y);
     const [to, from] = [this.#knots[Math.max(after, 1)], this.#knots[Math.max(after, 1) - 1]];
     if (to === undefined || from === undefined) return 0;
-    return Math.round(from[1] + ((to[1] - from[1]) * (y - from[0])) / (to[0] - from[0]));
+    return round(from[1] + ((to[1] - from[1]) * (y - from[0])) / (to[0] - from[0]));
   }
 
   #put(column: number, line: number, text: string): void {
@@ -117,41 +119,39 @@ class TextPlot {
     this.#put(right - addresses[1].length, this.#line(y + height) - 1, addresses[1]);
   }
 
-  #drawStrand({ points, fate }: Strand): void {
+  #drawStrand({ points, fate, isDown }: Strand): void {
     const bar = fate === "dropped" || fate === "vanished" ? "┆" : "│";
     for (const [i, [x, y]] of points.slice(1).entries()) {
       const [fromX, fromY] = points[i] as readonly [number, number];
       const [from, to] = [this.#column(fromX), this.#column(x)];
-      const [start, end] = [this.#line(fromY), this.#line(y)];
-      const turn = Math.round((start + end) / 2);
-      const level = (column: number, one: number, other: number, character: string) => {
-        for (let line = Math.min(one, other); line <= Math.max(one, other); line++) this.#put(column, line, character);
-      };
-      if (start === end) this.#put(Math.min(from, to), start, "─".repeat(Math.abs(to - from) + 1));
-      else if (from === to) level(from, start, end, bar);
-      else this.#bend(from, to, start, turn, end, level);
+      if (fromY === y) this.#put(Math.min(from, to), this.#level(y, isDown), "─".repeat(Math.abs(to - from) + 1));
+      else if (from === to) this.#drawDown(from, this.#line(fromY), this.#line(y), bar);
+      else this.#bend(from, to, this.#line(fromY), this.#line(y));
     }
   }
 
-  #bend(
-    from: number,
-    to: number,
-    start: number,
-    turn: number,
-    end: number,
-    level: (column: number, one: number, other: number, character: string) => void,
-  ): void {
-    level(from, start, turn, "│");
-    level(to, turn, end, "│");
+  /** Of two strands on one level the upper goes to the right. */
+  #level(y: number, isRight: boolean): number {
+    return this.#line(y, isRight ? Math.floor : Math.ceil);
+  }
+
+  #drawDown(column: number, one: number, other: number, character: string): void {
+    for (let line = Math.min(one, other); line <= Math.max(one, other); line++) this.#put(column, line, character);
+  }
+
+  #bend(from: number, to: number, start: number, end: number): void {
+    const turn = Math.round((start + end) / 2);
     const [isRight, isDown] = [to > from, end > start];
+    this.#drawDown(from, start, turn, "│");
+    this.#drawDown(to, turn, end, "│");
     this.#put(Math.min(from, to), turn, "─".repeat(Math.abs(to - from) + 1));
     this.#put(from, turn, isDown ? (isRight ? "└" : "┘") : isRight ? "┌" : "┐");
     this.#put(to, turn, isDown ? (isRight ? "┐" : "┌") : isRight ? "┘" : "└");
   }
 
-  #drawEnd({ points, fate }: Strand): void {
+  #drawEnd({ points, fate, isDown }: Strand): void {
     const [[fromX, fromY], [x, y]] = points.slice(-2) as [readonly [number, number], readonly [number, number]];
-    const [column, line] = [this.#column(x), this.#line(y)];
+    const [column, line] = [this.#column(x), fromY === y ? this.#level(y, isDown) : this.#line(y)];
     const isLost = fate === "dropped" || fate === "vanished";
     if (fromY === y) this.#put(column - Math.sign(x - fromX), line, isLost ? "X" : x > fromX ? ">" : "<");
     else
