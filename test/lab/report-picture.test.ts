@@ -1,7 +1,8 @@
 /** Pictures of a network: everything in its place, nothing on top of another thing, in SVG and in characters. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { type Area, drawn, type Layout, layOut, type PlacedLabel } from "../../src/lab/report/layout.ts";
+import { drawn, layOut } from "../../src/lab/report/layout.ts";
+import type { Area, Layout, PlacedLabel } from "../../src/lab/report/placed.ts";
 import { sceneOf } from "../../src/lab/report/scene.ts";
 import { describePaths } from "../../src/lab/report/sentences.ts";
 import { colourStyle, drawSvg } from "../../src/lab/report/svg.ts";
@@ -141,7 +142,8 @@ suite("A picture of a network", () => {
     assert.match(upper as string, /│─+>│/);
     assert.match(lower as string, /│<─+│/);
     assert.match(bottom as string, /┘ +20 +└/);
-    const [server, bob] = layOut(sceneOf(outsideOnly())).boxes as [Area, Area];
+    const [server, bob] = layOut(sceneOf(outsideOnly())).boxes;
+    assert.ok(server !== undefined && bob !== undefined);
     assert.ok(bob.x - server.x - server.width > "TCP 4".length * drawn.metrics.count);
   });
 

@@ -1,5 +1,4 @@
 /** Where everything in the picture stands, in its own units; nothing overlaps. */
-import type { PlannedGateway } from "../topology.ts";
 import {
   type Column,
   columnCentres,
@@ -12,9 +11,9 @@ import {
   type PlacedCell,
   placeCells,
 } from "./columns.ts";
+import type { Area, Box, Layout, PlacedLabel, Strand, Wall, Zone } from "./placed.ts";
 import {
   describeGateway,
-  type Fate,
   type GatewayRow,
   type HostRow,
   type Row,
@@ -23,60 +22,6 @@ import {
   shownAddresses,
   type Thread,
 } from "./scene.ts";
-
-export interface Area {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-}
-
-export interface Box extends Area {
-  readonly name: string;
-  readonly lines: readonly string[];
-}
-
-export interface Wall extends Area {
-  readonly gateway: PlannedGateway;
-  readonly facts: readonly string[];
-  /** At its upper and its lower side. */
-  readonly addresses: readonly [string, string];
-}
-
-export interface Zone extends Area {
-  readonly name: string;
-  readonly isInternet: boolean;
-}
-
-/** A line from one row to the next; it starts at a host's box, and bends to its column before the first label. */
-export interface Strand {
-  readonly thread: Thread;
-  readonly isDown: boolean;
-  readonly points: readonly (readonly [number, number])[];
-  readonly fate: Fate;
-}
-
-export interface PlacedLabel {
-  readonly x: number;
-  readonly y: number;
-  readonly anchor: "start" | "end" | "middle";
-  readonly count: string;
-  readonly port: string;
-}
-
-export interface Layout {
-  readonly width: number;
-  readonly height: number;
-  /** From the first row to the last. */
-  readonly rows: readonly Area[];
-  readonly zones: readonly Zone[];
-  readonly boxes: readonly Box[];
-  readonly walls: readonly Wall[];
-  readonly strands: readonly Strand[];
-  readonly labels: readonly PlacedLabel[];
-  /** Conversations that had no room. */
-  readonly hidden: number;
-}
 
 /** Beside the content: the names of the zones, and the edge. */
 const before = 30;

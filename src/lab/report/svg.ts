@@ -1,7 +1,7 @@
 /** The picture of a layout, as SVG that follows the reader's choice of light or dark. */
 import { escapeHtml } from "./escape.ts";
-import type { Box, Layout, PlacedLabel, Strand, Wall, Zone } from "./layout.ts";
 import { type Purpose, purposes } from "./path.ts";
+import type { Box, Layout, PlacedLabel, Strand, Wall, Zone } from "./placed.ts";
 
 export interface SvgOptions {
   /** Of its title and description; unique in the page. */
