@@ -16,9 +16,11 @@ import {
   World,
 } from "postern/natlab";
 
-const [request, answer] = ["OPTIONS sip:example.org SIP/2.0\r\n\r\n", "SIP/2.0 200 OK\r\n\r\n"].map((text) =>
-  new TextEncoder().encode(text),
-);
+const encode = (text: string) => new TextEncoder().encode(text);
+const [request, answer] = [
+  encode("OPTIONS sip:example.org SIP/2.0\r\n\r\n"),
+  encode("SIP/2.0 200 OK\r\n\r\n"),
+] as const;
 const world = new World({ seed: 1 });
 const internet = world.link("internet", { delay: 20 });
 const office = world.link("office", { delay: 1 });

@@ -38,7 +38,6 @@ export class Streams {
   pass(packet: TcpPacket, direction: Direction): boolean {
     const { segment, payload } = packet;
     const flow = this.#flow(packet, direction);
-    if (flow.isStopped) return false;
     const start = has(segment, Flag.Syn) ? advance(segment.sequence, 1) : segment.sequence;
     // A connection that was there before the box is read from where it is.
     const stream = (flow.streams[direction] ??= { start, bytes: new Reassembly(start) });

@@ -56,13 +56,8 @@ export class Rfc5382Nat {
     if (candidates.length === 0) return "no-mapping";
     let best: TcpMapping | undefined;
     for (const mapping of candidates) {
-      if (mapping.hasSession(source, now)) {
-        best = mapping;
-        break;
-      }
-      if (mapping.admits(source, segment, now) && (best === undefined || mapping.lastSent > best.lastSent)) {
-        best = mapping;
-      }
+      const isLater = best === undefined || mapping.lastSent > best.lastSent;
+      if (isLater && mapping.admits(source, segment, now)) best = mapping;
     }
     if (best === undefined) return "filtered";
     this.#pass(best, source, segment, "inbound", now);

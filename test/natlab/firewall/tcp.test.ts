@@ -114,14 +114,16 @@ suite("RFC 6092 §3.3: inside to outside only", () => {
     world.advance(1000);
     assert.deepEqual([client.text, stranger.log], ["an answer", []]);
   });
-  test("endpoint-independent: lets in whoever calls a port that has called", () => {
-    const { world, inside, server } = lab(new InsideToOutside({ filtering: "endpoint-independent" }));
-    inside.connect(toAddress("192.0.2.2", 80), { port: 7000 });
-    inside.listen({ port: 7000 }, (one) => new Program(one));
-    world.advance(100);
-    const caller = new Program(server.connect(toAddress("10.0.0.2", 7000), { port: 9 }));
-    world.advance(100);
-    assert.deepEqual(caller.log, ["open"]);
+  test("lets in whoever calls a port that has called, if it is endpoint-independent", () => {
+    for (const filtering of ["endpoint-independent", "address-and-port-dependent"] as const) {
+      const { world, inside, server } = lab(new InsideToOutside({ filtering }));
+      inside.connect(toAddress("192.0.2.2", 80), { port: 7000 });
+      inside.listen({ port: 7000 }, (one) => new Program(one));
+      world.advance(100);
+      const caller = new Program(server.connect(toAddress("10.0.0.2", 7000), { port: 9 }));
+      world.advance(100);
+      assert.deepEqual(caller.log, filtering === "endpoint-independent" ? ["open"] : []);
+    }
   });
   test("forgets after two hours and four minutes of silence, and at a reboot; UDP's entries are apart", () => {
     const forgets = (forget: (lab: Lab) => void): boolean => {
@@ -172,6 +174,12 @@ suite("inspection of streams", () => {
       assert.deepEqual(exchanges(lab(inspecting(inspected)), ...segments), [false, false], inspected);
       const others = (["stun", "sip", "rtp"] as const).filter((one) => one !== inspected);
       assert.deepEqual(exchanges(lab(inspecting(...others)), ...segments), [true, true], `not ${inspected}`);
+    }
+  });
+  test("a cookie by chance, where no header of STUN can be, is none", () => {
+    const cookie = stun.subarray(4, 8);
+    for (const before of [[0x80, 0, 0, 8], [0, 1, 0, 7], []]) {
+      assert.deepEqual(exchanges(lab(inspecting("stun")), Uint8Array.of(...before, ...cookie, 1, 2)), [true, true]);
     }
   });
   test("segments that overtake each other, and repeat, are read in order", () => {

@@ -3,9 +3,11 @@ import { suite, test } from "node:test";
 import { type Address, formatAddress } from "../../../src/core/base/address.ts";
 import { type NatBehavior, natBehavior } from "../../../src/natlab/behavior.ts";
 import type { Host } from "../../../src/natlab/host.ts";
+import { TcpMapping } from "../../../src/natlab/nat/tcp-mapping.ts";
 import { toAddress } from "../../../src/natlab/surroundings.ts";
+import { Flag } from "../../../src/natlab/tcp/segment.ts";
 import { World } from "../../../src/natlab/world.ts";
-import { Program, transcript } from "../tcp/pair.ts";
+import { forge, Program, transcript } from "../tcp/pair.ts";
 
 const kinds = ["endpoint-independent", "address-dependent", "address-and-port-dependent"] as const;
 
@@ -120,6 +122,20 @@ suite("filtering", () => {
     });
   }
 
+  test("endpoint-independent lets in whoever opens, and not who speaks in the middle", () => {
+    const { world, internet, opened, far, client } = lab({ filtering: "endpoint-independent", strayTcp: "reset" });
+    opened(far(1, 80));
+    client.listen({ port: 5000 }, () => assert.fail("nobody opens"));
+    const lines = transcript(world);
+    const from = ["198.51.100.1", 9000] as const;
+    for (const flags of [Flag.Ack, Flag.Rst, Flag.Syn | Flag.Ack]) {
+      forge({ world, link: internet }, from, ["203.0.113.10", 5000], { flags });
+    }
+    world.advance(100);
+    assert.equal(world.counts.dropped.get("filtered"), 3);
+    assert.equal(lines.filter((line) => line.includes("> RST")).length, 3, "the forged one, and no answer to it");
+  });
+
   test("RFC 5382 REQ-2: two hosts behind strict NATs open toward each other at the same time", () => {
     const world = new World();
     const internet = world.link("internet", { delay: 10 });
@@ -152,16 +168,18 @@ suite("RFC 5382 REQ-4: an unsolicited SYN", () => {
     const { knock } = lab({ unsolicitedSyn: "reset" });
     assert.equal(knock(outside, { address: "198.51.100.1", port: 9000 }, 0), "closed: refused");
   });
-  test("is refused after six seconds, unless it is met", () => {
-    const { world, client, server, knock } = lab({ unsolicitedSyn: "reset-later" });
-    assert.equal(knock(outside, { address: "198.51.100.1", port: 9000 }, 5999), "");
+  test("is not refused within six seconds, nor later if it is met", () => {
+    const { world, client, server } = lab({ unsolicitedSyn: "reset-later" });
+    const lines = transcript(world);
     const met = new Program(server.connect(outside, { address: "198.51.100.2", port: 9000 }));
-    world.advance(500);
+    world.advance(5500);
+    assert.deepEqual(met.log, []);
     const program = new Program(client.connect(toAddress("198.51.100.2", 9000), { port: 5000 }));
-    world.advance(10_000);
+    world.advance(20_000);
     assert.deepEqual([met.log, program.log], [["open"], ["open"]]);
+    assert.ok(!lines.some((line) => line.includes("RST")), lines.join());
   });
-  test("and six seconds later the other is told", () => {
+  test("is refused after six seconds, if nobody meets it", () => {
     const { world, server } = lab({ unsolicitedSyn: "reset-later" });
     const program = new Program(server.connect(outside, { address: "198.51.100.1", port: 9000 }));
     world.advance(6000);
@@ -211,7 +229,8 @@ suite("RFC 5382 REQ-5: lifetimes", () => {
     for (const how of ["end", "reset"] as const) {
       const { world, opened, far, accepted, gateway } = lab();
       const { program } = opened(far(1, 80));
-      world.advance(1000);
+      world.advance(300_000);
+      assert.equal(gateway.nat?.mappingCount(world.now), 1, how);
       program.stream[how]();
       if (how === "end") accepted[0]?.stream.end();
       world.advance(10);
@@ -220,6 +239,29 @@ suite("RFC 5382 REQ-5: lifetimes", () => {
       world.advance(20);
       assert.equal(gateway.nat?.mappingCount(world.now), 0, how);
     }
+  });
+
+  test("one that comes back after its time has to be established again", () => {
+    const [inside, far] = [toAddress("10.0.0.1", 1), toAddress("9.9.9.9", 2)];
+    const mapping = new TcpMapping(natBehavior(), inside, inside, inside);
+    const at = (ms: number) => ms as Parameters<TcpMapping["hasSession"]>[1];
+    const segment = (flags: number) => ({ sequence: 0, acknowledgment: 0, flags, window: 0, mss: undefined });
+    mapping.pass(far, segment(Flag.Syn), "outbound", at(0));
+    mapping.pass(far, segment(Flag.Syn | Flag.Ack), "inbound", at(0));
+    assert.deepEqual([mapping.hasSession(far, at(7_439_999)), mapping.hasSession(far, at(7_440_000))], [true, false]);
+    mapping.pass(far, segment(Flag.Syn), "outbound", at(8_000_000));
+    assert.deepEqual([mapping.hasSession(far, at(8_239_999)), mapping.hasSession(far, at(8_240_000))], [true, false]);
+  });
+
+  test("a connection between the same ports as one that was ended is established like any other", () => {
+    const { world, opened, far, accepted } = lab();
+    opened(far(1, 80)).program.stream.reset();
+    world.advance(1000);
+    const { program } = opened(far(1, 80));
+    world.advance(3_600_000);
+    accepted[1]?.say("an hour later");
+    world.advance(0);
+    assert.equal(program.text, "an hour later");
   });
 
   test("a mapping lives as long as one of its connections, and a new one from the same port is as young as any", () => {

@@ -37,7 +37,7 @@ function records(packets: readonly Uint8Array[]): string[] {
 }
 
 test("RFC 8446 §2: it is open after TCP's round trip and one of its own; both sides hear, and it ends", () => {
-  const { world, client, far } = tlsPair({ delay: 10 });
+  const { world, client, far, wire } = tlsPair({ delay: 10 });
   world.advance(39);
   assert.deepEqual(client.log, []);
   world.advance(1);
@@ -48,9 +48,11 @@ test("RFC 8446 §2: it is open after TCP's round trip and one of its own; both s
   far[0]?.say("hello, you");
   world.advance(20);
   assert.deepEqual([client.text, far[0]?.text], ["hello, you", "hello"]);
+  wire.up.length = 0;
   client.stream.end();
   assert.throws(() => client.say("more"), { code: "NATLAB_ENDED" });
   world.advance(20);
+  assert.deepEqual(records(wire.up), ["23 19"], "RFC 8446 §6.1: close_notify, two bytes and their type");
   assert.deepEqual(far[0]?.log, ["open", "end"]);
   far[0]?.say("half-closed");
   far[0]?.stream.end();
@@ -135,6 +137,45 @@ test("it pauses between records, and resumes", () => {
   for (let n = 0; n < 3; n++) server.stream.resume();
   world.settle();
   assert.equal(server.text, "one two three ");
+});
+
+test("it does not hand out a second record of one segment while it is paused", () => {
+  const { world, client, far } = tlsPair({ delay: 10 });
+  world.settle();
+  const server = far[0] as Program;
+  let isPaused = false;
+  server.stream.onData = (data) => {
+    assert.ok(!isPaused);
+    server.chunks.push(data);
+    isPaused = true;
+    server.stream.pause();
+  };
+  client.stream.write(new Uint8Array(50_000));
+  for (let n = 0; n < 100; n++) client.say("word");
+  for (let n = 0; n < 200; n++) {
+    world.advance(1000);
+    isPaused = false;
+    server.stream.resume();
+  }
+  assert.deepEqual([server.bytes.length, server.chunks.length], [50_400, 104]);
+});
+
+test("RFC 8446 §5.1, §5.2: records of other types, versions or lengths are none", () => {
+  for (const [head, isRecord] of [
+    [[22, 3, 1, 0, 0], true],
+    [[20, 3, 3, 0x41, 0x00], true],
+    [[20, 3, 3, 0x41, 0x01], false],
+    [[22, 2, 0, 0, 0], false],
+    [[22, 3, 5, 0, 0], false],
+    [[19, 3, 3, 0, 0], false],
+    [[24, 3, 3, 0, 0], false],
+    [[22, 2], false],
+  ] as const) {
+    const reader = new RecordReader();
+    reader.push(Uint8Array.from(head));
+    reader.next();
+    assert.equal(!reader.hasFailed, isRecord, head.join());
+  }
 });
 
 test("a hello is read only when it is whole", () => {
