@@ -33,6 +33,7 @@ export { withoutServerNames } from "./firewall/server-names.ts";
 export type { Gateway, GatewayOptions } from "./gateway.ts";
 export type { Host, SocketOptions } from "./host.ts";
 export type { Link, LinkConditions } from "./link.ts";
+export { canMeet } from "./meeting.ts";
 export type { Nat, Refusal } from "./nat/nat.ts";
 export type { Rfc4787Nat } from "./nat/rfc4787-nat.ts";
 export {

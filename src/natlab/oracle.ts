@@ -32,7 +32,7 @@ function stricter(a: Dependence, b: Dependence): Dependence {
  * A NAT that overloads gives the inside port toward everyone, and then finds the inside host by who sends: from outside
  * that is one mapping, EI, whatever it keeps inside.
  */
-function observedMapping({ mapping, ports }: NatBehavior): Dependence {
+export function observedMapping({ mapping, ports }: Pick<NatBehavior, "mapping" | "ports">): Dependence {
   return ports.kind === "overloading" ? "endpoint-independent" : mapping;
 }
 

@@ -1,0 +1,111 @@
+/**
+ * Consent (RFC 7675): as long as the peer answers, it may be sent to. The checks keep the mappings of NATs alive, too
+ * (RFC 8445 §11).
+ */
+import { type Address, sameAddress } from "../base/address.ts";
+import { after, type Instant } from "../base/machine.ts";
+import { randomBelow } from "../base/random.ts";
+import type { ClientTransaction } from "../stun/client-transaction.ts";
+import { MessageClass, Method } from "../stun/registry.ts";
+import type { StunView } from "../stun/view.ts";
+import { messageId } from "../stun/writer.ts";
+import type { Base } from "./base.ts";
+import type { ListedComponent } from "./checklist.ts";
+import { failPair, startOver } from "./failing.ts";
+import { wake } from "./pacing.ts";
+import type { CandidatePair } from "./pair.ts";
+import { isSealed, sendRequest } from "./requests.ts";
+import type { AgentState, Ask, ConsentAsk } from "./state.ts";
+
+const INTERVAL_MS = 5_000;
+/** RFC 7675 §5.1: consent expires 30 s after the last answer. */
+const EXPIRY_MS = 30_000;
+/** Without an answer for so long, the path is doubtful, and others are tried. */
+const DOUBT_MS = 5_000;
+/** RFC 8445 §11: Tr. */
+const KEEPALIVE_MS = 15_000;
+/** RFC 7675 §5.1: a consent check is not repeated; the next is another transaction. */
+const TIMING = { rto: 0, count: 1, lastWait: EXPIRY_MS };
+
+export function startConsent(state: AgentState, component: ListedComponent, now: Instant): void {
+  component.isDoubtful = false;
+  state.deadlines.clear(component.doubtTimer);
+  if (state.config.isLite) {
+    // RFC 8445 §11: a lite agent makes no checks, and so keeps the mapping alive by indications.
+    state.deadlines.set(component.consentTimer, after(now, KEEPALIVE_MS));
+    return;
+  }
+  scheduleNext(state, component, now);
+  state.deadlines.set(component.expiryTimer, after(now, EXPIRY_MS));
+}
+
+function scheduleNext(state: AgentState, component: ListedComponent, now: Instant): void {
+  // RFC 7675 §5.1: the interval is spread by chance over 0.8 to 1.2 of it.
+  const share = 0.8 + (0.4 * randomBelow(state.ports.random, 0x10000)) / 0x10000;
+  state.deadlines.set(component.consentTimer, after(now, INTERVAL_MS * share));
+}
+
+export function stopConsent(state: AgentState, component: ListedComponent): void {
+  for (const timer of [component.consentTimer, component.doubtTimer, component.expiryTimer]) {
+    state.deadlines.clear(timer);
+  }
+  for (const transaction of [...state.transactions.open]) {
+    const { purpose } = transaction;
+    if (purpose.kind === "consent" && purpose.pair === component.selected) state.transactions.end(transaction);
+  }
+}
+
+export function handleConsentDue(state: AgentState, component: ListedComponent, now: Instant): void {
+  const { selected } = component;
+  if (selected === undefined) return;
+  if (state.config.isLite) return keepAlive(state, component, selected, now);
+  sendRequest(state, selected, { kind: "consent", pair: selected }, false, TIMING, now);
+  if (component.doubtTimer.heapIndex < 0 && !component.isDoubtful) {
+    state.deadlines.set(component.doubtTimer, after(now, DOUBT_MS));
+  }
+  scheduleNext(state, component, now);
+}
+
+function keepAlive(state: AgentState, component: ListedComponent, selected: CandidatePair, now: Instant): void {
+  const data = state.writer
+    .begin(Method.Binding, MessageClass.Indication, messageId(state.ports.random.bytes(12)))
+    .fingerprint()
+    .finish();
+  state.outputs.push({ kind: "send", base: selected.base.id, to: selected.remoteAddress, data });
+  state.deadlines.set(component.consentTimer, after(now, KEEPALIVE_MS));
+}
+
+export function handleConsentAnswer(
+  state: AgentState,
+  transaction: ClientTransaction<Ask>,
+  { pair }: ConsentAsk,
+  base: Base,
+  from: Readonly<Address>,
+  view: StunView,
+  now: Instant,
+): void {
+  if (view.class !== MessageClass.Success) return;
+  if (!isSealed(state, pair.list, view)) return void state.drop("unsealed");
+  // RFC 7675 §5.1: the answer comes from where the check was sent to.
+  if (base !== pair.base || !sameAddress(from, pair.remoteAddress)) return void state.drop("unexpected");
+  state.transactions.end(transaction);
+  const component = pair.list.component(pair.component);
+  if (component.selected !== pair) return;
+  component.isDoubtful = false;
+  state.deadlines.clear(component.doubtTimer);
+  state.deadlines.set(component.expiryTimer, after(now, EXPIRY_MS));
+}
+
+/** The path is silent: every other one is checked anew, and the first that answers is moved to. */
+export function doubt(state: AgentState, component: ListedComponent, now: Instant): void {
+  component.isDoubtful = true;
+  for (const pair of component.list.of(component.id)) {
+    if (pair !== component.selected && pair.failure !== "base-lost") startOver(state, pair);
+  }
+  wake(state, now);
+}
+
+/** RFC 7675 §5.1: without consent nothing more is sent on this pair. */
+export function expire(state: AgentState, component: ListedComponent): void {
+  if (component.selected !== undefined) failPair(state, component.selected, "consent-expired");
+}

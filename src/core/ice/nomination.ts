@@ -1,0 +1,70 @@
+/**
+ * Nomination without dead waits. The best valid pair is nominated once every better one has failed, or was sent and is
+ * unanswered for longer than two of the longest round trips. What was missed by this is not lost: better pairs are checked
+ * on, and when one succeeds it is nominated in turn.
+ */
+import type { Instant } from "../base/machine.ts";
+import type { ListedComponent } from "./checklist.ts";
+import { isUnlikely } from "./likelihood.ts";
+import { patienceEnds, wake } from "./pacing.ts";
+import type { CandidatePair } from "./pair.ts";
+import type { AgentState } from "./state.ts";
+
+/** RFC 8445 §8.1.1: the controlling agent decides when and which. */
+export function considerNominations(state: AgentState, now: Instant): void {
+  state.deadlines.clear(state.nominateTimer);
+  if (!state.isControlling || state.config.isLite) return;
+  for (const { components } of state.lists) {
+    for (const component of components) considerNomination(state, component, now);
+  }
+}
+
+function considerNomination(state: AgentState, component: ListedComponent, now: Instant): void {
+  const pairs = component.list.of(component.id);
+  const best = pairs.find((pair) => pair.isValid && !(component.isDoubtful && pair === component.selected));
+  if (best === undefined || !isGain(component, best)) return;
+  // One at a time; a better one that turns up meanwhile goes first.
+  if (pairs.some((pair) => pair.isNominating && pair.isValid && pair.priority >= best.priority)) return;
+  const ready = readyAt(state, component, best);
+  if (ready === undefined) return;
+  if (ready <= now) nominate(state, best, now);
+  else if (state.nominateTimer.heapIndex < 0 || ready < state.nominateTimer.deadline) {
+    state.deadlines.set(state.nominateTimer, ready as Instant);
+  }
+}
+
+/** From when on no better pair is worth waiting for; undefined: one of them has not been tried yet. */
+function readyAt(state: AgentState, component: ListedComponent, best: CandidatePair): number | undefined {
+  let ready = Number.NEGATIVE_INFINITY;
+  for (const pair of component.list.of(component.id)) {
+    if (pair.priority <= best.priority || pair.state === "failed" || pair === component.selected) continue;
+    if (isUnlikely(state, pair)) continue;
+    const ends = patienceEnds(state, pair);
+    if (ends === undefined) return undefined;
+    ready = Math.max(ready, ends);
+  }
+  return ready;
+}
+
+function isGain({ selected, isDoubtful }: ListedComponent, best: CandidatePair): boolean {
+  return selected === undefined || isDoubtful || best.priority > selected.priority;
+}
+
+/**
+ * DEVIATES RFC 8445 §8.1.1: where the peer's own check has come that way and nothing better is to be waited for, the check
+ * that is to make the pair valid nominates it too; the nomination counts when the check succeeds. It saves a round trip.
+ */
+export function nominatesAtOnce(state: AgentState, pair: CandidatePair, now: Instant): boolean {
+  if (!state.isControlling || !pair.isHeard) return false;
+  const component = pair.list.component(pair.component);
+  const ready = readyAt(state, component, pair);
+  return ready !== undefined && ready <= now && isGain(component, pair);
+}
+
+/** RFC 8445 §8.1.1: regular nomination, by another check of the pair, with USE-CANDIDATE. */
+function nominate(state: AgentState, pair: CandidatePair, now: Instant): void {
+  pair.isNominating = true;
+  pair.list.untrigger(pair);
+  pair.list.triggered.unshift(pair);
+  wake(state, now);
+}

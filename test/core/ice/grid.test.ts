@@ -1,0 +1,48 @@
+/** Every cell of the grid once, and the time that it takes. More of it: `npm run grid -- --seeds 10000`. */
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { type Cell, cells, type Outcome, run } from "./grid.ts";
+
+/** Seeds that once came out otherwise. */
+const KEPT: readonly { readonly family: Cell["family"]; readonly name: string; readonly seed: number }[] = [];
+
+function check(cell: Cell, trickle: boolean, seed = 1): Outcome {
+  const outcome = run(cell, { trickle, seed });
+  const what = `${cell.name}${trickle ? ", trickled" : ""}`;
+  assert.equal(outcome.found, cell.expected, what);
+  if (cell.expected === "direct") assert.equal(outcome.relayedMedia, 0, `${what}: the relay carries nothing`);
+  return outcome;
+}
+
+function quantile(values: readonly (number | undefined)[], share: number): number {
+  const sorted = values.map((value) => value ?? Number.POSITIVE_INFINITY).sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length * share)] as number;
+}
+
+suite("the path that the oracle derives is found within five seconds", () => {
+  for (const family of ["apart", "hairpin", "one LAN", "in a row", "IPv6"] as const) {
+    for (const trickle of [false, true]) {
+      if (trickle && family === "in a row") continue;
+      test(`${family}${trickle ? ", candidates one by one" : ""}`, () => {
+        for (const cell of cells()) if (cell.family === family) check(cell, trickle);
+      });
+    }
+  }
+
+  test("seeds that once came out otherwise", () => {
+    for (const { family, name, seed } of KEPT) {
+      const cell = cells().find((one) => one.family === family && one.name === name);
+      assert.ok(cell, name);
+      check(cell, false, seed);
+    }
+  });
+});
+
+test("25 ms one way, Ta 50 ms: usable p50 within 150 ms, nominated p50 within 250 and p95 within 500", () => {
+  const outcomes = cells().flatMap((cell) => (cell.family === "apart" ? [check(cell, false)] : []));
+  const direct = outcomes.filter(({ usableDirectly }) => usableDirectly).map(({ usable }) => usable);
+  const nominated = outcomes.map((outcome) => outcome.nominated);
+  assert.ok(quantile(direct, 0.5) <= 150, `usable: ${quantile(direct, 0.5)}`);
+  assert.ok(quantile(nominated, 0.5) <= 250, `nominated, p50: ${quantile(nominated, 0.5)}`);
+  assert.ok(quantile(nominated, 0.95) <= 500, `nominated, p95: ${quantile(nominated, 0.95)}`);
+});
