@@ -1,15 +1,8 @@
 /** Results for a terminal: box characters, at most 100 columns. */
 import type { Result } from "../scenario.ts";
 import { grid } from "./columns.ts";
-import {
-  type Area,
-  type Layout,
-  type LayoutOptions,
-  layOut,
-  type PlacedLabel,
-  type Strand,
-  type Wall,
-} from "./layout.ts";
+import { type LayoutOptions, layOut } from "./layout.ts";
+import type { Area, Layout, PlacedLabel, Strand, Wall } from "./placed.ts";
 import { sceneOf } from "./scene.ts";
 import { lossLines, summarize } from "./sentences.ts";
 
