@@ -10,7 +10,7 @@ import { toAddress } from "../../src/natlab/surroundings.ts";
 import { Flag } from "../../src/natlab/tcp/segment.ts";
 import { tcpPacket } from "../../src/natlab/tcp/transmit.ts";
 import { tlsClient, tlsServer } from "../../src/natlab/tls/tls-stream.ts";
-import { requirePeer } from "../support/peers.ts";
+import { peerPath, requirePeer } from "../support/peers.ts";
 import { Program, pair } from "./tcp/pair.ts";
 
 function onesComplement(...parts: readonly Uint8Array[]): number {
@@ -47,7 +47,7 @@ function dissect(file: Uint8Array, ...fields: readonly string[]): string[][] {
     const checks = ["ip", "tcp", "udp"].flatMap((protocol) => ["-o", `${protocol}.check_checksum:TRUE`]);
     const wanted = fields.flatMap((field) => ["-e", field]);
     const args = ["-r", join(directory, "run.pcap"), ...checks, "-d", "tcp.port==80,tls", "-T", "fields", ...wanted];
-    const out = execFileSync("tshark", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+    const out = execFileSync(peerPath("tshark")!, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
     return out
       .split("\n")
       .filter((line) => line !== "")
