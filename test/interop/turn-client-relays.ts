@@ -84,7 +84,10 @@ export async function startRelay(name: RelayName, trust: Trust, more: Partial<Re
     },
     stop,
     isEmpty: async () => {
-      await until("no relay port to be left open", () => boundUdpSockets(options.relayPorts, process.pid) === 0);
+      const isUnbound = () => boundUdpSockets(options.relayPorts, process.pid) === 0;
+      await until("no relay port to be left open", isUnbound, { within: 15_000 }).catch((cause) => {
+        throw new Error(process.output(), { cause });
+      });
       if (name === "postern")
         await until("no allocation", async () => (await process.metric("postern_turn_allocations")) === 0);
     },

@@ -26,8 +26,6 @@ export async function startSession(
   const allocation = await TurnAllocation.open({ url: relay.url(transport), ...usual, ...more });
   const byPermission = await startPeer({ echo: true });
   const byChannel = await startPeer({ host: "127.0.0.3", echo: true });
-  await allocation.permit(byPermission.address);
-  await allocation.bind(byChannel.address);
   const session: Session = {
     allocation,
     events,
@@ -39,8 +37,16 @@ export async function startSession(
       byChannel.close();
     },
   };
-  await converse(session, "before");
-  return session;
+  try {
+    await allocation.permit(byPermission.address);
+    await allocation.bind(byChannel.address);
+    await converse(session, "before");
+    return session;
+  } catch (error) {
+    // An allocation that is open holds the process.
+    await session[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 export async function converse({ allocation, byPermission, byChannel }: Session, text: string): Promise<void> {

@@ -32,7 +32,7 @@ async function startIn(directory: string, options: RelayOptions, clean: () => Pr
   const child = await startChild([...(options.through ?? []), ...postern, "serve", "--config", file]);
   try {
     await until("Postern to listen", () => isListening(child, options.port, settings.listen.length), {
-      within: 10_000,
+      within: 30_000,
     });
   } catch (cause) {
     await child.stop();
