@@ -45,8 +45,11 @@ async function lab(names: readonly string[], flags: LabFlags): Promise<void> {
   const { findScenarios } = await import("../lab/scenarios/find.ts");
   const scenarios = findScenarios(names);
   if (flags.list === true) return list(scenarios);
-  const { requireTools } = await import("../lab/tools.ts");
-  requireTools({ platform: process.platform, uid: process.getuid?.(), path: process.env["PATH"] ?? "" });
+  const [{ searchPath }, { requireTools }] = await Promise.all([
+    import("../lab/program.ts"),
+    import("../lab/tools.ts"),
+  ]);
+  requireTools({ platform: process.platform, uid: process.getuid?.(), path: searchPath });
   const results = await run(scenarios, flags.roundTrip);
   if (results === undefined) return;
   await show(results, flags);

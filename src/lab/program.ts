@@ -1,6 +1,7 @@
 /** Programs that the lab starts. Each ends with this process, however that ends: nothing is left on the host. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { delimiter } from "node:path";
 import { PosternError } from "../core/base/failure.ts";
 
 export interface ProgramOptions {
@@ -15,6 +16,8 @@ export interface Ending {
 }
 
 const insistAfterMs = 5_000;
+/** Where root's programs are, also for a root whose path leaves that out. */
+export const searchPath: string = [process.env["PATH"] ?? "", "/usr/sbin", "/sbin"].join(delimiter);
 
 /**
  * The kernel ends it when this process is gone: that holds for SIGKILL too. What started while this process went has
@@ -48,7 +51,7 @@ export class Program {
     const [first, ...rest] = [...withUs, ...command];
     this.#child = spawn(first as string, rest, {
       stdio: [input === "hold" ? "pipe" : "ignore", "pipe", "pipe"],
-      env: { ...process.env, ...env },
+      env: { ...process.env, PATH: searchPath, ...env },
     });
     this.#child.stdin?.on("error", () => {});
     const hear = (text: string): void => {
