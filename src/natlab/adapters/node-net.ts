@@ -16,6 +16,15 @@ interface ServerEvents {
   error: [error: NodeError];
 }
 
+interface ListenTo {
+  readonly port?: number;
+  readonly host?: string;
+}
+
+function portOf(port: unknown): ListenTo {
+  return typeof port === "number" ? { port } : {};
+}
+
 export class NetServer extends Emitter<ServerEvents> {
   readonly #world: World;
   readonly #host: Host;
@@ -29,11 +38,15 @@ export class NetServer extends Emitter<ServerEvents> {
     this.#options = options;
   }
 
-  /** `listen(port?, address?, callback?)`; an error is an event. */
-  listen(port = 0, address?: string, callback?: () => void): this {
+  /** `listen(port?, host?, callback?)` or `listen({ port, host }, callback?)`; an error is an event. */
+  listen(...args: readonly (number | string | ListenTo | (() => void))[]): this {
+    const [first, second] = args;
+    const callback = args.find((one) => typeof one === "function");
+    const { port = 0, host }: ListenTo =
+      typeof first === "object" ? first : { ...portOf(first), ...(typeof second === "string" ? { host: second } : {}) };
     if (callback !== undefined) this.once("listening", callback);
     try {
-      const at = { ...(address === undefined ? {} : { address }), ...(port === 0 ? {} : { port }) };
+      const at = { ...(host === undefined ? {} : { address: host }), ...(port === 0 ? {} : { port }) };
       this.#listener = this.#host.listen(at, (connection) => this.#accept(connection));
       this.#soon(() => this.emit("listening"));
     } catch (error) {
@@ -79,24 +92,39 @@ export interface NetConnectOptions extends NetSocketOptions {
   readonly servername?: string;
 }
 
+type Connect = {
+  (options: NetConnectOptions, onConnect?: () => void): NetSocket;
+  (port: number, host: string, onConnect?: () => void): NetSocket;
+};
+
+type OnConnection = (socket: NetSocket) => void;
+
 export interface NodeNet {
-  connect(options: NetConnectOptions, onConnect?: () => void): NetSocket;
-  createServer(options?: NetSocketOptions, onConnection?: (socket: NetSocket) => void): NetServer;
+  readonly connect: Connect;
+  readonly createConnection: Connect;
+  readonly createServer: (options?: NetSocketOptions | OnConnection, onConnection?: OnConnection) => NetServer;
+}
+
+function open(world: World, host: Host, tls: boolean, options: NetConnectOptions): NetSocket {
+  const { localAddress: address, localPort: port, servername } = options;
+  const local = { ...(address === undefined ? {} : { address }), ...(port === undefined ? {} : { port }) };
+  const connection = host.connect(fromNodeAddress(options.host, options.port), local);
+  const stream = tls ? tlsClient(connection, servername === undefined ? {} : { serverName: servername }) : connection;
+  return new NetSocket(world, options).adopt(stream, false);
 }
 
 function make(world: World, host: Host, tls: boolean): NodeNet {
+  const connect = (to: NetConnectOptions | number, second?: string | (() => void), third?: () => void): NetSocket => {
+    const options = typeof to === "object" ? to : { port: to, host: typeof second === "string" ? second : "127.0.0.1" };
+    const socket = open(world, host, tls, options);
+    const onConnect = typeof second === "function" ? second : third;
+    return onConnect === undefined ? socket : socket.once("connect", onConnect);
+  };
   return {
-    connect: (options, onConnect) => {
-      const { localAddress: address, localPort: port, servername } = options;
-      const local = { ...(address === undefined ? {} : { address }), ...(port === undefined ? {} : { port }) };
-      const connection = host.connect(fromNodeAddress(options.host, options.port), local);
-      const stream = tls
-        ? tlsClient(connection, servername === undefined ? {} : { serverName: servername })
-        : connection;
-      const socket = new NetSocket(world, options).adopt(stream, false);
-      return onConnect === undefined ? socket : socket.once("connect", onConnect);
-    },
-    createServer: (options = {}, onConnection) => {
+    connect,
+    createConnection: connect,
+    createServer: (first = {}, second = undefined) => {
+      const [options, onConnection] = typeof first === "function" ? [{}, first] : [first, second];
       const server = new NetServer(world, host, { ...options, tls });
       return onConnection === undefined ? server : server.on("connection", onConnection);
     },

@@ -122,7 +122,7 @@ export class TcpConnection implements ByteStream {
   isOver(packet: TcpPacket | undefined): boolean {
     const block = this.#block;
     if (block.state !== "time-wait") return block.state === "closed";
-    // RFC 9293 §3.10.7.4: TIME-WAIT gives way to a SYN beyond all that was received.
+    // RFC 9293 §3.6.1: TIME-WAIT gives way to a SYN beyond all that was received.
     const segment = packet?.segment;
     const isRenewed = segment !== undefined && isOpening(segment) && isBefore(block.expected, segment.sequence);
     return block.host.now >= block.expires || isRenewed;

@@ -5,6 +5,7 @@ import { type Address, copyAddress, formatAddress, hashAddress } from "../../cor
 import { PosternError } from "../../core/base/failure.ts";
 import type { Instant } from "../../core/base/machine.ts";
 import { AddressMap } from "../address-map.ts";
+import { isMulticast } from "../link.ts";
 import type { TcpPacket } from "../packet.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { takeSyn } from "./arrive-syn-sent.ts";
@@ -64,6 +65,9 @@ export class TcpHost {
 
   /** One local port may have connections to any number of remote addresses, and a listener besides. */
   connect(local: Readonly<Address>, remote: Readonly<Address>, options: ConnectOptions): TcpConnection {
+    if (isMulticast(remote)) {
+      throw new PosternError("NATLAB_ADDRESS", `Connect to one host, not to the group ${formatAddress(remote)}.`);
+    }
     if (this.#find(local, remote, undefined) !== undefined) {
       throw new PosternError(
         "NATLAB_PORT",
@@ -77,6 +81,8 @@ export class TcpHost {
   }
 
   receive(packet: TcpPacket): void {
+    // RFC 9293 §3.9.2.3: what was sent to a group is for no connection, and is not answered.
+    if (isMulticast(packet.destination)) return this.#surroundings.sightings.drop(this.#name, packet, "no-socket");
     const connection = this.#find(packet.destination, packet.source, packet);
     if (connection !== undefined) {
       this.#surroundings.sightings.delivered(this.#name, packet);

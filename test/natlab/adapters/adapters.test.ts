@@ -126,7 +126,7 @@ suite("streams", () => {
     for (const kind of [nodeNet, nodeTls]) {
       const { world, left, right } = pair({ delay: 10 });
       const log: string[] = [];
-      const virtual = kind(world, right).createServer({}, serve).listen(443);
+      const virtual = kind(world, right).createServer(serve).listen(443);
       converse(kind(world, left).connect({ host: "10.0.0.2", port: 443, servername: "a.example" }), log);
       world.settle();
       assert.deepEqual(log, conversation);
@@ -201,6 +201,30 @@ suite("streams", () => {
     server.close(() => log.push("closed"));
     world.settle();
     assert.deepEqual([log.at(-1), server.address()], ["closed", null]);
+  });
+
+  test("the ways in which arguments come", () => {
+    const { world, left, right } = pair();
+    const log: string[] = [];
+    const net = nodeNet(world, right);
+    net.createServer(() => log.push("81 connected")).listen(81, () => log.push("81 listens"));
+    net
+      .createServer({}, () => log.push("82 connected"))
+      .listen({ port: 82, host: "10.0.0.2" }, () => log.push("82 listens"));
+    nodeNet(world, left).connect(81, "10.0.0.2", () => log.push("to 81"));
+    nodeNet(world, left).createConnection({ port: 82, host: "10.0.0.2" }, () => log.push("to 82"));
+    nodeNet(world, left).connect(81, "10.0.0.2");
+    world.settle();
+    assert.deepEqual(log.sort(), [
+      "81 connected",
+      "81 connected",
+      "81 listens",
+      "82 connected",
+      "82 listens",
+      "to 81",
+      "to 82",
+    ]);
+    assert.throws(() => nodeNet(world, left).connect(81, "server.example.org"), { code: "NATLAB_ADDRESS" });
   });
 
   test("backpressure: write says no, and drain comes; pause and resume", () => {

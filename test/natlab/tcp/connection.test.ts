@@ -369,6 +369,16 @@ suite("what does not belong", () => {
     assert.equal(lab.far.text, "xyz");
   });
 
+  test("RFC 9293 §3.9.2.3: a SYN to a group is not answered, and nobody connects to one", () => {
+    const { world, link, left, right } = pair();
+    right.socket({ port: 80 }).join("239.1.2.3");
+    const lines = transcript(world);
+    forge({ world, link }, from, ["239.1.2.3", 80], { flags: Flag.Syn });
+    world.settle();
+    assert.deepEqual([lines, world.counts.dropped.get("no-socket")], [["> SYN"], 1]);
+    refusesWith("NATLAB_ADDRESS", () => left.connect(toAddress("239.1.2.3", 80)));
+  });
+
   test("RFC 9293 §3.10.7.3: a SYN of ours is not answered by what acknowledges another", () => {
     const { world, link, left } = pair();
     const client = new Program(left.connect(toAddress("10.0.0.9", 80), { port: 5000 }));

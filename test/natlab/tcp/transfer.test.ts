@@ -206,6 +206,19 @@ suite("loss", () => {
   });
 });
 
+test("RFC 5681: a slow link with a short queue is kept busy, and loses little", () => {
+  const { world, client, far } = connected({ delay: 25, rate: 1e6, queue: 20_000 });
+  const began = world.now;
+  let finished = 0;
+  far.stream.onEnd = () => (finished = world.now);
+  client.stream.write(pattern(1_000_000));
+  client.stream.end();
+  world.settle();
+  const share = (1_000_000 * 8) / 1e6 / ((finished - began) / 1000);
+  assert.ok(share > 0.8 && share < 1, `${share} of the rate`);
+  assert.ok((world.counts.dropped.get("queue-full") ?? 0) < 50);
+});
+
 suite("a receiver that does not read", () => {
   test("RFC 9293 §3.8.6.1: its window closes, is asked for, and opens", () => {
     const { world, client, far } = connected({ delay: 10 });
