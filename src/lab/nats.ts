@@ -135,13 +135,14 @@ export const nats: Readonly<Record<NatName, LabNat>> = {
     "symmetric, one port for each address",
     ({ outside }) =>
       postrouting(
-        `oifname "outside" meta l4proto udp snat to ${outside} : jhash ip saddr . udp sport . ip daddr mod 20000 offset ${ports.min}; oifname "outside" masquerade`,
+        `oifname "outside" meta l4proto udp snat to ${outside} : jhash ip saddr . udp sport . ip daddr mod 65536 | 0x80; oifname "outside" masquerade`,
       ),
     {
       mapping: "address-dependent",
       filtering: "address-and-port-dependent",
       ports: { kind: "random" },
-      portRange: { min: ports.min, max: ports.min + 19_999 },
+      // The hash is taken for a port with its bytes exchanged.
+      portRange: { min: 0x8000, max: 0xffff },
     },
   ),
   "hairpin, external source": lab(
