@@ -183,6 +183,20 @@ suite("The path that packets took", () => {
     assert.equal(path(resultOf(topology, counted), "stranger", "server").purpose, "uninvited");
   });
 
+  test("follows thousands of flows in no time", { timeout: 10_000 }, () => {
+    const counted = new Counted();
+    for (let i = 0; i < 2_000; i++) {
+      counted.exchange(
+        1 + (i % 7),
+        ["alice", `10.0.1.2:${10_000 + i}`, stun],
+        ["home router", `203.0.113.11:${20_000 + ((i * 7) % 30_000)}`, stun],
+        ["server"],
+      );
+    }
+    const { flows, sent, received } = path(resultOf(oneHome, counted), "alice", "server");
+    assert.deepEqual([flows, received], [2_000, sent]);
+  });
+
   test("leaves out what a host says to itself", () => {
     const counted = new Counted().send(9, ["server", "127.0.0.1:1", "127.0.0.1:2"], ["server"]);
     assert.deepEqual(pathsOf(resultOf(homeAndOffice, counted)), []);

@@ -56,13 +56,10 @@ const stranger = "stranger";
 const ports = { server: [3478, 5349, 443, 80, 3128], second: 3479, sip: [5060, 5061], mapping: [1900, 5350, 5351] };
 
 export function pathsOf({ plan, passages }: Pick<Result, "plan" | "passages">): Path[] {
-  const groups = new Map<string, Trace[]>();
   const gateways = new Map(plan.gateways.map((gateway) => [gateway.name, gateway.outside]));
-  for (const trace of traceAll(plan, passages)) {
-    const purpose = purposeOf(trace, gateways.has(trace.to));
-    const key = [purpose, trace.protocol, trace.from, trace.to].join("\n");
-    groups.set(key, [...(groups.get(key) ?? []), trace]);
-  }
+  const groups = Map.groupBy(traceAll(plan, passages), (trace) =>
+    [purposeOf(trace, gateways.has(trace.to)), trace.protocol, trace.from, trace.to].join("\n"),
+  );
   // What comes to a gateway's outside address, and is for nobody behind it, is for nobody at all.
   const isAtGoal = ({ to, stops }: Trace): boolean => {
     const { node, destination } = stops.at(-1) as Stop;

@@ -33,7 +33,10 @@ export function traceAll(plan: Plan, passages: Passages): Trace[] {
 class Tracer {
   readonly #plan: Plan;
   readonly #routes: Routes;
+  /** At each node, without what it says to itself. */
   readonly #passages: Passages;
+  /** By node and flow. */
+  readonly #arrivals: Map<string, Passage> = new Map();
   readonly #translations: Map<Passage, Translation[]> = new Map();
   /** By `protocol endpoint`: who is behind an address that a gateway gave. */
   readonly #behind: Map<string, string> = new Map();
@@ -42,7 +45,10 @@ class Tracer {
   constructor(plan: Plan, passages: Passages) {
     this.#plan = plan;
     this.#routes = new Routes(plan);
-    this.#passages = passages;
+    this.#passages = new Map([...passages].map(([node, all]) => [node, all.filter(leavesItsHost)]));
+    for (const [node, all] of this.#passages) {
+      for (const one of all) if (one.direction === "arrived") this.#arrivals.set(keyOf(node, one), one);
+    }
     for (const gateway of plan.gateways) {
       for (const one of matchTranslations(gateway, this.#at(gateway.name), this.#routes)) this.#learn(one);
     }
@@ -61,8 +67,7 @@ class Tracer {
   }
 
   #at(node: string): readonly Passage[] {
-    const all = this.#passages.get(node) ?? [];
-    return all.filter(({ source, destination }) => !source.startsWith("127.") && !destination.startsWith("127."));
+    return this.#passages.get(node) ?? [];
   }
 
   #leaving(node: string): Passage[] {
@@ -72,7 +77,9 @@ class Tracer {
   #learn(translation: Translation): void {
     const { arrived, left } = translation;
     this.#made.add(left);
-    this.#translations.set(arrived, [...(this.#translations.get(arrived) ?? []), translation]);
+    const known = this.#translations.get(arrived);
+    if (known === undefined) this.#translations.set(arrived, [translation]);
+    else known.push(translation);
     if (left.source !== arrived.source) this.#behind.set(`${left.protocol} ${left.source}`, arrived.source);
     if (left.destination !== arrived.destination) {
       this.#behind.set(`${left.protocol} ${arrived.destination}`, left.destination);
@@ -102,9 +109,7 @@ class Tracer {
   #follow(stops: readonly Stop[], { protocol, source, destination }: Passage): Stop[][] {
     const { node: from, left: sent } = stops.at(-1) as Stop;
     const node = this.#routes.next(from, ipOf(destination));
-    const arrived = this.#at(node ?? "").find(
-      (one) => one.direction === "arrived" && isSame(one, { protocol, source, destination }),
-    );
+    const arrived = this.#arrivals.get(keyOf(node ?? "", { protocol, source, destination }));
     if (node === undefined || arrived === undefined || stops.length > this.#plan.gateways.length + 2)
       return [[...stops]];
     const came = Math.min(sent, arrived.packets);
@@ -134,6 +139,13 @@ function shared(stops: readonly Stop[], packets: number, index: number, lost: nu
   return stops.map((stop) => ({ ...stop, arrived: Math.min(stop.arrived, part), left: Math.min(stop.left, part) }));
 }
 
-function isSame(one: Passage, other: Pick<Passage, "protocol" | "source" | "destination">): boolean {
-  return one.protocol === other.protocol && one.source === other.source && one.destination === other.destination;
+function keyOf(
+  node: string,
+  { protocol, source, destination }: Pick<Passage, "protocol" | "source" | "destination">,
+): string {
+  return `${node} ${protocol} ${source} ${destination}`;
+}
+
+function leavesItsHost({ source, destination }: Passage): boolean {
+  return !source.startsWith("127.") && !destination.startsWith("127.");
 }

@@ -1,6 +1,7 @@
 /**
  * What a gateway made of the packets that came to it: which of the flows that left it are which of those that arrived.
- * A gateway does not tell, so they are matched by the address that it leaves alone, by counts, and by what came back.
+ * A gateway does not tell. Of two addresses it leaves one alone, outward the destination and inward the source; among
+ * flows that share that one, what else they have in common tells: the other's port, the count, the count of the answers.
  */
 import type { Passage } from "../passages.ts";
 import type { PlannedGateway } from "../topology.ts";
@@ -13,68 +14,99 @@ export interface Translation {
   readonly packets: number;
 }
 
-interface Match {
-  readonly arrived: Passage;
-  readonly left: Passage;
-  readonly score: number;
-}
+/** What a flow has on both sides of a gateway, most of the time. */
+type Trait = (passage: Passage) => string | number;
 
-const scores = { samePort: 2, sameCount: 3, sameAnswers: 2, untouched: 8 } as const;
-
-/** Pairs the best first; what is left of a count goes to the next best. */
 export function matchTranslations(
   gateway: PlannedGateway,
   passages: readonly Passage[],
   routes: Routes,
 ): Translation[] {
-  const counts = new Map(passages.map((one) => [keyOf(one), one.packets]));
   const arrivals = passages.filter(({ direction }) => direction === "arrived");
   const departures = passages.filter(({ direction }) => direction === "left");
-  const matches = departures
-    .flatMap((left) => arrivals.map((arrived) => ({ arrived, left, score: rate(arrived, left) })))
-    .filter(({ score }) => score >= 0)
-    .sort((one, other) => other.score - one.score);
-  return settle(matches);
-
-  function rate(arrived: Passage, left: Passage): number {
-    if (arrived.protocol !== left.protocol || !isPossible(gateway, arrived, left, routes)) return -1;
-    let score = arrived.packets === left.packets ? scores.sameCount : 0;
-    if (arrived.source === left.source && arrived.destination === left.destination) score += scores.untouched;
-    if (portOf(arrived.source) === portOf(left.source)) score += scores.samePort;
-    if (portOf(arrived.destination) === portOf(left.destination)) score += scores.samePort;
-    const [asked, answered] = [counts.get(answerTo(left, "arrived")), counts.get(answerTo(arrived, "left"))];
-    if (asked !== undefined && asked === answered) score += scores.sameAnswers;
-    return score;
-  }
+  const matching = new Matching(arrivals, departures, passages);
+  const { outside } = gateway;
+  const isInside = (endpoint: string) => routes.isInside(gateway, ipOf(endpoint));
+  const isInward = ({ destination, direction }: Passage) =>
+    direction === "left" ? isInside(destination) : ipOf(destination) === outside;
+  const isOutward = (passage: Passage) => !isInward(passage);
+  matching.match([({ source, destination }) => `${source} ${destination}`], () => true);
+  matching.matchByTraits(
+    ({ destination }) => destination,
+    isOutward,
+    ({ source }) => portOf(source),
+  );
+  matching.matchByTraits(
+    ({ source }) => source,
+    isInward,
+    ({ destination }) => portOf(destination),
+  );
+  // A packet that turns in the gateway may lose both addresses there.
+  const turns = ({ direction, source }: Passage) =>
+    direction === "left" ? ipOf(source) === outside : isInside(source);
+  matching.match([({ source }) => portOf(source)], (passage) => isInward(passage) && turns(passage));
+  return matching.found;
 }
 
-function settle(matches: readonly Match[]): Translation[] {
-  const [open, waiting] = [new Map<Passage, number>(), new Map<Passage, number>()];
-  const settled: Translation[] = [];
-  for (const { arrived, left } of matches) {
-    const [came, went] = [open.get(arrived) ?? arrived.packets, waiting.get(left) ?? left.packets];
+class Matching {
+  readonly found: Translation[] = [];
+  readonly #arrivals: readonly Passage[];
+  readonly #departures: readonly Passage[];
+  readonly #counts: ReadonlyMap<string, number>;
+  /** Packets whose other side is not known yet. */
+  readonly #open: Map<Passage, number>;
+
+  constructor(arrivals: readonly Passage[], departures: readonly Passage[], all: readonly Passage[]) {
+    this.#arrivals = arrivals;
+    this.#departures = departures;
+    this.#counts = new Map(
+      all.map((one) => [`${one.direction} ${one.protocol} ${one.source} ${one.destination}`, one.packets]),
+    );
+    this.#open = new Map(all.map((one) => [one, one.packets]));
+  }
+
+  /** Of those that share `kept`, first those that have the most in common. */
+  matchByTraits(kept: Trait, applies: (passage: Passage) => boolean, port: Trait): void {
+    const [count, answers]: Trait[] = [({ packets }) => packets, (passage) => this.#answers(passage)] as const;
+    for (const traits of [
+      [port, count, answers],
+      [port, count],
+      [count, answers],
+      [port, answers],
+      [count],
+      [port],
+      [answers],
+      [],
+    ]) {
+      this.match([kept, ...(traits as Trait[])], applies);
+    }
+  }
+
+  /** Pairs what has all of these traits in common, in order. */
+  match(traits: readonly Trait[], applies: (passage: Passage) => boolean): void {
+    const isOpen = (one: Passage) => (this.#open.get(one) as number) > 0 && applies(one);
+    const key = (one: Passage) => [one.protocol, ...traits.map((trait) => trait(one))].join(" ");
+    const waiting = Map.groupBy(this.#arrivals.filter(isOpen), key);
+    for (const left of this.#departures.filter(isOpen)) {
+      const alike = waiting.get(key(left)) ?? [];
+      while (alike[0] !== undefined && isOpen(left)) {
+        this.#pair(alike[0], left);
+        if (!isOpen(alike[0])) alike.shift();
+      }
+    }
+  }
+
+  #pair(arrived: Passage, left: Passage): void {
+    const [came, went] = [this.#open.get(arrived) as number, this.#open.get(left) as number];
     const packets = Math.min(came, went);
-    if (packets === 0) continue;
-    open.set(arrived, came - packets);
-    waiting.set(left, went - packets);
-    settled.push({ arrived, left, packets });
+    this.#open.set(arrived, came - packets);
+    this.#open.set(left, went - packets);
+    this.found.push({ arrived, left, packets });
   }
-  return settled;
-}
 
-/** Outward the destination stays, inward the source; a packet that turns in the gateway may lose both. */
-function isPossible(gateway: PlannedGateway, arrived: Passage, left: Passage, routes: Routes): boolean {
-  const [from, to] = [ipOf(left.source), ipOf(left.destination)];
-  const keepsSource = left.source === arrived.source;
-  if (left.destination === arrived.destination) return keepsSource || from === gateway.outside;
-  const turns = routes.isInside(gateway, ipOf(arrived.source)) && from === gateway.outside;
-  return ipOf(arrived.destination) === gateway.outside && routes.isInside(gateway, to) && (keepsSource || turns);
-}
-
-function keyOf({ direction, protocol, source, destination }: Passage): string {
-  return `${direction} ${protocol} ${source} ${destination}`;
-}
-
-function answerTo({ protocol, source, destination }: Passage, direction: Passage["direction"]): string {
-  return `${direction} ${protocol} ${destination} ${source}`;
+  /** How many packets passed the other way, on the other side of the gateway's work. */
+  #answers({ direction, protocol, source, destination }: Passage): number {
+    const other = direction === "left" ? "arrived" : "left";
+    return this.#counts.get(`${other} ${protocol} ${destination} ${source}`) ?? -1;
+  }
 }
