@@ -13,12 +13,11 @@ function countFor({ roundTrip }: Lab): number {
 /** The median, in milliseconds. */
 async function measure(lab: Lab, host: string, id: string, to: string): Promise<number> {
   const agent = await lab.agent(host);
+  const time = (echoes: number) => agent.tell("time", { id, to, count: echoes });
   // The first few find the way, and warm what they pass.
-  await agent.tell("time", { id, to, count: 3 });
-  const took = (await agent.tell("time", { id, to, count: countFor(lab) })).toSorted((a, b) => a - b);
-  const median = took[Math.floor(took.length / 2)];
-  if (median === undefined) throw new Error(`nothing comes back to ${host} from ${to}`);
-  return median;
+  if ((await time(3)).length === 0) throw new Error(`nothing comes back to ${host} from ${to}`);
+  const took = (await time(countFor(lab))).toSorted((a, b) => a - b);
+  return took[Math.floor(took.length / 2)] ?? Number.NaN;
 }
 
 function ms(value: number): string {
