@@ -27,7 +27,11 @@ export function arriveInSynSent(block: Block, packet: TcpPacket): void {
   }
 }
 
-/** The far side's SYN: where its bytes begin, and how much it takes. */
+/**
+ * The far side's SYN: where its bytes begin, and how much it takes.
+ *
+ * DEVIATES RFC 9293 §3.10.7.2: data in a SYN is not kept; whoever sent it sends it again.
+ */
 export function takeSyn(block: Block, segment: Segment): void {
   block.peerInitial = segment.sequence;
   block.incoming = new Reassembly(advance(segment.sequence, 1));

@@ -25,7 +25,8 @@ export function arrive(block: Block, packet: TcpPacket): void {
   // Fifth: ACK.
   if (!has(segment, Flag.Ack)) return packet.segment === segment ? undefined : sendSyn(block);
   if (!handleAck(block, packet, segment, length === 0)) return;
-  // Sixth would be URG, which RFC 6093 §5 tells programs not to use. Seventh and eighth: data and FIN.
+  // DEVIATES RFC 9293 §3.8.5: sixth would be URG; there is no urgent data, which RFC 6093 §5 tells programs not to use.
+  // Seventh and eighth: data and FIN.
   if (length > 0) takeData(block, segment, payload);
 }
 

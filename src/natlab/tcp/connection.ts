@@ -157,12 +157,16 @@ export class TcpConnection implements ByteStream {
       this.onData?.(data);
       return true;
     }
-    if (isReading && block.hasFinArrived && !this.#told.end && block.closeReason !== "aborted") {
-      this.#told.end = true;
-      this.onEnd?.();
-      return true;
-    }
-    return this.#tellDrain() || this.#tellClose();
+    return (isReading && this.#tellEnd()) || this.#tellDrain() || this.#tellClose();
+  }
+
+  #tellEnd(): boolean {
+    const { closeReason, hasFinArrived } = this.#block;
+    const isCut = closeReason !== undefined && closeReason !== "finished";
+    if (!hasFinArrived || isCut || this.#told.end) return false;
+    this.#told.end = true;
+    this.onEnd?.();
+    return true;
   }
 
   #tellOpen(): true {
@@ -181,8 +185,10 @@ export class TcpConnection implements ByteStream {
   }
 
   #tellClose(): boolean {
-    const { closeReason, inbox } = this.#block;
+    const { closeReason, hasFinArrived, inbox } = this.#block;
     if (closeReason === undefined || inbox.length > 0 || this.#told.close) return false;
+    // A program that has paused hears the end first, when it resumes.
+    if (closeReason === "finished" && hasFinArrived && !this.#told.end) return false;
     this.#told.close = true;
     this.onClose?.(closeReason);
     return true;

@@ -19,7 +19,8 @@ export function tcpPacket({ source, destination }: Ends, segment: Segment, paylo
     segment,
     payload,
     hopLimit: 64,
-    // Nothing here tells of a router that refuses: IPv4 is cut where it must be, and IPv6 finds out by silence.
+    // DEVIATES RFC 9293 §3.7.2: no ICMP tells of a path's MTU here: IPv4 is cut where it must be, and IPv6 finds out by
+    // silence.
     dontFragment: false,
     piece: (destination.family === 6 ? 40 : 20) + segmentHeaderLength(segment) + payload.length,
   };

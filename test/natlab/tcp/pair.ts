@@ -1,5 +1,6 @@
 /** Two hosts on one link, and what their programs hear of their connections. */
 import { decodeUtf8, encodeUtf8 } from "../../../src/core/base/utf8.ts";
+import type { GatewayOptions } from "../../../src/natlab/gateway.ts";
 import type { LinkConditions } from "../../../src/natlab/link.ts";
 import type { TcpPacket } from "../../../src/natlab/packet.ts";
 import { toAddress } from "../../../src/natlab/surroundings.ts";
@@ -56,6 +57,14 @@ export function pair(conditions: Partial<LinkConditions> = {}, seed = 1) {
   const accepted: Program[] = [];
   const listener = right.listen({ port: 80 }, (connection) => accepted.push(new Program(connection)));
   return { world, link, left, right, listener, accepted, server: listener.address };
+}
+
+/** As `pair`, with the left host behind a gateway; the link between that and the right one is as the other. */
+export function pairThrough(options: GatewayOptions, conditions: Partial<LinkConditions> = {}, seed = 1) {
+  const lab = pair(conditions, seed);
+  const home = lab.world.link("home", conditions);
+  lab.world.gateway("gateway", options).outside(lab.link, "10.0.0.9").inside(home, "192.168.1.1/24");
+  return { ...lab, left: lab.world.host("inside").attach(home, "192.168.1.2") };
 }
 
 /** A pair with one open connection. */

@@ -251,6 +251,30 @@ suite("a receiver that does not read", () => {
     assert.deepEqual([far.bytes.length, far.log], [100_000, ["end", "closed: finished"]]);
   });
 
+  test("the end comes before the close, also when it was paused; a reset does not wait, and ends it", () => {
+    const { world, client, far } = connected({ delay: 10 });
+    client.stream.pause();
+    far.stream.end();
+    client.stream.end();
+    world.settle();
+    assert.deepEqual([client.log, far.log], [["open"], ["end", "closed: finished"]]);
+    client.stream.resume();
+    assert.deepEqual(client.log, ["open", "end", "closed: finished"]);
+    for (const by of ["near", "far"] as const) {
+      const other = connected({ delay: 10 });
+      other.client.stream.pause();
+      other.far.say("never read");
+      other.far.stream.end();
+      other.world.settle();
+      if (by === "far") other.far.stream.reset();
+      else other.client.stream.reset();
+      other.world.settle();
+      other.client.stream.resume();
+      assert.deepEqual(other.client.log, ["open", by === "far" ? "closed: reset" : "closed: aborted"]);
+      assert.equal(other.client.text, "");
+    }
+  });
+
   test("a window that nobody tells about any more is given up", () => {
     const { world, link, client, far } = connected();
     far.stream.pause();
