@@ -1,5 +1,4 @@
-/** A topology of namespaces: built, entered, and gone with `close`, or with this process. */
-
+/** A topology of namespaces: built, entered, and gone when it is disposed of, or with this process. */
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PosternError } from "../core/base/failure.ts";
@@ -41,11 +40,14 @@ export class Network implements AsyncDisposable {
   readonly #namespaces: Map<string, Namespace> = new Map();
   #links = 0;
   #isClosed = false;
+  #forgetSignal: () => void = () => {};
 
   /** Rejects with `PosternError` `lab-namespace`, `lab-program` or `lab-command`; what was made until then is gone. */
   static async build(topology: Topology, { roundTrip = 0, signal }: NetworkOptions = {}): Promise<Network> {
     const network = new Network(plan(topology), roundTrip);
-    signal?.addEventListener("abort", () => void network[Symbol.asyncDispose]());
+    const end = () => void network[Symbol.asyncDispose]();
+    signal?.addEventListener("abort", end);
+    network.#forgetSignal = () => signal?.removeEventListener("abort", end);
     try {
       signal?.throwIfAborted();
       await network.#build();
@@ -85,6 +87,7 @@ export class Network implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
+    this.#forgetSignal();
     await Promise.all([...this.#namespaces.values()].map((namespace) => namespace.close()));
     this.#namespaces.clear();
   }
