@@ -101,7 +101,9 @@ for (const name of relayNames) {
           return timeLimited(3600);
         },
       });
-      await until("the credentials to end", () => Date.now() / 1000 > Number.parseInt(first.username, 10) + 1);
+      // Long enough for a keepalive that is a Refresh.
+      await until("the credentials to end", () => Date.now() / 1000 > Number.parseInt(first.username, 10) + 2);
+      assert.deepEqual(asked, [], "a session may outlive its credentials, at coturn and by Postern's default");
       await own.restart("SIGKILL");
       await until("another", () => session.events.some((e) => e.type === "allocated" && e.again), { within: 20_000 });
       assert.deepEqual(asked, ["unauthenticated"]);
@@ -118,7 +120,9 @@ for (const name of relayNames) {
       await until("the credentials to end", () => Date.now() / 1000 > Number.parseInt(first.username, 10) + 1);
       await own.restart("SIGKILL");
       assert.equal((await session.allocation.closed).reason, "unauthenticated");
-      assert.equal(reasons(session.events).at(-1), "ended unauthenticated");
+      assert.deepEqual(reasons(session.events).slice(-2), ["not-renewed unauthenticated", "ended unauthenticated"]);
+      const told = session.events.find(({ type }) => type === "not-renewed");
+      assert.match(told?.type === "not-renewed" ? told.failure.why : "", /closed today/);
     });
   });
 }

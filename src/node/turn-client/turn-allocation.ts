@@ -244,11 +244,9 @@ export class TurnAllocation implements AsyncDisposable {
     try {
       if (this.#renewCredentials !== undefined) this.renew(await this.#renewCredentials(failure));
     } catch (cause) {
+      const why = `${failure.why} There are no others: ${cause}`;
+      this.#report({ type: "not-renewed", failure: { ...failure, why } });
       this.#driver.input((session, now) => session.handleNoCredentials(now));
-      this.#report({
-        type: "not-renewed",
-        failure: { ...failure, why: `${failure.why} There are no others: ${cause}` },
-      });
     }
   }
 

@@ -8,6 +8,7 @@ import type { PeerAddress } from "../../base/address.ts";
 import { after, type Instant, type Machine } from "../../base/machine.ts";
 import { OutputQueue } from "../../base/output-queue.ts";
 import type { Ports } from "../../base/ports.ts";
+import { ErrorCode } from "../../stun/registry.ts";
 import type { TurnClientConfig } from "./config.ts";
 import { type Failure, ownFailure, refusal } from "./failure.ts";
 import type { Framing } from "./media.ts";
@@ -144,7 +145,7 @@ export class TurnSession implements Machine<TurnSessionOutput> {
 
   #succeed(username: string, password: string, now: Instant): void {
     // Who wants no other allocation after a loss wants none now: relayed addresses would change.
-    if (this.#config.reallocation.attempts === 0) return this.#stay(refusal(441), now);
+    if (this.#config.reallocation.attempts === 0) return this.#stay(refusal(ErrorCode.WrongCredentials), now);
     this.#early = [];
     this.#next = this.#leg(this.#current.client.successor(username, password));
     this.#next.client.open(now);
