@@ -1,5 +1,5 @@
 /** A NAT forgets who is silent, and remembers who is not. */
-import { openSocketAndAsk } from "../ends.ts";
+import { openSocket } from "../ends.ts";
 import type { Lab } from "../lab.ts";
 import type { Scenario } from "../scenario.ts";
 import { Server } from "../server.ts";
@@ -33,7 +33,7 @@ export function idleScenario(every: number = keepaliveMs): Scenario {
     expected: "works",
     run: async (lab) => {
       const server = await Server.start(lab);
-      const bobsAddress = await openSocketAndAsk(lab, "bob", server);
+      const bobsAddress = await openSocket(lab, "bob");
       const [alice, bob] = [await lab.agent("alice"), await lab.agent("bob")];
       const [toSilent, toKept] = [
         await openToward(lab, silent, server, bobsAddress),
