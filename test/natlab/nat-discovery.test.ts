@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { formatIp } from "../../src/core/base/address.ts";
+import type { BehaviorReport } from "../../src/core/stun/behavior/report.ts";
 import { type NatBehavior, natBehavior } from "../../src/natlab/behavior.ts";
 import { InsideToOutside } from "../../src/natlab/firewall/inside-to-outside.ts";
 import { discovery, inSeries } from "../../src/natlab/oracle.ts";
@@ -13,33 +14,66 @@ import { discover, run, said, serve } from "./discovery.ts";
 
 const kinds = ["endpoint-independent", "address-dependent", "address-and-port-dependent"] as const;
 
+const hairpins = ["none", "internal", "external"] as const;
+const portKinds = [
+  { kind: "preservation" },
+  { kind: "overloading" },
+  { kind: "sequential", step: 2 },
+  { kind: "random" },
+] as const;
+/** Seconds, and what refreshes. */
+const lifetimes = [
+  [20, "outbound"],
+  [45, "inbound"],
+  [130, "both"],
+] as const;
+
+/** Every NAT of one mapping and one filtering. */
+function natsOf(mapping: NatBehavior["mapping"], filtering: NatBehavior["filtering"]): NatBehavior[] {
+  return hairpins.flatMap((hairpin) =>
+    portKinds.flatMap((ports) =>
+      lifetimes.map(([seconds, refreshedBy]) => {
+        const lifetime = seconds * 1000;
+        return natBehavior({ mapping, filtering, hairpin, ports, lifetime, refreshedBy, parity: false });
+      }),
+    ),
+  );
+}
+
+function assertFound(report: BehaviorReport, nat: NatBehavior): void {
+  const oracle = discovery(nat);
+  const what = `${nat.hairpin} ${nat.ports.kind} ${nat.lifetime}`;
+  assert.equal(said(report.mapping), oracle.mapping, what);
+  assert.equal(said(report.filtering), oracle.filtering, what);
+  assert.equal(said(report.classicName), oracle.classic.replaceAll(" ", "-"), what);
+  const hairpin = nat.hairpin === "none" ? "none" : `${nat.hairpin}-source`;
+  // Of a NAT that does not map alike toward everybody the filter may hide it.
+  const isHidden = oracle.mapping !== "endpoint-independent" && !report.hairpinning.known;
+  assert.equal(said(report.hairpinning), isHidden ? "(hidden-by-filter)" : hairpin, what);
+  const ports = report.ports.known ? report.ports.value : assert.fail(what);
+  if (oracle.ports === "preserved") assert.equal(ports.pattern, "preserving", what);
+  else if (oracle.ports === "unpredictable") assert.notEqual(ports.pattern, "preserving", what);
+  else assert.deepEqual(ports, { pattern: "sequential", step: oracle.ports }, what);
+  assertLifetime(report, nat, what);
+}
+
+function assertLifetime({ lifetime }: BehaviorReport, nat: NatBehavior, what: string): void {
+  const { atLeast, below = 0, ...refreshed } = lifetime.known ? lifetime.value : assert.fail(what);
+  const seconds = discovery(nat).lifetime / 1000;
+  assert.ok(atLeast <= seconds && seconds <= below && below - atLeast <= precision, `${what}: ${atLeast} to ${below}`);
+  assert.equal(said(refreshed.refreshedByOutbound), nat.refreshedBy !== "inbound", what);
+  assert.equal(said(refreshed.refreshedByInbound), nat.refreshedBy !== "outbound", what);
+}
+
+/** Seconds. */
+const precision = 5;
+
 suite("the client finds what the oracle derives", () => {
   for (const mapping of kinds) {
     for (const filtering of kinds) {
       test(`RFC 5780 §4: ${mapping} mapping, ${filtering} filtering`, () => {
-        for (const hairpin of ["none", "internal", "external"] as const) {
-          for (const ports of [
-            { kind: "preservation" },
-            { kind: "sequential", step: 2 },
-            { kind: "random" },
-          ] as const) {
-            const nat = natBehavior({ mapping, filtering, hairpin, ports, parity: false });
-            const oracle = discovery(nat);
-            const report = discover([nat]);
-            const what = `${hairpin} ${ports.kind}`;
-            assert.equal(said(report.mapping), oracle.mapping, what);
-            assert.equal(said(report.filtering), oracle.filtering, what);
-            assert.equal(said(report.classicName), oracle.classic.replaceAll(" ", "-"), what);
-            const found = report.hairpinning.known ? report.hairpinning.value : undefined;
-            const expected = hairpin === "none" ? "none" : `${hairpin}-source`;
-            if (found === undefined) assert.equal(said(report.hairpinning), "(hidden-by-filter)");
-            else assert.equal(found, expected, what);
-            if (mapping === "endpoint-independent") assert.equal(found, expected, what);
-            const seen = report.ports.known ? report.ports.value : assert.fail(what);
-            if (oracle.ports === "preserved") assert.equal(seen.pattern, "preserving", what);
-            else if (oracle.ports === "unpredictable") assert.notEqual(seen.pattern, "preserving", what);
-            else assert.deepEqual(seen, { pattern: "sequential", step: oracle.ports }, what);
-          }
+        for (const nat of natsOf(mapping, filtering)) {
+          assertFound(discover([nat], { lifetime: { first: 10, longest: 300, precision } }), nat);
         }
       });
     }
