@@ -195,6 +195,22 @@ describe("the verdict", () => {
     );
   });
 
+  test("where nothing answers, the advice is what was not tried yet", () => {
+    const [blocked, symmetric] = [report(undefined), report("address-and-port-dependent")];
+    const silent = { reached: undefined };
+    const throughProxy = { ...turns, throughProxy: true };
+    const unnamed = verdict({ reports: [blocked], udp: [turn], streams: [{ target: turns, ...silent }] });
+    assert.match(unnamed.change.join(), /See whether there is a network at all.*--proxy/);
+    assert.doesNotMatch(unnamed.change.join(), /Give the application a TURN server/, "it was named");
+    const shut = verdict({ reports: [blocked], streams: [{ target: throughProxy, ...silent }] });
+    assert.doesNotMatch(shut.change.join(), /--proxy/);
+    const byProxy = verdict({ reports: [blocked], streams: [{ target: throughProxy, reached }] });
+    assert.match(byProxy.change.join(), /only the proxy leads out/);
+    assert.doesNotMatch(byProxy.change.join(), /whether there is a network/);
+    const unreached = verdict({ reports: [symmetric], streams: [{ target: turns, ...silent }] });
+    assert.match(unreached.change.join(), /whether the TURN server runs/);
+  });
+
   test("a packet that is rewritten, and a certificate that browsers refuse, are named with what to do", () => {
     const bad = { target: turns, reached: { ...reached, certificateProblem: "CERT_HAS_EXPIRED" } };
     const rewritten = report("endpoint-independent", { rewritten: known(true) });

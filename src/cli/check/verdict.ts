@@ -81,7 +81,7 @@ export function judge(measured: Measurements): Verdict {
     judgeSilence(measured),
     judgeFamilies(measured),
     relayed,
-    relayed.relay === "none" && !direct ? { ...NOTHING, change: [WITHOUT_RELAY] } : NOTHING,
+    relayed.relay === "none" && !direct ? adviseRelay(measured) : NOTHING,
     ...streams.map(judgeCertificate),
   ];
   return {
@@ -98,8 +98,17 @@ function distinct(lines: readonly string[]): string[] {
   return [...new Set(lines)];
 }
 
-const WITHOUT_RELAY =
-  "Give the application a TURN server, and name it here: turn:HOST, and turns:HOST:443 for strict networks.";
+/** Where a relay is needed, and none was reached. */
+function adviseRelay(measured: Measurements): Findings {
+  const asked = [...measured.udp, ...measured.streams.map(({ target }) => target)];
+  if (!asked.some(({ relays }) => relays)) {
+    const change =
+      "Give the application a TURN server, and name it here: turn:HOST, and turns:HOST:443 for strict networks.";
+    return { ...NOTHING, change: [change] };
+  }
+  if (!answeredOverUdp(measured.reports)) return NOTHING;
+  return { ...NOTHING, change: ["See whether the TURN server runs, and whether a firewall shuts its ports."] };
+}
 
 /** What the NAT does to a call. */
 function judgeReport(report: BehaviorReport): Findings {
@@ -127,16 +136,19 @@ function judgeReport(report: BehaviorReport): Findings {
 function judgeSilence({ udp, reports, streams, relays }: Measurements): Findings {
   const isHeard = relays.some((trial) => trial.target.transport === "udp" && relaysFor(trial));
   if (udp.length === 0 || isHeard || answeredOverUdp(reports)) return NOTHING;
-  const other = streams.some(({ target, reached }) => reached !== undefined && target.throughProxy !== true);
-  return {
-    works: [],
-    fails: ["Anything over UDP: no server answered."],
-    change: [
-      other
-        ? "Let UDP out in the firewall: over TCP the same network answers."
-        : "See whether there is a network at all, and whether the servers run.",
-    ],
-  };
+  return { works: [], fails: ["Anything over UDP: no server answered."], change: [adviseSilence(streams)] };
+}
+
+/** What answers instead tells what is in the way. A firewall may let UDP out, and drop what looks like STUN. */
+function adviseSilence(streams: readonly StreamResult[]): string {
+  const answering = streams.filter(({ reached }) => reached !== undefined);
+  if (answering.some(({ target }) => target.throughProxy !== true)) {
+    return "Let UDP out in the firewall, to the ports of these servers at least and whatever is in it: over TCP the same network answers.";
+  }
+  if (answering.length > 0) return "Let UDP out in the firewall, if you may: here only the proxy leads out.";
+  const wasProxyTried = streams.some(({ target }) => target.throughProxy === true);
+  const proxy = wasProxyTried ? "" : "; where only an HTTP proxy leads out, name it: --proxy http://HOST:PORT";
+  return `See whether there is a network at all, and whether the servers run${proxy}.`;
 }
 
 function judgeCertificate({ target, reached }: StreamResult): Findings {
