@@ -119,6 +119,8 @@ export class SessionPair {
   }
 
   #perform(output: TurnSessionOutput): void {
+    // Who drives it stops at the end, and what came after it would be left undone.
+    assert.ok(this.events.at(-1)?.type !== "ended", `${output.kind} after the end`);
     if (output.kind === "event") this.events.push(output.event);
     else if (output.kind === "renew") this.renewals.push(output.failure);
     else if (output.kind === "send") this.#toServer(output.path, output.data);
