@@ -35,6 +35,8 @@ export class ListedComponent {
   isUsable = false;
   /** RFC 7675: the last checks of the selected pair were not answered in time. */
   isDoubtful = false;
+  /** When the first of them was sent. */
+  suspectedAt: Instant | undefined;
   readonly consentTimer: ConsentTimer = this.#timer("consent");
   readonly doubtTimer: ConsentTimer = this.#timer("doubt");
   readonly expiryTimer: ConsentTimer = this.#timer("expiry");

@@ -5,6 +5,7 @@ import type { ClientTransaction } from "../stun/client-transaction.ts";
 import { Attribute, ErrorCode, MessageClass } from "../stun/registry.ts";
 import type { StunView } from "../stun/view.ts";
 import type { Base } from "./base.ts";
+import { renewConsent } from "./consent.ts";
 import { failPair, startOver } from "./failing.ts";
 import { addLocal } from "./gathering.ts";
 import { nominatesAtOnce } from "./nomination.ts";
@@ -100,6 +101,9 @@ function succeed(state: AgentState, ask: CheckAsk, view: StunView, isMeasured: b
   pair.failure = undefined;
   pair.isValid = true;
   if (!pair.isNominating) pair.list.untrigger(pair);
+  const component = pair.list.component(pair.component);
+  // RFC 7675 §5.1: any answer of the peer's that is sealed is consent.
+  if (component.selected === pair) renewConsent(state, component, now);
   unfreezeAlike(state, pair, now);
   if (ask.nominates && state.isControlling) concludeNomination(state, pair, now);
   // RFC 8445 §7.3.1.5: the peer has nominated it before it was known to work.

@@ -12,7 +12,7 @@ import { messageId } from "../stun/writer.ts";
 import type { Base } from "./base.ts";
 import type { ListedComponent } from "./checklist.ts";
 import { failPair, startOver } from "./failing.ts";
-import { wake } from "./pacing.ts";
+import { patience, wake } from "./pacing.ts";
 import type { CandidatePair } from "./pair.ts";
 import { isSealed, sendRequest } from "./requests.ts";
 import type { AgentState, Ask, ConsentAsk } from "./state.ts";
@@ -22,6 +22,8 @@ const INTERVAL_MS = 5_000;
 const EXPIRY_MS = 30_000;
 /** Without an answer for so long, the path is doubtful, and others are tried. */
 const DOUBT_MS = 5_000;
+/** After so long at least an answer is thought to be lost. */
+const SUSPICION_MS = 500;
 /** RFC 8445 §11: Tr. */
 const KEEPALIVE_MS = 15_000;
 /** RFC 7675 §5.1: a consent check is not repeated; the next is another transaction. */
@@ -29,6 +31,7 @@ const TIMING = { rto: 0, count: 1, lastWait: EXPIRY_MS };
 
 export function startConsent(state: AgentState, component: ListedComponent, now: Instant): void {
   component.isDoubtful = false;
+  component.suspectedAt = undefined;
   state.deadlines.clear(component.doubtTimer);
   if (state.config.isLite) {
     // RFC 8445 §11: a lite agent makes no checks, and so keeps the mapping alive by indications.
@@ -60,8 +63,9 @@ export function handleConsentDue(state: AgentState, component: ListedComponent, 
   if (selected === undefined) return;
   if (state.config.isLite) return keepAlive(state, component, selected, now);
   sendRequest(state, selected, { kind: "consent", pair: selected }, false, TIMING, now);
-  if (component.doubtTimer.heapIndex < 0 && !component.isDoubtful) {
-    state.deadlines.set(component.doubtTimer, after(now, DOUBT_MS));
+  if (component.suspectedAt === undefined) {
+    component.suspectedAt = now;
+    state.deadlines.set(component.doubtTimer, after(now, Math.max(SUSPICION_MS, patience(state))));
   }
   scheduleNext(state, component, now);
 }
@@ -91,17 +95,37 @@ export function handleConsentAnswer(
   state.transactions.end(transaction);
   const component = pair.list.component(pair.component);
   if (component.selected !== pair) return;
+  renewConsent(state, component, now);
+}
+
+/** The peer has answered a check of the path in use. */
+export function renewConsent(state: AgentState, component: ListedComponent, now: Instant): void {
   component.isDoubtful = false;
+  component.suspectedAt = undefined;
   state.deadlines.clear(component.doubtTimer);
   state.deadlines.set(component.expiryTimer, after(now, EXPIRY_MS));
 }
 
-/** The path is silent: every other one is checked anew, and the first that answers is moved to. */
+/**
+ * A consent check is not answered. It may have been lost, and the next one is seconds away: an ordinary check, with its
+ * repetitions, tells. When that is silent too, every other path is checked anew, and the first that answers is moved to.
+ */
 export function doubt(state: AgentState, component: ListedComponent, now: Instant): void {
+  const { suspectedAt = now, selected } = component;
+  if (now < after(suspectedAt, DOUBT_MS)) {
+    if (selected !== undefined) verify(state, selected, now);
+    state.deadlines.set(component.doubtTimer, after(suspectedAt, DOUBT_MS));
+    return;
+  }
   component.isDoubtful = true;
   for (const pair of component.list.of(component.id)) {
     if (pair !== component.selected && pair.failure !== "base-lost") startOver(state, pair);
   }
+  wake(state, now);
+}
+
+function verify(state: AgentState, pair: CandidatePair, now: Instant): void {
+  if (pair.list.stream.current === pair.list) pair.list.triggered.push(pair);
   wake(state, now);
 }
 

@@ -24,6 +24,7 @@ export function failPair(state: AgentState, pair: CandidatePair, failure: PairFa
   if (component.selected !== pair) return;
   component.selected = undefined;
   component.isDoubtful = false;
+  component.suspectedAt = undefined;
   for (const timer of [component.consentTimer, component.doubtTimer, component.expiryTimer]) {
     state.deadlines.clear(timer);
   }

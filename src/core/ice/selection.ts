@@ -2,7 +2,7 @@
 import type { Instant } from "../base/machine.ts";
 import type { LocalCandidate } from "./candidate.ts";
 import { startConsent, stopConsent } from "./consent.ts";
-import { endCheck } from "./failing.ts";
+import { endCheck, startOver } from "./failing.ts";
 import type { Path } from "./outputs.ts";
 import { isPending } from "./pacing.ts";
 import type { CandidatePair } from "./pair.ts";
@@ -33,6 +33,8 @@ export function concludeNomination(state: AgentState, pair: CandidatePair, now: 
   if (selected !== undefined && !isDoubtful && selected.priority >= pair.priority) return;
   const reason = reasonToSelect(state, component, pair);
   stopConsent(state, component);
+  // The path that fell silent may come back, and if it is the better one is returned to.
+  if (selected !== undefined && isDoubtful) startOver(state, selected);
   select(state, pair, reason, now);
 }
 
@@ -55,6 +57,6 @@ function select(state: AgentState, pair: CandidatePair, reason: Reason, now: Ins
 /** Whether a check of this pair can still change anything. */
 export function isWanted(pair: CandidatePair): boolean {
   const { selected, isDoubtful } = pair.list.component(pair.component);
-  if (selected === undefined || isDoubtful || pair.isNominating || pair.isWished) return true;
-  return pair !== selected && pair.priority > selected.priority;
+  if (selected === undefined || isDoubtful || pair.isNominating || pair.isWished || pair === selected) return true;
+  return pair.priority > selected.priority;
 }

@@ -26,12 +26,16 @@ function isReady(pair: CandidatePair): boolean {
 }
 
 /** What may thaw by waiting is looked at again. */
-function isSomeFrozen({ lists }: AgentState): boolean {
-  return lists.some(({ remote, pairs }) => remote && pairs.some((pair) => pair.state === "frozen" && isReady(pair)));
+function isSomeFrozen({ lists, config }: AgentState): boolean {
+  return (
+    !config.isLite &&
+    lists.some(({ remote, pairs }) => remote && pairs.some((pair) => pair.state === "frozen" && isReady(pair)))
+  );
 }
 
 function nextCheck(state: AgentState, now: Instant): CandidatePair | undefined {
-  const { streams } = state;
+  const { streams, config } = state;
+  if (config.isLite) return undefined;
   for (let n = 0; n < streams.length; n++) {
     const list = streams[(state.turn + n) % streams.length]?.current;
     if (list?.remote === undefined) continue;

@@ -1,0 +1,52 @@
+/** How much a peer may ask of an agent. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { BaseId } from "../../../src/core/ice/base.ts";
+import { address } from "../turn/server/world.ts";
+import { candidate, OWN, PEERS, Solo } from "./solo.ts";
+
+const crowd = Array.from({ length: 1_000 }, (_, n) =>
+  candidate(`198.51.${n >> 8}.${n & 255}:2000`, "host", {
+    priority: 1_000 + ((n * 7_919) % 1_000),
+    foundation: `f${n}`,
+  }),
+);
+
+test("of a thousand candidates the best sixty are kept", () => {
+  const solo = new Solo().gather();
+  solo.do((agent) => agent.handleRemoteDescription(0, PEERS, solo.now));
+  // One at a time before any check is due, so that nothing is in use.
+  for (const one of crowd) solo.do((agent) => agent.handleRemoteCandidate(0, one, solo.now));
+  const kept = solo.agent.report(0)?.remote ?? [];
+  assert.equal(kept.length, 60);
+  assert.ok(kept.filter(({ priority }) => priority >= 1_940).length >= 58, "but for what was under way already");
+});
+
+test("RFC 8445 §6.1.2.5: no more than a hundred pairs, the best ones", () => {
+  const solo = new Solo().gather(...[1, 2, 3, 4].map((n) => address(`192.0.2.${n}:1000`)));
+  solo.do((agent) => agent.handleRemoteDescription(0, { ...PEERS, candidates: crowd.slice(0, 60) }, solo.now));
+  const pairs = solo.agent.report(0)?.pairs ?? [];
+  assert.equal(pairs.length, 100);
+  const best = [...crowd.slice(0, 60)].sort((a, b) => b.priority - a.priority).slice(0, 20);
+  for (const one of best) assert.ok(pairs.some(({ remote }) => remote.address.w3 === one.address.w3));
+});
+
+test("a peer that checks from ever new ports fills no more than that, and loses no path", () => {
+  const solo = new Solo().connected();
+  for (let n = 0; n < 2_000; n++) solo.check({ from: address(`198.51.100.7:${3_000 + n}`), priority: 2 ** 31 - 1 - n });
+  assert.ok((solo.agent.report(0)?.remote.length ?? 0) <= 60);
+  assert.ok((solo.agent.report(0)?.pairs.length ?? 0) <= 100);
+  assert.ok(solo.pair()?.isSelected);
+});
+
+test("sockets of many addresses: each has its own preference", () => {
+  const solo = new Solo();
+  const hosts = Array.from({ length: 50 }, (_, n) => ({
+    base: n as BaseId,
+    stream: 0,
+    component: 1,
+    address: { ...OWN, port: 1_000 + n },
+  }));
+  solo.do((agent) => agent.gather(hosts, solo.now));
+  assert.equal(new Set(solo.all("candidate").map((one) => one.candidate.priority)).size, 50);
+});

@@ -1,0 +1,152 @@
+/** Restarts, and hosts that move from network to network, on natlab. */
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { formatAddress, parseIp } from "../../../src/core/base/address.ts";
+import type { BaseId } from "../../../src/core/ice/base.ts";
+import { Call } from "./call.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { build, type Cell, cells } from "./grid.ts";
+import { candidate, PEERS, Solo } from "./solo.ts";
+
+function cellOf(name: string): Cell {
+  return cells().find((one) => one.family === "apart" && one.name === name) as Cell;
+}
+
+const [cones, strict] = [cellOf("EI/AD and EI/AD"), cellOf("APD/APD and APD/APD")];
+
+/** The longest time between two packets that the application heard since `from`. */
+function longestGap(one: Endpoint, from: number): number {
+  const times = [from, ...one.received.map(({ at }) => at).filter((at) => at >= from), one.world.now];
+  return Math.max(...times.map((at, n) => at - (times[n - 1] ?? at)));
+}
+
+suite("RFC 8445 §9: a restart", () => {
+  for (const cell of [cones, strict]) {
+    for (const trickle of [false, true]) {
+      test(`loses no packet while the old path lives: ${cell.name}${trickle ? ", candidates one by one" : ""}`, () => {
+        const lab = build(cell);
+        const call = new Call(lab.a, lab.b, { trickle }).start().talk();
+        lab.world.advance(3_000);
+        const before = [lab.a.all("selected").length, lab.b.all("selected").length];
+        const from = lab.world.now;
+        const counts = [lab.a, lab.b].map((one) => ({ sent: one.sent.length, received: one.received.length }));
+        call.restart();
+        lab.world.advance(3_000);
+        assert.ok(
+          lab.a.all("selected").length > (before[0] as number) && lab.b.all("selected").length > (before[1] as number),
+        );
+        assert.ok(
+          [lab.a, lab.b].every((one) => longestGap(one, from) <= 150),
+          "no gap",
+        );
+        const [a, b] = [lab.a, lab.b].map((one, n) => ({
+          sent: one.sent.length - (counts[n]?.sent as number),
+          received: one.received.length - (counts[n]?.received as number),
+        }));
+        // What is on its way at either end of the time is heard before or after.
+        assert.ok(Math.abs((a?.sent as number) - (b?.received as number)) <= 6);
+        assert.ok(Math.abs((b?.sent as number) - (a?.received as number)) <= 6);
+        assert.deepEqual([lab.a.agent.state, lab.b.agent.state], ["connected", "connected"]);
+        assert.ok(!lab.a.all("state").some(({ state }) => state === "disconnected"));
+      });
+    }
+  }
+
+  test("has other credentials on both sides, and tells who asked for it", () => {
+    const lab = build(cones);
+    const call = new Call(lab.a, lab.b).start();
+    lab.world.advance(2_000);
+    const before = [lab.a.agent.credentials, lab.b.agent.credentials];
+    call.restart();
+    lab.world.advance(2_000);
+    for (const [n, one] of [lab.a, lab.b].entries()) {
+      assert.notEqual(one.agent.credentials?.ufrag, before[n]?.ufrag);
+      assert.notEqual(one.agent.credentials?.password, before[n]?.password);
+    }
+    assert.deepEqual(
+      lab.a.all("credentials").map(({ why }) => why),
+      ["first", "own"],
+    );
+    assert.deepEqual(
+      lab.b.all("credentials").map(({ why }) => why),
+      ["first", "peer"],
+    );
+  });
+
+  test("the same credentials again are none", () => {
+    const solo = new Solo().connected();
+    solo.do((agent) =>
+      agent.handleRemoteDescription(0, { ...PEERS, candidates: [candidate("198.51.100.8:1")] }, solo.now),
+    );
+    assert.equal(solo.all("credentials").length, 1);
+    assert.equal(solo.agent.report(0)?.remote.length, 2, "but its candidates count");
+  });
+
+  test("when the path has died it takes no more than 800 ms from the call", () => {
+    const lab = build(cones);
+    const call = new Call(lab.a, lab.b, { trickle: true }).start().talk();
+    lab.world.advance(2_000);
+    // A's router forgets everything, and gives other ports from now on: its peer knows them from checks alone.
+    lab.internet.change({ loss: 1 });
+    lab.world.advance(300);
+    lab.internet.change({ loss: 0 });
+    const from = lab.world.now;
+    call.restart();
+    lab.world.advance(3_000);
+    const heard = [lab.a, lab.b].map(
+      (one) => (one.received.find(({ at }) => at > from)?.at ?? Number.POSITIVE_INFINITY) - from,
+    );
+    assert.ok(Math.max(...heard) <= 800, String(heard));
+  });
+
+  test("a third while the second is under way ends well", () => {
+    const lab = build(cones);
+    const call = new Call(lab.a, lab.b).start().talk();
+    lab.world.advance(2_000);
+    const from = lab.world.now;
+    call.restart();
+    lab.world.advance(120);
+    call.restart();
+    lab.world.advance(4_000);
+    assert.deepEqual([lab.a.agent.state, lab.b.agent.state], ["connected", "connected"]);
+    assert.ok(longestGap(lab.a, from) <= 150 && longestGap(lab.b, from) <= 150);
+  });
+
+  test("RFC 8838 §11.3: a candidate of the description before is ignored", () => {
+    const solo = new Solo().begin();
+    solo.do((agent) => agent.handleRemoteCandidate(0, candidate("198.51.100.8:1"), solo.now, "older"));
+    solo.do((agent) => agent.handleRemoteCandidate(0, candidate("198.51.100.9:1"), solo.now, PEERS.ufrag));
+    assert.deepEqual(
+      solo.agent.report(0)?.remote.map((one) => formatAddress(one.address)),
+      ["198.51.100.9:1"],
+    );
+  });
+});
+
+suite("addresses that go and come", () => {
+  test("a lost address is replaced by a new one, without signaling", () => {
+    const lab = build(cones);
+    new Call(lab.a, lab.b).start().talk();
+    lab.world.advance(2_000);
+    const [base] = lab.a.sockets.keys();
+    const from = lab.world.now;
+    lab.a.host.attach(lab.internet, "5.1.0.77");
+    lab.a.sockets.get(base as BaseId)?.close();
+    const host = lab.a.bind(parseIp("5.1.0.77") as NonNullable<ReturnType<typeof parseIp>>, 0, 1);
+    lab.a.input((agent, now) => agent.handleAddressLost(base as BaseId, now));
+    lab.a.input((agent, now) => agent.handleAddressAdded(host, now));
+    lab.world.advance(2_000);
+    assert.equal(lab.a.agent.state, "connected");
+    assert.equal(lab.a.all("selected").at(-1)?.reason.code, "replaced-lost");
+    assert.ok(longestGap(lab.b, from) <= 800, String(longestGap(lab.b, from)));
+  });
+
+  test("when the only one is lost, the agent says so", () => {
+    const solo = new Solo().connected();
+    solo.do((agent) => agent.handleAddressLost(1 as BaseId, solo.now));
+    assert.equal(solo.agent.state, "failed");
+    assert.equal(solo.all("failed")[0]?.reason.code, "address-lost");
+    assert.equal(solo.agent.send(0, 1, new Uint8Array(1)), undefined);
+    solo.do((agent) => agent.handleAddressLost(1 as BaseId, solo.now));
+  });
+});
