@@ -101,25 +101,28 @@ export class TurnSession implements Machine<TurnSessionOutput> {
   }
 
   permit(peer: PeerAddress, now: Instant): void {
-    this.#current.client.permit(peer, now);
-    this.#next?.client.permit(peer, now);
+    for (const client of this.#wanting()) client.permit(peer, now);
     this.#drain(now);
   }
 
   revoke(peer: PeerAddress): void {
-    this.#current.client.revoke(peer);
-    this.#next?.client.revoke(peer);
+    for (const client of this.#wanting()) client.revoke(peer);
   }
 
   bind(peer: PeerAddress, now: Instant): void {
-    this.#current.client.bind(peer, now);
-    this.#next?.client.bind(peer, now);
+    for (const client of this.#wanting()) client.bind(peer, now);
     this.#drain(now);
   }
 
   unbind(peer: PeerAddress): void {
-    this.#current.client.unbind(peer);
-    this.#next?.client.unbind(peer);
+    for (const client of this.#wanting()) client.unbind(peer);
+  }
+
+  /** Those that wishes are for. */
+  #wanting(): readonly TurnClient[] {
+    const { client } = this.#current;
+    if (this.#next === undefined) return [client];
+    return this.#ended === undefined ? [client, this.#next.client] : [this.#next.client];
   }
 
   /** See `TurnClient.send`; what it returns goes by `sendPath`. */

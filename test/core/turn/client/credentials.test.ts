@@ -270,9 +270,11 @@ test("when all attempts are used up while the other is made, that is told, and s
   assert.deepEqual(pair.told, ["lost connection-lost", "lost connection-lost"]);
   pair.isDown = false;
   pair.session.handleCredentials(second.username, second.password, pair.now);
+  pair.session.permit(address("8.8.8.8:1"), pair.now);
   pair.run(1);
   assert.equal(pair.converse(peer, 3), 3);
   assert.equal(pair.told.length, 2);
+  assert.equal(pair.events.at(-1)?.type, "permission", "wishes meanwhile are for the other");
 });
 
 test("a former allocation that is lost is not missed", () => {
