@@ -25,11 +25,13 @@ export class BindingSocket implements Carrier, Disposable {
     const { promise, resolve } = Promise.withResolvers<BindingSocket>();
     const socket = createSocket(server.family === 4 ? "udp4" : "udp6");
     const opened = new BindingSocket(socket);
-    socket.once("error", () => resolve(opened));
-    socket.connect(server.port, formatIp(server), () => {
-      opened.#isConnected = true;
+    // Where there is no route, Node tells the callback, and emits nothing.
+    const handleConnect = (error?: Error): void => {
+      opened.#isConnected = error === undefined;
       resolve(opened);
-    });
+    };
+    socket.once("error", handleConnect);
+    socket.connect(server.port, formatIp(server), handleConnect);
     return promise;
   }
 

@@ -10,7 +10,9 @@ export function localAddressToward(remote: Readonly<Address>): Promise<Address |
     socket.close();
     resolve(address);
   };
-  socket.once("error", () => end(undefined));
-  socket.connect(remote.port, formatIp(remote), () => end(parseIp(socket.address().address)));
+  // Where there is no route, Node tells the callback, and emits nothing.
+  const handleConnect = (error?: Error): void => end(error ? undefined : parseIp(socket.address().address));
+  socket.once("error", handleConnect);
+  socket.connect(remote.port, formatIp(remote), handleConnect);
   return promise;
 }

@@ -143,6 +143,16 @@ describe("relays", () => {
     );
   });
 
+  test("where one family works and the other does not, the one that fails is named", () => {
+    const over6 = target("udp", { address: parseIp("2001:db8::1", 3478)! });
+    const { works, fails } = judgeRelays({
+      ...nothing,
+      relays: [echoed(udp), failed(over6, "unreached", "timed-out")],
+    });
+    assert.match(works.join(), /over UDP: the credentials/);
+    assert.match(fails.join(), /over UDP and IPv6: no answer/);
+  });
+
   test("every refusal says why, with its number, and what to do", () => {
     for (const [reason, why] of [
       ["unauthenticated", /401/],

@@ -16,6 +16,8 @@ import type { FamilyAsked, Measurements, PingResult, StreamResult } from "./verd
 
 export interface Servers {
   readonly targets: readonly Target[];
+  /** Families that servers have, and this host has not. */
+  readonly unroutable: readonly Family[];
   /** By URI. */
   readonly logins: ReadonlyMap<string, Login>;
   /** By host. */
@@ -40,17 +42,15 @@ const stages: Readonly<Record<DiscoveryStage, string>> = {
 };
 
 export async function measure(servers: Servers, options: MeasureOptions): Promise<Measurements> {
-  const { targets } = servers;
+  const { targets, unroutable } = servers;
   const udp = targets.filter(({ transport }) => transport === "udp");
   const reports: BehaviorReport[] = [];
   const families: FamilyAsked[] = [];
   for (const family of [4, 6] as const) {
     const asked = distinct(udp.map(({ address }) => address).filter((address) => address.family === family));
     const report = asked.length === 0 ? undefined : await discover(family, asked, options);
-    families.push({
-      family,
-      asked: report !== undefined ? "yes" : asked.length > 0 ? "no-local-address" : "no-server",
-    });
+    const isUnroutable = unroutable.includes(family) || (asked.length > 0 && report === undefined);
+    families.push({ family, asked: report !== undefined ? "yes" : isUnroutable ? "no-local-address" : "no-server" });
     if (report !== undefined) reports.push(report);
   }
   const [pings, streams] = await Promise.all([pingAll(udp, options), reachAll(servers, options)]);

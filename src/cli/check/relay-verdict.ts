@@ -46,8 +46,17 @@ function inOrder(targets: readonly Target[]): Target[] {
   return targets.toSorted((a, b) => preference.indexOf(wayOf(a)) - preference.indexOf(wayOf(b)));
 }
 
-function ways(targets: readonly Target[]): string {
-  return [...new Set(inOrder(targets).map(wayOf))].join(", ");
+function ways(targets: readonly Target[], name: (target: Target) => string = wayOf): string {
+  return [...new Set(inOrder(targets).map(name))].join(", ");
+}
+
+/** With the family, where the same way is there in the other family too. */
+function nameAmong(all: readonly Target[]): (target: Target) => string {
+  return (target) => {
+    const { family } = target.address;
+    const isTwice = all.some((other) => wayOf(other) === wayOf(target) && other.address.family !== family);
+    return isTwice ? `${wayOf(target)} and IPv${family}` : wayOf(target);
+  };
 }
 
 export function judgeRelays(seen: Seen): RelayJudgement {
@@ -89,7 +98,10 @@ function judgeFailures({ relays }: Seen): Pick<RelayJudgement, "fails" | "change
     alike.set(`${host} ${why}`, entry);
     if (what !== undefined) change.push(what);
   }
-  const fails = [...alike.values()].map(({ targets, why, host }) => `The relay ${host} over ${ways(targets)}: ${why}.`);
+  const name = nameAmong(relays.map(({ target }) => target));
+  const fails = [...alike.values()].map(({ targets, why, host }) => {
+    return `The relay ${host} over ${ways(targets, name)}: ${why}.`;
+  });
   return { fails, change };
 }
 

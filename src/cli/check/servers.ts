@@ -1,5 +1,7 @@
 /** From what the caller names to what is asked: addresses, credentials, and the proxy where there is one. */
+import type { Address, Family } from "../../core/base/address.ts";
 import { PosternError } from "../../core/base/failure.ts";
+import { localAddressToward } from "../../node/local-address.ts";
 import type { Asked } from "./login.ts";
 import type { Servers } from "./measure.ts";
 import { chooseProxy } from "./proxy.ts";
@@ -14,7 +16,20 @@ export async function findServers(
   const proxy = chooseProxy(proxyFlag, process.env);
   const found = await Promise.all(asked.map(({ uri }) => findAll(uri, proxy, signal)));
   const logins = asked.flatMap(({ uri, login }) => (login === undefined ? [] : [[uri, login] as const]));
-  return { targets: distinctTargets(found.flat()), logins: new Map(logins.reverse()), proxy };
+  const targets = distinctTargets(found.flat());
+  const unroutable = await unroutableFamilies(targets);
+  const routable = targets.filter(({ address, throughProxy }) => throughProxy || !unroutable.includes(address.family));
+  return { targets: routable, unroutable, logins: new Map(logins.reverse()), proxy };
+}
+
+/** Those that this host has no address of. Where it has none at all that is seen by asking. */
+async function unroutableFamilies(targets: readonly Target[]): Promise<Family[]> {
+  const direct = targets.filter(({ throughProxy }) => throughProxy !== true).map(({ address }) => address);
+  const families = [...new Set(direct.map(({ family }) => family))];
+  const first = families.map((family) => direct.find((address) => address.family === family) as Address);
+  const locals = await Promise.all(first.map(localAddressToward));
+  const unroutable = families.filter((_, i) => locals[i] === undefined);
+  return unroutable.length === families.length ? [] : unroutable;
 }
 
 async function findAll(uri: string, proxy: Servers["proxy"], signal: AbortSignal): Promise<Target[]> {
