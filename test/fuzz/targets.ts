@@ -1,6 +1,7 @@
 /** Every decoder that is fuzzed. */
 import { configTarget } from "./config.ts";
 import { channelDataTarget, framingTarget } from "./framing.ts";
+import { iceTarget } from "./ice.ts";
 import { stunTarget } from "./stun.ts";
 import type { Target } from "./target.ts";
 import { addressTarget, base64Target, nonceTarget, opaqueStringTarget, uriTarget, utf8Target } from "./text.ts";
@@ -18,4 +19,5 @@ export const targets: readonly Target[] = [
   uriTarget,
   configTarget,
   turnClientTarget,
+  iceTarget,
 ];
