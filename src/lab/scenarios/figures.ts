@@ -4,7 +4,7 @@ import { checkScreen, lineOf } from "../check.ts";
 import { allocate, bindPeer, openSocket, openSocketAndAsk, relayId, socketId } from "../ends.ts";
 import type { Lab } from "../lab.ts";
 import type { NatName } from "../nats.ts";
-import type { Scenario } from "../scenario.ts";
+import type { Outcome, Scenario } from "../scenario.ts";
 import { Server } from "../server.ts";
 import type { SiteDeclaration } from "../topology.ts";
 
@@ -51,18 +51,19 @@ export const figure2: Scenario = {
   },
 };
 
-/** Alice asks a STUN server, and tells Bob what it saw. */
+/** Alice asks a STUN server, and tells Bob, who is on the internet, what it saw. */
+export async function callWithStun(lab: Lab, server: Server): Promise<Outcome> {
+  const [alice, bob] = [await openSocketAndAsk(lab, "alice", server), await openSocket(lab, "bob")];
+  return call(lab, { host: "alice", id: socketId, toward: bob }, { host: "bob", id: socketId, toward: alice });
+}
+
 export function figure3(nat: NatName = "port-restricted cone"): Scenario {
   return {
     name: "figure 3",
     title: "Alice is behind a NAT, and tells Bob on the internet the address that a STUN server saw.",
     topology: { outside: ["server", "bob"], sites: [site("home", nat, "alice")] },
     expected: "works",
-    run: async (lab) => {
-      const server = await Server.start(lab);
-      const [alice, bob] = [await openSocketAndAsk(lab, "alice", server), await openSocket(lab, "bob")];
-      return call(lab, { host: "alice", id: socketId, toward: bob }, { host: "bob", id: socketId, toward: alice });
-    },
+    run: async (lab) => callWithStun(lab, await Server.start(lab)),
   };
 }
 
