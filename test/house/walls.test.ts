@@ -17,7 +17,7 @@ before(async () => {
   for (const name of ["package.json", "tsconfig.base.json", "biome.json", ".gitignore", "tools/lint"]) {
     await cp(join(root, name), join(copy, name), { recursive: true });
   }
-  for (const area of ["core", "natlab", "node", "server", "cli"]) {
+  for (const area of ["core", "natlab", "node", "lab", "server", "cli"]) {
     await cp(join(root, "src", area, "tsconfig.json"), join(copy, "src", area, "tsconfig.json"));
     await write(`src/${area}/thing.ts`, "export const thing = 1;\n");
   }
@@ -77,6 +77,10 @@ suite("nobody imports upward:", () => {
     ["node", "server"],
     ["node", "cli"],
     ["server", "cli"],
+    ["natlab", "lab"],
+    ["server", "lab"],
+    ["lab", "server"],
+    ["lab", "cli"],
   ] as const) {
     test(`src/${area} importing src/${upper} does not compile`, async () => {
       assert.match(await compile(area, `export { thing } from "../${upper}/thing.ts";\n`), /TS6059|TS6307/);
