@@ -25,13 +25,11 @@ export class BindingSocket implements Carrier, Disposable {
     const { promise, resolve } = Promise.withResolvers<BindingSocket>();
     const socket = createSocket(server.family === 4 ? "udp4" : "udp6");
     const opened = new BindingSocket(socket);
-    // Where there is no route, Node tells the callback, and emits nothing.
-    const handleConnect = (error?: Error): void => {
+    // Where there is no route, Node tells the callback.
+    socket.connect(server.port, formatIp(server), (error?: Error) => {
       opened.#isConnected = error === undefined;
       resolve(opened);
-    };
-    socket.once("error", handleConnect);
-    socket.connect(server.port, formatIp(server), handleConnect);
+    });
     return promise;
   }
 

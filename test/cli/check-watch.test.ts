@@ -46,7 +46,8 @@ describe("a server that is killed and started again while it is watched", () => 
       await said(/relay UDP goes on over a new session/);
       await said(/relay UDP is back since .* after/);
       await said(/relay TCP is back since/);
-      await said(/UDP is back since/);
+      await said(/(?<!relay )UDP is back since/);
+      assert.doesNotMatch(child.output(), /(?<!relay )UDP goes on over/);
       await until("two pairs", async () => (await relay.metric("postern_turn_allocations")) === 4, { within: 10_000 });
       const { code } = await child.stop("SIGINT");
       assert.equal(code, 2, child.output());
