@@ -175,7 +175,11 @@ describe("the verdict", () => {
 
   test("what is unknown is no promise", () => {
     const lengths = { longestDatagram: unknown("no-long-answer"), fragments: unknown("no-long-answer") };
-    const unclear = report("endpoint-independent", { mapping: unknown("one-address"), ...lengths });
+    const unclear = report("endpoint-independent", {
+      ...lengths,
+      mapping: unknown("one-address"),
+      lifetime: unknown("not-tested"),
+    });
     const { calls, works, fails } = verdict({ reports: [unclear] });
     assert.deepEqual([calls, works, fails], ["no", [], []]);
   });
@@ -193,6 +197,20 @@ describe("the verdict", () => {
       "no",
       formatAddress(server),
     );
+  });
+
+  test("RFC 4787 §4.3: a NAT that forgets before two minutes asks for keepalives", () => {
+    const after = (atLeast: number, below: number | undefined) => {
+      const how = { refreshedByOutbound: known(true), refreshedByInbound: known(true) };
+      return verdict({ reports: [report("endpoint-independent", { lifetime: known({ atLeast, below, ...how }) })] });
+    };
+    const soon = after(18.75, 22.5);
+    assert.match(soon.fails.join(), /after 23 s of silence/);
+    assert.match(soon.change.join(), /every 18 s or more often/);
+    for (const late of [after(120, 130), after(600, undefined)]) {
+      assert.doesNotMatch(late.fails.join(), /silence/);
+      assert.doesNotMatch(late.change.join(), /keepalives/);
+    }
   });
 
   test("where nothing answers, the advice is what was not tried yet", () => {

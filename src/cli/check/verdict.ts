@@ -125,11 +125,27 @@ function judgeReport(report: BehaviorReport): Findings {
     fails.push("Protocols that carry addresses in plain, such as SIP: something on the way rewrites them.");
     change.push("Switch the ALG of the router off (often called SIP ALG), or use TLS.");
   }
-  const [layers, lengths] = [judgeLayers(report), judgeLengths(report)];
+  const [layers, lengths, lifetime] = [judgeLayers(report), judgeLengths(report), judgeLifetime(report)];
   return {
     works,
-    fails: [...fails, ...layers.fails, ...lengths.fails],
-    change: [...change, ...layers.change, ...lengths.change],
+    fails: [...fails, ...layers.fails, ...lengths.fails, ...lifetime.fails],
+    change: [...change, ...layers.change, ...lengths.change, ...lifetime.change],
+  };
+}
+
+/** RFC 4787 §4.3: a NAT keeps a mapping for two minutes at the least (REQ-5). */
+const DUE_LIFETIME = 120;
+
+function judgeLifetime({ lifetime }: BehaviorReport): Findings {
+  if (!lifetime.known) return NOTHING;
+  const { atLeast, below } = lifetime.value;
+  if (below === undefined || below > DUE_LIFETIME) return NOTHING;
+  return {
+    works: [],
+    fails: [`Being called after ${Math.ceil(below)} s of silence: by then the NAT has forgotten the way in.`],
+    change: [
+      `Let the phone or application send something every ${Math.max(1, Math.floor(atLeast))} s or more often (keepalives), or use TCP or TLS.`,
+    ],
   };
 }
 

@@ -83,7 +83,8 @@ function ports(value: PortAllocation): string {
 }
 
 function lifetime({ atLeast, below, refreshedByInbound }: BindingLifetime): string {
-  const long = below === undefined ? `longer than ${atLeast} s` : `${atLeast} to ${below} s`;
+  const least = Math.floor(atLeast);
+  const long = below === undefined ? `longer than ${least} s` : `${least} to ${Math.ceil(below)} s`;
   const inbound = refreshedByInbound.known && !refreshedByInbound.value;
   return inbound ? `${long}; only packets from inside keep it` : long;
 }
