@@ -133,6 +133,11 @@ describe("relays", () => {
       /Name turns:turn\.example\.org:443\?transport=tcp in your application: from here only TLS/,
     );
     assert.match(judgeRelays(seen).fails.join(), /over UDP: no answer/);
+    const two = { ...nothing, udp: [udp], relays: [echoed(tls), echoed(tcp)] };
+    assert.match(
+      judgeRelays(two).change.join(),
+      /Name turn:turn\.example\.org:3478\?transport=tcp and turns:\S+443\S+ in .*only TCP and TLS lead to/,
+    );
     const proxied = { ...nothing, relays: [echoed({ ...tls, throughProxy: true })] };
     assert.match(judgeRelays(proxied).change.join(), /the proxy, unless it takes the system's/);
     assert.deepEqual(judgeRelays({ ...nothing, udp: [udp], relays: [echoed(udp), echoed(tls)] }).change, []);

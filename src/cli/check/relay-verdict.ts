@@ -118,10 +118,13 @@ function lost(trial: Extract<RelayTrial, { state: "echoed" }>): { why?: string; 
 function onlyWay({ udp }: Seen, usable: readonly Target[]): string[] {
   const [first] = usable;
   if (first === undefined || first.transport === "udp") return [];
-  const name = `Name ${turnUriOf(first)} in your application`;
+  const uris = [...new Set(usable.map(turnUriOf))].join(" and ");
+  const name = `Name ${uris} in your application`;
   if (first.throughProxy === true)
     return [`${name}, and the proxy, unless it takes the system's: only through the proxy the relay is reached.`];
-  return udp.some(({ relays }) => relays) ? [`${name}: from here only ${ways(usable)} leads to the relay.`] : [];
+  const open = ways(usable).replace(/, ([^,]*)$/, " and $1");
+  const lead = open.includes(" and ") ? "lead" : "leads";
+  return udp.some(({ relays }) => relays) ? [`${name}: from here only ${open} ${lead} to the relay.`] : [];
 }
 
 function mendQuality(quality: Quality | undefined): string[] {
