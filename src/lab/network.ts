@@ -77,8 +77,7 @@ export class Network implements AsyncDisposable {
     return found.addresses[0] as string;
   }
 
-  /** Exchanges the rules of a gateway, and forgets what the old ones knew. */
-  async configure({ name, declaration, outside, inside }: PlannedGateway): Promise<void> {
+  async #configure({ name, declaration, outside, inside }: PlannedGateway): Promise<void> {
     const place = { outside, network: networkOf(inside), udpTimeout: declaration.udpTimeout };
     const firewall = declaration.firewall === undefined ? "" : firewalls[declaration.firewall];
     const nat = nats[declaration.nat].rules(place);
@@ -153,7 +152,7 @@ export class Network implements AsyncDisposable {
       const timeout = "net.netfilter.nf_conntrack_udp_timeout";
       await namespace.set(`${timeout}=${udpTimeout}`, `${timeout}_stream=${udpTimeout}`);
     }
-    await this.configure(gateway);
+    await this.#configure(gateway);
   }
 
   async #placeHost({ name, addresses, site }: PlannedHost): Promise<void> {

@@ -63,7 +63,7 @@ export const serverAddresses: readonly [string, string] = ["203.0.113.1", "203.0
 
 const firstOutside = 60;
 
-/** Who has which address. Throws nothing: a declaration has at most 9 sites, of at most 4 gateways. */
+/** Who has which address. Throws nothing: a declaration has at most 24 sites, of at most 4 gateways. */
 export function plan({ outside, sites, ipv6 = false }: Topology): Plan {
   const publicHosts = outside.map((name, i) => ({
     name,

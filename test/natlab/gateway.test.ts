@@ -146,6 +146,16 @@ test("two NATs in a row: the hosts of two homes meet over the carrier's hairpin,
   }
 });
 
+test("what is sent to an outside port that nobody has makes no mapping, not even of that port", () => {
+  const { world, client, gateway } = behind(1, natBehavior());
+  const socket = client.socket({ port: 5000 });
+  const heard = listen(world, socket);
+  say(socket, "who is there?", toAddress("203.0.113.10", 5000));
+  world.advance(0);
+  assert.deepEqual([heard.length, gateway.nat?.mappingCount(world.now)], [0, 0]);
+  assert.equal(world.counts.dropped.get("no-mapping"), 1);
+});
+
 suite("fragments", () => {
   for (const fragments of ["pass", "drop"] as const) {
     test(`${fragments}, both ways`, () => {
