@@ -23,6 +23,9 @@ suite("The lab's report", () => {
     assert.equal(html.match(/<section /g)?.length, 2);
     assert.match(html, /<th scope="row">round trip<\/th><td>0\.2 ms<\/td><td>50\.3 ms<\/td>/);
     assert.match(html, /<summary>Flows at 50 ms<\/summary>/);
+    assert.doesNotMatch(html, /<small>0, 50 ms:/, "one reason for both needs no round trip");
+    const apart = reportHtml([symmetricCall(), symmetricCall({ roundTrip: 50, why: "another" })]);
+    assert.match(apart, /<div><small>50 ms:<\/small> another<\/div>/);
   });
 
   test("shows the picture of what went wrong", () => {

@@ -74,12 +74,16 @@ function row({ scenario: { name, title, expected }, results, id }: Group): strin
     ({ roundTrip, outcome, passed }) =>
       `<div class="seen">${mark(passed)} ${outcome} <small>${roundTrip} ms</small></div>`,
   );
-  const whys = new Set(results.map(({ why }) => why));
+  const whys = Map.groupBy(results, ({ why }) => why);
+  const reasons = [...whys].map(([why, same]) => {
+    const at = whys.size > 1 ? `<small>${same.map(({ roundTrip }) => roundTrip).join(", ")} ms:</small> ` : "";
+    return `<div>${at}${escapeHtml(why)}</div>`;
+  });
   return `<tr>
 <th scope="row" data-name="scenario"><a href="#${id}">${escapeHtml(name)}</a><span>${escapeHtml(title)}</span></th>
 <td data-name="expected">${expected}</td>
 <td data-name="seen">${seen.join("")}</td>
-<td data-name="why">${[...whys].map((why) => `<div>${escapeHtml(why)}</div>`).join("")}</td>
+<td data-name="why">${reasons.join("")}</td>
 </tr>`;
 }
 
