@@ -126,6 +126,19 @@ suite("A picture of a network", () => {
     assert.deepEqual([hidden, width], [0, 480]);
   });
 
+  test("draws two sites, and counts what a third one does", () => {
+    const counted = new Counted().exchange(
+      4,
+      ["carol", "10.0.3.2:4000", "203.0.113.1:3478"],
+      ["shop router", "203.0.113.13:4000", "203.0.113.1:3478"],
+      ["server"],
+    );
+    const sites = [site("home", ["alice"]), site("office", ["bob"]), site("shop", ["carol"])];
+    const layout = layOut(sceneOf(resultOf({ outside: ["server"], sites }, counted)));
+    assert.deepEqual(layout.boxes.map(({ name }) => name).sort(), ["alice", "bob", "server"]);
+    assert.equal(layout.hidden, 1);
+  });
+
   test("breaks an arrow where its packets ended", () => {
     assert.equal(picture(symmetricCall()).match(/class="cross"/g)?.length, 2);
     assert.equal(picture(lan()).match(/class="cross"/g), null);

@@ -51,7 +51,7 @@ export function layOut(scene: Scene, { widths, metrics }: LayoutOptions = drawn)
     for (const frame of count === scene.threads.length ? frames : frames.slice(-1)) {
       const cells = placeCells(scene, threads, frame);
       if (cells !== undefined || count === 0) {
-        return new Plot(scene, threads, cells ?? [], frame).layout(scene.threads.length - count);
+        return new Plot(scene, threads, cells ?? [], frame).layout(scene.threads.length - count + scene.elsewhere);
       }
     }
   }

@@ -53,13 +53,20 @@ export interface Scene {
   readonly rows: readonly Row[];
   readonly internet: number;
   readonly threads: readonly Thread[];
+  /** Conversations of hosts that have no place in the picture. */
+  readonly elsewhere: number;
 }
 
 export function sceneOf(result: Pick<Result, "plan" | "passages">): Scene {
   const rows = rowsOf(result.plan);
   const places = new Map(rows.flatMap((row, i) => nodesOf(row).map((node) => [node, i] as const)));
-  const threads = conversationsOf(pathsOf(result)).flatMap((one) => threadsOf(one, places));
-  return { rows, internet: rows.findIndex((row) => row.kind === "hosts" && row.site === undefined), threads };
+  const threads = conversationsOf(pathsOf(result)).map((one) => threadsOf(one, places));
+  return {
+    rows,
+    internet: rows.findIndex((row) => row.kind === "hosts" && row.site === undefined),
+    threads: threads.flat(),
+    elsewhere: threads.filter((some) => some.length === 0).length,
+  };
 }
 
 /** The first two sites: a third has no place in the picture. */
