@@ -77,13 +77,6 @@ export class Network implements AsyncDisposable {
     return found.addresses[0] as string;
   }
 
-  async #configure({ name, declaration, outside, inside }: PlannedGateway): Promise<void> {
-    const place = { outside, network: networkOf(inside), udpTimeout: declaration.udpTimeout };
-    const firewall = declaration.firewall === undefined ? "" : firewalls[declaration.firewall];
-    const nat = nats[declaration.nat].rules(place);
-    await this.at(name).nft(["flush ruleset", nat, firewall, ownRules(outside), passageRules].join("\n"));
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     this.#forgetSignal();
@@ -153,6 +146,13 @@ export class Network implements AsyncDisposable {
       await namespace.set(`${timeout}=${udpTimeout}`, `${timeout}_stream=${udpTimeout}`);
     }
     await this.#configure(gateway);
+  }
+
+  async #configure({ name, declaration, outside, inside }: PlannedGateway): Promise<void> {
+    const place = { outside, network: networkOf(inside), udpTimeout: declaration.udpTimeout };
+    const firewall = declaration.firewall === undefined ? "" : firewalls[declaration.firewall];
+    const nat = nats[declaration.nat].rules(place);
+    await this.at(name).nft(["flush ruleset", nat, firewall, ownRules(outside), passageRules].join("\n"));
   }
 
   async #placeHost({ name, addresses, site }: PlannedHost): Promise<void> {

@@ -41,6 +41,8 @@ export async function play(ground: Ground, script: string, nat: string): Promise
       if (destination !== undefined) await ground.send(from, destination, text);
     }
   }
+  // What is late has come by then.
+  await ground.wait(0.05);
   return [...texts].map(([text, { line, from, isSent }]) => {
     return { line, from, heard: isSent ? ground.heard.filter((one) => one.text === text) : undefined };
   });
@@ -59,39 +61,57 @@ function resolve(
   return ground.heard.findLast(({ text, by }) => by === seer && texts.get(text)?.from === whose)?.from;
 }
 
+/** The NAT's ports, numbered as they first appear. */
+class NatPorts {
+  readonly #behavior: NatBehavior;
+  readonly #names: Map<number, string> = new Map();
+
+  constructor(behavior: NatBehavior) {
+    this.#behavior = behavior;
+  }
+
+  get all(): number[] {
+    return [...this.#names.keys()];
+  }
+
+  nameOf(port: number, inside: number): string {
+    let name = this.#names.get(port);
+    if (name !== undefined) return name;
+    name = `nat port ${this.#names.size + 1}${this.#describe(port, inside)}`;
+    this.#names.set(port, name);
+    return name;
+  }
+
+  #describe(port: number, inside: number): string {
+    const { ports, portRange } = this.#behavior;
+    if (port === inside) return ", kept";
+    if (port < portRange.min || port > portRange.max) return ", out of range";
+    if (ports.kind !== "sequential") return "";
+    const last = this.all.at(-1);
+    return last === undefined ? ", the first" : `, +${port - last}`;
+  }
+}
+
 /**
- * One line for each that was sent, the same for all that behave alike: ports of the NAT's are numbered as they first
- * appear, and called `kept`, or in sequence, or out of the range that was declared. `names` are of the other addresses.
+ * One line for each that was sent, the same for all that behave alike: of a port that is the NAT's choice only its number
+ * is told, and whether it is kept, in sequence, or out of the range that was declared. `names` are of other addresses.
  */
 export function tell(
   sent: readonly Sent[],
   nat: string,
-  { ports, portRange }: NatBehavior,
+  behavior: NatBehavior,
   names: ReadonlyMap<string, string>,
 ): string[] {
-  const natPorts = new Map<number, string>();
-  let last: number | undefined;
-  const describePort = (port: number, from: string): string => {
-    if (port === portOf(from)) return ", kept";
-    if (port < portRange.min || port > portRange.max) return ", out of range";
-    if (ports.kind !== "sequential") return "";
-    return last === undefined ? ", the first" : `, +${port - last}`;
-  };
+  const ports = new NatPorts(behavior);
   const nameOf = (source: string, from: string): string => {
     const port = portOf(source);
-    if (source !== `${nat}:${port}`) return names.get(source) ?? source;
-    const known = natPorts.get(port);
-    if (known !== undefined) return known;
-    const name = `nat port ${natPorts.size + 1}${describePort(port, from)}`;
-    last = port;
-    natPorts.set(port, name);
-    return name;
+    return source === `${nat}:${port}` ? ports.nameOf(port, portOf(from)) : (names.get(source) ?? source);
   };
   const lines = sent.map(({ line, from, heard }) => {
     const arrivals = heard?.map((one) => `${one.by} hears it from ${nameOf(one.from, from)}`).join(", ");
     return `${line}: ${arrivals === undefined ? "to nobody" : arrivals || "lost"}`;
   });
-  return [...lines, `new ports: ${patternOf([...natPorts.keys()])}`];
+  return [...lines, `new ports: ${patternOf(ports.all)}`];
 }
 
 function patternOf(ports: readonly number[]): string {
