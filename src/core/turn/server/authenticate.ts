@@ -181,7 +181,10 @@ function sealedWith(state: ServerState, view: StunView, { key }: Credentials): S
   return hasIntegritySha1(view, crypto, key) ? { hash: "sha1", key } : undefined;
 }
 
-/** A time-limited name must be in time to allocate; a session that it made is bounded by its own end. */
+/**
+ * A time-limited name must be in time to allocate; a session that it made is bounded by its own end. Its last second is
+ * too late: by the time that sockets are open the lifetime to grant would be 0.
+ */
 function hasExpired(state: ServerState, view: StunView, { expiry }: Credentials): boolean {
-  return view.method === Method.Allocate && expiry !== undefined && expiry <= state.ports.wallClock.now();
+  return view.method === Method.Allocate && expiry !== undefined && expiry <= state.ports.wallClock.now() + 1;
 }

@@ -69,8 +69,11 @@ test("a time-limited name allocates before its expiry, and its session ends with
   assert.equal(client.refresh(3600).lifetime, 400, "the lifetime ends with the credential");
   world.advance(401);
   assert.deepEqual(ended(world), ["credentials-expired"]);
-  const late = Client.timeLimited(world, "5.6.7.8:2", world.unix - 1);
-  assert.equal(late.allocate().code, 401);
+  // In its last second too: what could be granted then would be a lifetime of 0.
+  for (const [port, left] of [-1, 0, 1].entries()) {
+    const late = Client.timeLimited(world, `5.6.7.8:${port + 2}`, world.unix + left);
+    assert.equal(late.allocate().code, 401, `${left} s left`);
+  }
 });
 
 test("a session may go on past its credential's expiry for as long as is configured, and Refresh 0 always works", () => {
