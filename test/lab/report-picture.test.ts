@@ -160,6 +160,19 @@ suite("A picture of a network", () => {
     assert.ok(bob.x - server.x - server.width > "TCP 4".length * drawn.metrics.count);
   });
 
+  test("draws no line through a host that stands between two others", () => {
+    const peers = ["203.0.113.61", "203.0.113.62", "203.0.113.63"].map((ip) => `${ip}:7000`);
+    const counted = new Counted();
+    for (const [i, peer] of peers.entries()) counted.exchange(4, ["server", "203.0.113.1:50000", peer], [`bob ${i}`]);
+    const outside = ["server", "bob 0", "bob 1", "bob 2"];
+    const layout = layOut(sceneOf(resultOf({ outside, sites: [] }, counted)));
+    for (const { x, y, width } of lines(layout)) {
+      const line = { x: x + 2, y, width: width - 4, height: 1 };
+      assert.ok(!layout.boxes.some((box) => overlap(box, line)), JSON.stringify(line));
+    }
+    assert.equal(layout.hidden, 1);
+  });
+
   test("has a title and says in words what it shows", () => {
     const svg = picture(symmetricCall());
     assert.match(svg, /role="img" aria-labelledby="p-title p-text"/);

@@ -166,6 +166,11 @@ function linkSpace(
   return labels.length === 0 ? 0 : Math.max(leastLink, ...labels.map((wide) => wide + 2 * grid));
 }
 
+/** Whether nothing stands between the two; of a row that they do not stand in that is not asked. */
+export function joinsNeighbours({ ends: [one, other] }: Thread, order: readonly (string | undefined)[]): boolean {
+  return one === undefined || !order.includes(one) || Math.abs(order.indexOf(one) - order.indexOf(other)) === 1;
+}
+
 export function describeCount({ protocol }: Thread, { packets }: Run): string {
   return `${protocol === "tcp" ? "TCP " : ""}${packets}`;
 }
@@ -182,7 +187,7 @@ function costOf(
   { x, width }: Frame,
 ): number {
   const order = cells.map(({ host }) => host);
-  const apart = links.filter(({ ends: [one, other] }) => Math.abs(order.indexOf(one) - order.indexOf(other)) > 1);
+  const apart = links.filter((link) => !joinsNeighbours(link, order));
   const bends = columnCentres(cells).flatMap(({ column, x: at }) =>
     [rows[0], rows.at(-1)].map((row, i) => {
       const hosts = row?.kind === "hosts" && i * (rows.length - 1) !== internet ? row.hosts : [];

@@ -6,6 +6,7 @@ import {
   type Frame,
   grid,
   isLink,
+  joinsNeighbours,
   type Label,
   type Metrics,
   type PlacedCell,
@@ -48,12 +49,12 @@ export function layOut(scene: Scene, { widths, metrics }: LayoutOptions = drawn)
   const frames = widths.map((width): Frame => ({ x: before, width: width - before - after, metrics }));
   for (let count = scene.threads.length; ; count--) {
     const threads = scene.threads.slice(0, count);
-    for (const frame of count === scene.threads.length ? frames : frames.slice(-1)) {
+    const fitting = frames.flatMap((frame) => {
       const cells = placeCells(scene, threads, frame);
-      if (cells !== undefined || count === 0) {
-        return new Plot(scene, threads, cells ?? [], frame).layout(scene.threads.length - count + scene.elsewhere);
-      }
-    }
+      return cells === undefined && count > 0 ? [] : [new Plot(scene, threads, cells ?? [], frame)];
+    });
+    const best = fitting.find((plot) => plot.showsAll) ?? fitting.at(-1);
+    if (best !== undefined) return best.layout();
   }
 }
 
@@ -63,6 +64,7 @@ class Plot {
   readonly #cells: readonly PlacedCell[];
   readonly #columns: readonly { column: Column; x: number }[];
   readonly #links: readonly Thread[];
+  readonly #hidden: number;
   readonly #boxes: Map<string, Box> = new Map();
   readonly #areas: Area[] = [];
 
@@ -71,7 +73,10 @@ class Plot {
     this.#frame = frame;
     this.#cells = cells;
     this.#columns = columnCentres(cells);
-    this.#links = threads.filter(isLink);
+    const orders = [cells.map(({ host }) => host), ...scene.rows.flatMap(namesInSite)];
+    const links = threads.filter(isLink);
+    this.#links = links.filter((link) => orders.every((order) => joinsNeighbours(link, order)));
+    this.#hidden = scene.threads.length - threads.length + links.length - this.#links.length + scene.elsewhere;
     let y = 12;
     for (const [i, row] of scene.rows.entries()) {
       const height = heightOf(row);
@@ -81,7 +86,11 @@ class Plot {
     }
   }
 
-  layout(hidden: number): Layout {
+  get showsAll(): boolean {
+    return this.#hidden === this.#scene.elsewhere;
+  }
+
+  layout(): Layout {
     const last = this.#areas.at(-1) as Area;
     return {
       width: this.#width,
@@ -98,7 +107,7 @@ class Plot {
         ...this.#columns.flatMap((one) => this.#labels(one)),
         ...this.#links.flatMap((one) => this.#linkLabels(one)),
       ],
-      hidden,
+      hidden: this.#hidden,
     };
   }
 
@@ -276,6 +285,10 @@ function boxAround(
   const wide = Math.min(Math.max(least, to - from + 56), bounds.width);
   const x = Math.min(Math.max((from + to - wide) / 2, bounds.x), bounds.x + bounds.width - wide);
   return { x, width: wide };
+}
+
+function namesInSite(row: Row): string[][] {
+  return row.kind === "hosts" && row.site !== undefined ? [row.hosts.map(({ name }) => name)] : [];
 }
 
 function heightOf(row: Row): number {

@@ -135,11 +135,9 @@ function fateOf(stop: PathStop, next: PathStop | undefined, goal: string): Fate 
 function ahead(stops: readonly PathStop[], index: number, goal: string, places: ReadonlyMap<string, number>): string {
   const here = places.get((stops[index] as PathStop).node) as number;
   const target = places.get(goal);
-  const rows = [...places.entries()];
-  const internet = rows.findLast(([, row]) => row !== here)?.[0] ?? goal;
-  if (target === undefined || target === here) return internet;
-  const step = here + Math.sign(target - here);
-  return rows.find(([, row]) => row === step)?.[0] ?? goal;
+  const nodeIn = (row: number): string | undefined => [...places].find(([, one]) => one === row)?.[0];
+  const step = target === undefined || target === here ? 1 : Math.sign(target - here);
+  return nodeIn(here + step) ?? nodeIn(here - step) ?? goal;
 }
 
 const longestFact = 52;

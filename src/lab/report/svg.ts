@@ -67,7 +67,7 @@ const legendLine = 20;
 /** `layout` as an `<svg>` element. */
 export function drawSvg(layout: Layout, options: SvgOptions): string {
   const shown = (Object.keys(purposes) as Purpose[]).filter((one) =>
-    layout.strands.some(({ thread }) => thread.purpose === one),
+    layout.strands.some((strand) => strand.thread.purpose === one && !isLost(strand)),
   );
   const lines = legendLines(shown, layout.strands.some(isLost), options.legend);
   const height = layout.height + (lines.length > 0 ? 10 + legendLine * lines.length : 0);
