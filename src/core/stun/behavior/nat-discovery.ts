@@ -184,6 +184,8 @@ export class NatDiscovery implements Machine<NatDiscoveryOutput> {
   }
 
   #resume(task: Task, outcome: unknown, now: Instant): void {
+    // An answer may come, and the gateway speak, after the end.
+    if (this.#state === "over") return;
     const { done, value } = task.procedure.next(outcome);
     if (done !== true) {
       this.#perform(task, value, now);

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type Address, blankAddress, formatAddress, formatIp } from "../../../../src/core/base/address.ts";
+import type { Instant } from "../../../../src/core/base/machine.ts";
+import { NatDiscovery } from "../../../../src/core/stun/behavior/nat-discovery.ts";
+import type { NatDiscoveryOutput } from "../../../../src/core/stun/behavior/output.ts";
 import type { BehaviorReport, Filtering, Finding, Mapping } from "../../../../src/core/stun/behavior/report.ts";
 import { Attribute, ErrorCode, MessageClass, Method } from "../../../../src/core/stun/registry.ts";
 import { StunView } from "../../../../src/core/stun/view.ts";
@@ -315,4 +318,31 @@ test("whatever bytes come, there is a report", () => {
     const report = behind({ ports: "random" }, { meddle, seed, tests: { tcp: true, lifetime } });
     assert.equal(report.family, 4);
   }
+});
+
+test("nothing follows the end: an answer or a gateway's word that comes after it is for nobody", () => {
+  const server = at("198.51.100.1", 3478);
+  const tests = { tcp: false, gateway: true, lifetime: undefined };
+  const machine = new NatDiscovery({ family: 4, servers: [server], tests }, new SeededRandom(1));
+  const outputs: NatDiscoveryOutput[] = [];
+  const drain = (): void => {
+    for (let one = machine.pollOutput(); one !== undefined; one = machine.pollOutput()) outputs.push(one);
+  };
+  const now = 0 as Instant;
+  machine.start(now);
+  machine.handleOpened(1, at("192.168.1.2", 5000), now);
+  drain();
+  const request = outputs.find((one) => one.kind === "send");
+  assert.ok(request);
+  machine.close(now);
+  drain();
+  assert.equal(outputs.at(-1)?.kind, "close");
+  const before = outputs.length;
+  const writer = new StunWriter().begin(Method.Binding, MessageClass.Success, request.data.subarray(4, 20));
+  const seen = at("203.0.113.10", 6000);
+  writer.address(Attribute.MappedAddress, seen).xorAddress(Attribute.XorMappedAddress, seen);
+  machine.handleMessage(1, writer.finish(), server, now);
+  machine.handleGateway({ known: true, value: seen }, now);
+  drain();
+  assert.equal(outputs.length, before);
 });
