@@ -31,7 +31,9 @@ function defaultRoute(line: string, interfaceName: string): DefaultRoute | undef
 
 /** From the text of /proc/net/route: the gateway of the default route that is taken first. */
 export function gatewayInRoutes(routes: string, interfaceName: string): Readonly<Address> | undefined {
-  const found = routes.split("\n").flatMap((line) => defaultRoute(line, interfaceName) ?? []);
+  // An address with a label is listed as an interface of its own, eth0:1; routes are eth0's.
+  const [device = ""] = interfaceName.split(":");
+  const found = routes.split("\n").flatMap((line) => defaultRoute(line, device) ?? []);
   return found.sort((a, b) => a.metric - b.metric)[0]?.gateway;
 }
 

@@ -55,6 +55,7 @@ describe("the default gateway, from /proc/net/route", () => {
   test("of several, the one with the least metric; of this interface alone", () => {
     assert.equal(gateway("eth0"), "192.168.1.254");
     assert.equal(gateway("wlan0"), "10.0.0.138");
+    assert.equal(gateway("eth0:1"), "192.168.1.254", "an address with a label of its own");
   });
 
   test("no default route is none: another network, half of the Internet, a link without a gateway, one that is down", () => {
