@@ -28,6 +28,11 @@ export class VirtualTimer {
   }
 }
 
+/** At least a millisecond, as Node's: a program that calls itself without delay must not stop time. */
+function delay(ms: number): number {
+  return Math.max(ms || 1, 1);
+}
+
 export class VirtualClock {
   readonly #world: World;
   readonly #origin: number;
@@ -41,18 +46,13 @@ export class VirtualClock {
   /** Milliseconds. Its methods need no `this`, so that they can be passed on. */
   readonly now = (): number => this.#origin + this.#world.now;
 
-  readonly setTimeout = (action: Action, ms = 0, ...args: readonly unknown[]): VirtualTimer => {
-    const timer = new VirtualTimer();
-    const due = after(this.#world.now, Math.max(ms, 0));
-    timer.follow(this.#world.at(due, () => action(...args)));
-    return timer;
-  };
+  readonly setTimeout = (action: Action, ms = 0, ...args: readonly unknown[]): VirtualTimer =>
+    this.#once(delay(ms), action, args);
 
-  /** At least a millisecond, as everywhere. */
   readonly setInterval = (action: Action, ms = 0, ...args: readonly unknown[]): VirtualTimer => {
     const timer = new VirtualTimer();
     const arm = (): void => {
-      const due = after(this.#world.now, Math.max(ms, 1));
+      const due = after(this.#world.now, delay(ms));
       timer.follow(
         this.#world.at(due, () => {
           arm();
@@ -64,12 +64,17 @@ export class VirtualClock {
     return timer;
   };
 
-  readonly setImmediate = (action: Action, ...args: readonly unknown[]): VirtualTimer =>
-    this.setTimeout(action, 0, ...args);
+  readonly setImmediate = (action: Action, ...args: readonly unknown[]): VirtualTimer => this.#once(0, action, args);
 
   readonly clearTimeout = (timer: VirtualTimer | undefined): void => timer?.follow(undefined);
 
   readonly clearInterval = (timer: VirtualTimer | undefined): void => timer?.follow(undefined);
 
   readonly clearImmediate = (timer: VirtualTimer | undefined): void => timer?.follow(undefined);
+
+  #once(ms: number, action: Action, args: readonly unknown[]): VirtualTimer {
+    const timer = new VirtualTimer();
+    timer.follow(this.#world.at(after(this.#world.now, ms), () => action(...args)));
+    return timer;
+  }
 }

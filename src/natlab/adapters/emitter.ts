@@ -45,9 +45,9 @@ export class Emitter<Events extends Record<keyof Events, readonly unknown[]>> {
   /** Calls the listeners in the order in which they came; false when there are none. */
   emit<K extends keyof Events>(event: K, ...args: Events[K]): boolean {
     const entries = this.#entries[event] ?? [];
-    for (const { listener, isOnce } of entries) {
-      if (isOnce) this.off(event, listener);
-      listener(...args);
+    for (const entry of entries) {
+      if (entry.isOnce) this.#entries[event] = this.#entries[event]?.filter((one) => one !== entry) ?? [];
+      entry.listener(...args);
     }
     return entries.length > 0;
   }

@@ -38,7 +38,9 @@ export class NetSocket extends Emitter<SocketEvents> {
   readonly #allowHalfOpen: boolean;
   #stream: ByteStream | undefined;
   #remote: NodeAddress | undefined;
-  #idle: { readonly ms: number; readonly due: Appointment } | undefined;
+  /** Milliseconds; 0: no matter how long. */
+  #patience = 0;
+  #idle: Appointment | undefined;
   #error: NodeError | undefined;
   connecting = true;
   destroyed = false;
@@ -105,6 +107,7 @@ export class NetSocket extends Emitter<SocketEvents> {
   /** Ends it at once, by a RST; with `error`, that is what is told. */
   destroy(error?: NodeError): this {
     this.#error ??= error;
+    this.destroyed = true;
     this.#stream?.reset();
     return this;
   }
@@ -119,12 +122,12 @@ export class NetSocket extends Emitter<SocketEvents> {
     return this;
   }
 
-  /** Emits `timeout` whenever nothing was read or written for `ms`; 0: never. The connection stays. */
+  /** Emits `timeout` once whenever nothing was read or written for `ms`; 0: never. The connection stays. */
   setTimeout(ms: number, callback?: () => void): this {
-    this.#idle?.due.cancel();
-    this.#idle = undefined;
-    if (callback !== undefined) this.once("timeout", callback);
-    if (ms > 0) this.#arm(ms);
+    if (callback !== undefined && ms > 0) this.once("timeout", callback);
+    else if (callback !== undefined) this.off("timeout", callback);
+    this.#patience = ms;
+    this.#touch();
     return this;
   }
 
@@ -176,17 +179,9 @@ export class NetSocket extends Emitter<SocketEvents> {
   }
 
   #touch(): void {
-    if (this.#idle === undefined) return;
-    this.#idle.due.cancel();
-    this.#arm(this.#idle.ms);
-  }
-
-  #arm(ms: number): void {
-    const due = this.#world.at(after(this.#world.now, ms), () => {
-      this.#idle = undefined;
-      this.emit("timeout");
-    });
-    this.#idle = { ms, due };
+    this.#idle?.cancel();
+    if (!(this.#patience > 0)) return;
+    this.#idle = this.#world.at(after(this.#world.now, this.#patience), () => this.emit("timeout"));
   }
 
   #soon(action: () => void): void {

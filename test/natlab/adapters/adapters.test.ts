@@ -246,6 +246,37 @@ suite("streams", () => {
     assert.deepEqual([read, drained], [200_000, 1]);
   });
 
+  test("idle: it is told after each silence, as Node does, until the time is taken back", () => {
+    const { world, left, right } = pair();
+    nodeNet(world, right).createServer().listen(81);
+    const socket = nodeNet(world, left).connect(81, "10.0.0.2");
+    const told: number[] = [];
+    const tell = (): void => void told.push(world.now);
+    socket.on("timeout", tell).setTimeout(1000);
+    const never = (): void => void told.push(-1);
+    socket.setTimeout(1000, never).setTimeout(0, never).setTimeout(1000);
+    world.advance(5000);
+    socket.write("x");
+    world.advance(5000);
+    assert.deepEqual(told, [1000, 6000]);
+    socket.write("x");
+    socket.setTimeout(0);
+    world.advance(5000);
+    assert.equal(told.length, 2);
+  });
+
+  test("a socket that is destroyed says so at once, also to who destroys it while it is called", () => {
+    const { world, left, right } = pair();
+    nodeNet(world, right)
+      .createServer((socket) => socket.write("x"))
+      .listen(81);
+    const socket = nodeNet(world, left).connect(81, "10.0.0.2");
+    const seen: boolean[] = [];
+    socket.on("data", () => seen.push(socket.destroyed, socket.destroy().destroyed));
+    world.settle();
+    assert.deepEqual(seen, [false, true]);
+  });
+
   test("where UDP is blocked, TCP goes on: what a program written for Node's modules sees", () => {
     const { world, left, link } = pair();
     const home = world.link("home");
@@ -283,6 +314,16 @@ suite("clock", () => {
     assert.deepEqual(log, ["immediate 0", "interval 20", "interval 40", "timeout 50", "interval 60"]);
     assert.equal(interval.ref().hasRef(), true);
   });
+  test("without delay, or with none that is a number, is a millisecond, so that time passes", () => {
+    const { world } = pair();
+    const clock = new VirtualClock(world);
+    let count = 0;
+    const again = (): void => void (++count < 10 && clock.setTimeout(again, count % 2 === 0 ? 0 : Number.NaN));
+    again();
+    world.settle();
+    assert.deepEqual([count, world.now], [10, 9]);
+  });
+
   test("an interval may clear itself, and of nothing is a millisecond", () => {
     const { world } = pair();
     const clock = new VirtualClock(world);
@@ -306,4 +347,15 @@ test("listeners are called in order, each once a time; once means once", () => {
   assert.equal(emitter.emit("word", "3"), false);
   emitter.on("word", a).removeAllListeners().emit("word", "4");
   assert.deepEqual(log, ["a 1", "b 1", "a 1", "a 2"]);
+});
+
+test("a listener that is there once and for good is called so", () => {
+  const emitter = new Emitter<{ word: [text: string] }>();
+  const log: string[] = [];
+  const note = (text: string): unknown => log.push(text);
+  emitter.once("word", note).on("word", note);
+  emitter.emit("word", "1");
+  emitter.emit("word", "2");
+  emitter.emit("word", "3");
+  assert.deepEqual(log, ["1", "1", "2", "3"]);
 });
