@@ -1,0 +1,57 @@
+/**
+ * What two agents tell each other, as text: the lines of ICE in SDP (RFC 8839 §5), one below the other. What is read may be
+ * a whole session description: everything else in it is passed over.
+ */
+import { PosternError } from "../../core/base/failure.ts";
+import type { Candidate } from "../../core/ice/candidate.ts";
+import type { IceCredentials } from "../../core/ice/credentials.ts";
+import type { RemoteDescription } from "../../core/ice/restart.ts";
+import { formatIceLines, parseIceAttribute } from "../../core/ice/sdp.ts";
+import { formatCandidate } from "../../core/ice/sdp-candidate.ts";
+
+export const END_OF_CANDIDATES = "end-of-candidates";
+
+/** A candidate to be told by itself; `ufrag` says of which description it is (RFC 8839 §5.1). */
+export function candidateLine(candidate: Candidate, ufrag: string): string {
+  return `${formatCandidate(candidate)} ufrag ${ufrag}`;
+}
+
+export function formatDescription(
+  { ufrag, password }: IceCredentials,
+  candidates: readonly Candidate[],
+  isEnd: boolean,
+): string {
+  // RFC 8838 §3: an agent that can take candidates one by one says so.
+  const own = formatIceLines({ ufrag, password, isLite: false, options: ["ice2", "trickle"] });
+  const lines = [...own, ...candidates.map(formatCandidate), ...(isEnd ? [END_OF_CANDIDATES] : [])];
+  return lines.map((line) => `a=${line}\r\n`).join("");
+}
+
+/** Session level, and the first media description: the others of a bundle share its transport (RFC 8843 §7.2). */
+function firstMedia(text: string): string[] {
+  const lines = text.split(/\r?\n/).map((line) => line.trim());
+  const second = lines.findIndex(
+    (line, i) => line.startsWith("m=") && lines.slice(0, i).some((one) => one.startsWith("m=")),
+  );
+  return second < 0 ? lines : lines.slice(0, second);
+}
+
+/** Throws `PosternError` `bad-ice-description`. */
+export function parseDescription(text: string): RemoteDescription {
+  let [ufrag, password, isLite, isEnd]: [string?, string?, boolean?, boolean?] = [];
+  const candidates: Candidate[] = [];
+  for (const attribute of firstMedia(text).map(parseIceAttribute)) {
+    if (attribute?.kind === "ufrag") ufrag = attribute.ufrag;
+    else if (attribute?.kind === "password") password = attribute.password;
+    else if (attribute?.kind === "lite") isLite = true;
+    else if (attribute?.kind === "end-of-candidates") isEnd = true;
+    else if (attribute?.kind === "candidate") candidates.push(attribute.candidate);
+  }
+  if (ufrag !== undefined && password !== undefined) {
+    return { ufrag, password, candidates, isLite: isLite === true, isEnd: isEnd === true };
+  }
+  throw new PosternError(
+    "bad-ice-description",
+    "A description has the lines a=ice-ufrag:… and a=ice-pwd:…: hand over what the peer's localDescription gave, whole.",
+  );
+}

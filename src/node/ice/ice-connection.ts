@@ -1,0 +1,348 @@
+/**
+ * Two programs connected over the best path that the networks between them allow: ICE (RFC 8445) on real sockets. Give it
+ * servers, and a way to exchange two strings.
+ *
+ *   await using connection = await IceConnection.open({ iceServers: [{ urls: "turn:turn.example.org", username, credential }] });
+ *   connection.onData = (data) => …;
+ *   tellPeer(await connection.localDescription());
+ *   connection.setRemoteDescription(await fromPeer());
+ *   await connection.connected();
+ *   connection.send(data);
+ */
+import { type Address, formatIp, parseIp } from "../../core/base/address.ts";
+import { PosternError } from "../../core/base/failure.ts";
+import { IceAgent } from "../../core/ice/agent.ts";
+import type { BaseId } from "../../core/ice/base.ts";
+import type { Candidate } from "../../core/ice/candidate.ts";
+import type { IceConfig, IceRole } from "../../core/ice/config.ts";
+import type { IceCredentials } from "../../core/ice/credentials.ts";
+import type { HostBase } from "../../core/ice/gathering.ts";
+import type { IceEvent, IceOutput, IceState, Path } from "../../core/ice/outputs.ts";
+import type { Reason } from "../../core/ice/reasons.ts";
+import type { IceReport } from "../../core/ice/report.ts";
+import { parseIceAttribute } from "../../core/ice/sdp.ts";
+import { wallClock } from "../clock.ts";
+import { nodeCrypto } from "../crypto.ts";
+import { type InterfaceChange, interfaceAddresses, watchInterfaces } from "../interfaces.ts";
+import { PooledRandom } from "../random.ts";
+import { candidateLine, END_OF_CANDIDATES, formatDescription, parseDescription } from "./description.ts";
+import { usableAddresses } from "./host-addresses.ts";
+import { HostLanes } from "./host-lanes.ts";
+import { IceDriver } from "./ice-driver.ts";
+import type { Lane, LaneHost } from "./lane.ts";
+import type { IceConnectionOptions, OnIceData } from "./options.ts";
+import { Outcomes } from "./outcomes.ts";
+import { RelayLanes } from "./relay-lanes.ts";
+import { findStunServers, readServers, type TurnServerLogin } from "./servers.ts";
+
+export interface DescriptionOptions {
+  /** What is known so far; what is found later comes by `onCandidate`, and is told with `addRemoteCandidate`. */
+  readonly trickle?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export class IceConnection implements AsyncDisposable {
+  /** What the peer sends. What comes before it is set is lost. */
+  onData: OnIceData;
+  /** Candidates one by one, and last `end-of-candidates`: for the peer's `addRemoteCandidate`. */
+  onCandidate: (line: string) => void;
+  /** What happens: states, paths and why they were chosen, why there is none. */
+  onEvent: (event: IceEvent) => void;
+  readonly #options: IceConnectionOptions;
+  readonly #agent: IceAgent;
+  readonly #driver: IceDriver;
+  readonly #hosts: HostLanes;
+  readonly #relays: RelayLanes;
+  readonly #outcomes = new Outcomes();
+  readonly #watch: Disposable;
+  readonly #candidates: Candidate[] = [];
+  readonly #paths: Map<number, Path> = new Map();
+  #credentials: IceCredentials | undefined;
+  #isGathered = false;
+  #failure: Reason | undefined;
+  #closing: Promise<void> | undefined;
+  #lastBase = 0;
+  #broken: PosternError | undefined;
+
+  /**
+   * Opens sockets, and begins to ask servers. Rejects with `PosternError`: `bad-uri`, `bad-credentials`,
+   * `transport-not-supported`, `bad-components`; or with the signal's reason.
+   */
+  static async open(options: IceConnectionOptions = {}): Promise<IceConnection> {
+    options.signal?.throwIfAborted();
+    const { stun, turn } = readServers(options.iceServers ?? []);
+    const isRelayOnly = options.policy === "relay";
+    const stunServers = isRelayOnly ? [] : await findStunServers(stun, options.signal);
+    const connection = new IceConnection(options, stunServers);
+    await connection.#start(isRelayOnly ? [] : connection.#addresses(), turn);
+    return connection;
+  }
+
+  private constructor(options: IceConnectionOptions, stunServers: readonly Readonly<Address>[]) {
+    this.#options = options;
+    this.onData = options.onData ?? (() => {});
+    this.onCandidate = options.onCandidate ?? (() => {});
+    this.onEvent = options.onEvent ?? (() => {});
+    const ports = { crypto: nodeCrypto, random: new PooledRandom(), wallClock };
+    this.#agent = new IceAgent(agentConfig(options, stunServers), ports);
+    this.#driver = new IceDriver(this.#agent, {
+      perform: (output) => this.#perform(output),
+      handleFailure: (cause) => this.#break(cause),
+    });
+    const host: LaneHost = {
+      nextBase: () => this.#nextBase(),
+      handleDatagram: (base, component, from, data) => this.#receive(base, component, from, data),
+    };
+    this.#hosts = new HostLanes(host);
+    this.#relays = new RelayLanes({
+      ...host,
+      handleRelayed: (relay) => this.#driver.input((agent, now) => agent.handleRelayed(relay, now)),
+      handleRelayFailed: (base, why) => this.#driver.input((agent, now) => agent.handleRelayFailed(base, why, now)),
+      handleRelayLost: (base) => this.#driver.input((agent, now) => agent.handleAddressLost(base, now)),
+    });
+    this.#watch = watchInterfaces((change) => void this.#followInterfaces(change));
+  }
+
+  get state(): IceState {
+    return this.#agent.state;
+  }
+
+  get role(): IceRole {
+    return this.#agent.role;
+  }
+
+  /** What data is sent over now; undefined: no path has been selected. */
+  path(component: number = 1): Path | undefined {
+    return this.#paths.get(component);
+  }
+
+  /** Candidates, checks and answers: the evidence behind a reason. */
+  get report(): IceReport {
+    return this.#agent.report(0) as IceReport;
+  }
+
+  /**
+   * What to tell the peer, as lines of SDP: when every server has answered, or had its time; with `trickle` at once. After
+   * a restart, on either side, it is another. Rejects with `PosternError` `closed`, or with the signal's reason.
+   */
+  localDescription({ trickle = false, signal }: DescriptionOptions = {}): Promise<string> {
+    return this.#outcomes.await(() => {
+      this.#refuseClosed();
+      if (this.#credentials === undefined || !(trickle || this.#isGathered)) return undefined;
+      return formatDescription(this.#credentials, this.#candidates, this.#isGathered);
+    }, signal);
+  }
+
+  /**
+   * What the peer's `localDescription` gave, or the SDP of any other ICE agent. Other credentials than before mean that the
+   * peer restarts: answer with the new `localDescription`. Throws `PosternError` `bad-ice-description`, `closed`.
+   */
+  setRemoteDescription(text: string): void {
+    const description = parseDescription(text);
+    this.#driver.ask((agent, now) => agent.handleRemoteDescription(0, description, now));
+  }
+
+  /** A line that the peer's `onCandidate` gave, or the `candidate` of a browser's. Throws `PosternError` `closed`. */
+  addRemoteCandidate(line: string): void {
+    const attribute = parseIceAttribute(line.trim());
+    this.#driver.ask((agent, now) => {
+      if (attribute?.kind === "end-of-candidates") agent.handleEndOfCandidates(0, now);
+      // RFC 8839 §5.1: what is of an unknown transport or type is ignored.
+      else if (attribute?.kind === "candidate")
+        agent.handleRemoteCandidate(0, attribute.candidate, now, attribute.ufrag);
+    });
+  }
+
+  /**
+   * Resolves with the path of the first component as soon as every component has one. Rejects with `PosternError`, whose
+   * code is that of the `Reason`, when there is none to be found; `closed`; or with the signal's reason.
+   */
+  connected({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Path> {
+    return this.#outcomes.await(() => {
+      this.#refuseClosed();
+      if (this.state === "failed") throw failureOf(this.#failure);
+      return this.state === "connected" ? this.#paths.get(1) : undefined;
+    }, signal);
+  }
+
+  /** Sends one datagram to the peer. False when it was dropped: there is no path yet, or no room. */
+  send(data: Uint8Array, component: number = 1): boolean {
+    const route = this.#driver.route(component, data);
+    return route !== undefined && this.#lane(route.base.id)?.send(route.remoteAddress, data) === true;
+  }
+
+  /**
+   * Begins anew, with other credentials: exchange descriptions again. The path in use carries until there is a new one.
+   * Throws `PosternError` `closed`.
+   */
+  restart(): void {
+    this.#driver.ask((agent, now) => agent.restart(now));
+  }
+
+  /** Closes sockets, and ends allocations on their servers. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#watch[Symbol.dispose]();
+    this.#driver.input((agent, now) => agent.close(now));
+    this.#driver.stop();
+    this.#outcomes.lookAgain();
+    await Promise.all([this.#hosts.close(), this.#relays.close()]);
+  }
+
+  #refuseClosed(): void {
+    if (this.#broken !== undefined) throw this.#broken;
+    if (this.#closing !== undefined) throw new PosternError("closed", "This connection is closed: open a new one.");
+  }
+
+  /** The agent broke an invariant of its own: this connection is over, and the process goes on. */
+  #break(cause: unknown): void {
+    this.#broken ??= new PosternError("broken", `The connection gave up, by a mistake of its own: ${cause}`, { cause });
+    void this.close();
+  }
+
+  async #start(addresses: readonly Readonly<Address>[], turn: readonly TurnServerLogin[]): Promise<void> {
+    const hosts = await this.#openSockets(addresses);
+    const relays = this.#components.flatMap((component) =>
+      turn.map((login) => ({ base: this.#nextBase(), component, login })),
+    );
+    this.#driver.ask((agent, now) => {
+      for (const { base, component } of relays) agent.handleRelayPending(base, 0, component);
+      agent.gather(hosts, now);
+    });
+    for (const { base, component, login } of relays) this.#openRelay(base, component, login);
+  }
+
+  #nextBase(): BaseId {
+    return ++this.#lastBase as BaseId;
+  }
+
+  get #components(): readonly number[] {
+    return componentsOf(this.#options);
+  }
+
+  #addresses(): readonly Readonly<Address>[] {
+    return usableAddresses(interfaceAddresses(), this.#options.interfaces);
+  }
+
+  async #openSockets(addresses: readonly Readonly<Address>[]): Promise<HostBase[]> {
+    const all = addresses.flatMap((address) =>
+      this.#components.map((component) => this.#hosts.open(address, component)),
+    );
+    return (await Promise.all(all)).filter((host) => host !== undefined);
+  }
+
+  #openRelay(base: BaseId, component: number, login: TurnServerLogin): void {
+    const { tls, proxy, interfaces } = this.#options;
+    const options = { ...(tls && { tls }), ...(proxy !== undefined && { proxy }) };
+    if (interfaces === undefined) return this.#relays.open(base, component, login, options);
+    const family = parseIp(login.host)?.family;
+    const local = this.#addresses().find((address) => family === undefined || address.family === family);
+    if (local !== undefined) {
+      return this.#relays.open(base, component, login, { ...options, localAddress: formatIp(local) });
+    }
+    const why = `No interface that may be used leads to ${login.url}.`;
+    this.#driver.input((agent, now) => agent.handleRelayFailed(base, why, now));
+  }
+
+  async #followInterfaces({ added, removed }: InterfaceChange): Promise<void> {
+    const { interfaces, policy } = this.#options;
+    for (const address of usableAddresses(removed, interfaces)) {
+      for (const base of this.#hosts.release(address)) {
+        this.#driver.input((agent, now) => agent.handleAddressLost(base, now));
+      }
+    }
+    if (policy === "relay") return;
+    for (const host of await this.#openSockets(usableAddresses(added, interfaces))) {
+      this.#driver.input((agent, now) => agent.handleAddressAdded(host, now));
+    }
+  }
+
+  #lane(base: BaseId): Lane | undefined {
+    return this.#hosts.lane(base) ?? this.#relays.lane(base);
+  }
+
+  #receive(base: BaseId, component: number, from: Readonly<Address>, data: Uint8Array): void {
+    if (this.#driver.datagram(base, from, data)) this.onData(data, component);
+  }
+
+  #perform(output: IceOutput): void {
+    if (output.kind === "send") this.#lane(output.base)?.send(output.to, output.data);
+    else if (output.kind === "permit") void this.#permit(output.base, output.peer);
+    else this.#tell(output.event);
+  }
+
+  async #permit(base: BaseId, peer: Readonly<Address>): Promise<void> {
+    try {
+      await this.#lane(base)?.permit(peer);
+      this.#driver.input((agent, now) => agent.handlePermitted(base, peer, now));
+    } catch (error) {
+      const why = (error as Error).message;
+      this.#driver.input((agent, now) => agent.handleNotPermitted(base, peer, why, now));
+    }
+  }
+
+  #tell(event: IceEvent): void {
+    this.#note(event);
+    // Apart, so that what the user's code throws is the user's to see.
+    queueMicrotask(() => this.onEvent(event));
+    this.#outcomes.lookAgain();
+  }
+
+  #note(event: IceEvent): void {
+    switch (event.type) {
+      case "credentials":
+        this.#credentials = event.credentials;
+        this.#candidates.length = 0;
+        this.#isGathered = false;
+        return;
+      case "candidate":
+        this.#candidates.push(event.candidate);
+        return this.#tellCandidate(candidateLine(event.candidate, this.#credentials?.ufrag ?? ""));
+      case "gathered":
+        this.#isGathered = true;
+        return this.#tellCandidate(END_OF_CANDIDATES);
+      case "selected":
+        this.#paths.set(event.path.component, event.path);
+        return this.#lane(event.path.base)?.prefer(event.path.remote.address);
+      case "failed":
+        this.#failure = event.reason;
+        return this.#paths.clear();
+    }
+  }
+
+  #tellCandidate(line: string): void {
+    queueMicrotask(() => this.onCandidate(line));
+  }
+}
+
+function componentsOf({ components = 1 }: IceConnectionOptions): readonly number[] {
+  return Array.from({ length: components }, (_, i) => i + 1);
+}
+
+/** Throws `PosternError` `bad-components`. */
+function agentConfig(options: IceConnectionOptions, stunServers: readonly Readonly<Address>[]): Partial<IceConfig> {
+  const { components = 1, role, policy, relayFirst, gatheringBudget } = options;
+  if (!Number.isInteger(components) || components < 1 || components > 256) {
+    throw new PosternError("bad-components", "A connection has 1 to 256 components.");
+  }
+  return {
+    streams: [componentsOf(options)],
+    stunServers,
+    ...(role && { role }),
+    ...(policy && { policy }),
+    ...(relayFirst !== undefined && { relayFirst }),
+    ...(gatheringBudget !== undefined && { gatheringBudget }),
+  };
+}
+
+function failureOf(reason: Reason | undefined): PosternError {
+  return new PosternError(reason?.code ?? "failed", [reason?.why, reason?.help].filter(Boolean).join(" "));
+}
