@@ -15,8 +15,8 @@ import type { ListenOptions, TcpListener } from "./tcp/listener.ts";
 import { type ConnectOptions, TcpHost } from "./tcp/tcp-host.ts";
 import { type SendOptions, UdpSocket } from "./udp-socket.ts";
 
-/** RFC 6335 §6: where ephemeral ports begin. */
-const FIRST_EPHEMERAL = 49_152;
+/** RFC 6335 §6: the ephemeral ports. */
+const [FIRST_EPHEMERAL, LAST_EPHEMERAL] = [49_152, 65_535];
 
 export interface SocketOptions {
   /** One of the host's addresses; its first when not given. */
@@ -67,7 +67,7 @@ export class Host implements Node {
     return this.#interfaces.flatMap((attached) => attached.addresses);
   }
 
-  /** Throws a PosternError: NATLAB_ADDRESS for an address that is not the host's, NATLAB_PORT for a port in use. */
+  /** Throws a PosternError: NATLAB_ADDRESS for an address that is not the host's, NATLAB_PORT for a port in use, or no free one. */
   socket(options: SocketOptions = {}): UdpSocket {
     const isUsed = (local: Address): boolean => this.#sockets.find(local) !== undefined;
     const local = this.#local(options, this.addresses[0], isUsed);
@@ -135,13 +135,18 @@ export class Host implements Node {
       throw new PosternError("NATLAB_ADDRESS", `Attach ${this.name} to a link with ${text ?? "an address"} first.`);
     }
     const local = copyAddress(ip);
-    local.port = port ?? 0;
-    while (port === undefined) {
-      local.port = this.#nextPort;
-      this.#nextPort = this.#nextPort === 0xffff ? FIRST_EPHEMERAL : this.#nextPort + 1;
-      if (!isUsed(local)) break;
-    }
+    if (port === undefined) return this.#withFreePort(local, isUsed);
+    local.port = port;
     return local;
+  }
+
+  #withFreePort(local: Address, isUsed: (one: Address) => boolean): Address {
+    for (let port = FIRST_EPHEMERAL; port <= LAST_EPHEMERAL; port++) {
+      local.port = this.#nextPort;
+      this.#nextPort = this.#nextPort === LAST_EPHEMERAL ? FIRST_EPHEMERAL : this.#nextPort + 1;
+      if (!isUsed(local)) return local;
+    }
+    throw new PosternError("NATLAB_PORT", `Close some sockets: ${this.name} has no free port at ${formatIp(local)}.`);
   }
 
   #holding(ip: Readonly<Address>): Interface | undefined {

@@ -47,7 +47,12 @@ export class TcpHost {
   }
 
   isUsed(local: Readonly<Address>): boolean {
-    return this.#listeners.find(local) !== undefined || this.#connections.find(local) !== undefined;
+    if (this.#listeners.find(local) !== undefined) return true;
+    for (const connection of [...(this.#connections.find(local)?.values() ?? [])]) {
+      if (!connection.isOver(undefined)) return true;
+      this.#forget(local, connection.remoteAddress, connection);
+    }
+    return false;
   }
 
   listen(

@@ -155,6 +155,22 @@ suite("misuse throws", () => {
     left.connect(toAddress("10.0.0.2", 81), { port: 5000 });
     left.listen({ port: 5000 }, () => {});
   });
+  test("a host whose ports are all taken says so; RFC 9293 §3.4.2: four minutes after they ended, connections' are free", () => {
+    const { world, left, server, accepted } = pair();
+    const ports = 16_384;
+    for (let n = 0; n < ports; n++) left.socket();
+    refusesWith("NATLAB_PORT", () => left.socket());
+    for (let n = 0; n < ports; n += 64) {
+      const some = Array.from({ length: 64 }, () => left.connect(server));
+      for (const one of some) one.onOpen = () => one.end();
+      world.settle();
+      for (const { stream } of accepted.splice(0)) stream.end();
+      world.settle();
+    }
+    refusesWith("NATLAB_PORT", () => left.connect(server));
+    world.advance(240_000);
+    left.connect(server);
+  });
   test("writing after end", () => {
     const { client } = connected();
     client.stream.end();
