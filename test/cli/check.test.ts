@@ -61,6 +61,9 @@ describe("asked of a daemon", () => {
     const nameless = await check("turn:nobody.invalid?transport=tcp");
     assert.equal(nameless.code, 1);
     assert.match(nameless.output, /has no server for turn:nobody\.invalid/);
+    const dtls = await check("turns:127.0.0.1?transport=udp");
+    assert.equal(dtls.code, 1);
+    assert.match(dtls.output, /turns:127\.0\.0\.1\?transport=udp means DTLS.*leave/);
   });
 });
 

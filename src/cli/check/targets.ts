@@ -20,6 +20,8 @@ export interface Target {
   readonly throughProxy?: boolean;
 }
 
+const transports: readonly Target["transport"][] = ["udp", "tcp", "tls"];
+
 interface Asked {
   readonly host: string;
   readonly resolution: Resolution;
@@ -33,10 +35,16 @@ function parse(uri: string): Asked {
     return { host: parsed.host, resolution: resolveStun(parsed, random), relays: false };
   }
   const parsed = parseTurnUri(uri);
-  return { host: parsed.host, resolution: resolveTurn(parsed, ["udp", "tcp", "tls"], random), relays: true };
+  if (turnTransports(parsed, transports).length === 0) {
+    throw new PosternError(
+      "transport-not-supported",
+      `${uri} means DTLS, which check does not speak: leave ?transport=udp out.`,
+    );
+  }
+  return { host: parsed.host, resolution: resolveTurn(parsed, transports, random), relays: true };
 }
 
-/** Of each transport the first server of each family. Rejects with `PosternError` `bad-uri` or `no-server`. */
+/** Of each transport the first server of each family. Rejects with `PosternError` `bad-uri`, `transport-not-supported` or `no-server`. */
 export async function findTargets(uri: string, signal?: AbortSignal): Promise<Target[]> {
   const { host, resolution, relays } = parse(uri);
   const endpoints = await resolveEndpoints(resolution, signal);
