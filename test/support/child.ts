@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { peerPath } from "./peers.ts";
 import { until } from "./until.ts";
 
 export interface Child {
@@ -35,15 +36,19 @@ export interface ChildOptions {
 }
 
 const insistAfterMs = 5_000;
+/** The kernel ends a child when this process is killed, and can end nothing itself any more. */
+const setpriv = process.platform === "linux" ? peerPath("setpriv") : undefined;
+const tether = setpriv === undefined ? [] : [setpriv, "--pdeathsig", "KILL"];
 const running = new Set<ChildProcess>();
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-/** Starts `command[0]` with the rest as arguments; rejects when there is no such program. */
+/** Starts `command[0]` with the rest as arguments. */
 export async function startChild(command: readonly string[], options: ChildOptions = {}): Promise<Child> {
-  const [program = "", ...args] = command;
-  const child = spawn(program, args, {
+  const program = command[0] as string;
+  const [started, ...args] = [...tether, ...command] as [string, ...string[]];
+  const child = spawn(started, args, {
     stdio: [options.holdInput ? "pipe" : "ignore", "pipe", "pipe"],
     env: { ...process.env, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
@@ -58,7 +63,7 @@ export async function startChild(command: readonly string[], options: ChildOptio
     running.delete(child);
   });
   const closed = once(child, "close");
-  closed.catch(() => {}); // A program that is missing is reported by the line below.
+  closed.catch(() => {}); // What cannot be started is reported by the line below.
   await once(child, "spawn");
   return {
     pid: child.pid!,
