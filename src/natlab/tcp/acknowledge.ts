@@ -52,6 +52,7 @@ function repair(block: Block, bytes: number): void {
     if (bytes > 0) congestion.acknowledge(bytes, mss);
   } else if (isBefore(block.unacknowledged, block.recovery)) {
     // RFC 6582 §3.2: a partial acknowledgment tells of the next hole.
+    congestion.acknowledgePart(bytes, mss);
     if (block.outgoing.length > 0) resend(block);
   } else {
     block.recovery = undefined;
@@ -64,8 +65,7 @@ function repair(block: Block, bytes: number): void {
 function repeat(block: Block, segment: Segment, isEmpty: boolean): void {
   const isDuplicate = isEmpty && block.inFlight > 0 && segment.window === block.sendWindow && block.outgoing.length > 0;
   if (!isDuplicate) {
-    // A receiver that keeps its window closed lives.
-    if (block.sendWindow === 0) block.giveUpAt = undefined;
+    if (block.sendWindow === 0) handleClosedWindow(block);
     return;
   }
   block.duplicates++;
@@ -75,6 +75,12 @@ function repeat(block: Block, segment: Segment, isEmpty: boolean): void {
     block.recovery = block.highest;
     resend(block);
   }
+}
+
+/** A receiver that keeps its window closed lives, and nothing is lost on the way to it. */
+function handleClosedWindow(block: Block): void {
+  block.giveUpAt = undefined;
+  block.timeouts = 0;
 }
 
 function updateWindow(block: Block, segment: Segment): void {

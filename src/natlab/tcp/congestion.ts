@@ -15,9 +15,9 @@ export class Congestion {
     this.window += this.window < this.#threshold ? Math.min(bytes, mss) : Math.max(1, (mss * mss) / this.window);
   }
 
-  /** RFC 5681 §3.1: a time-out begins anew with one segment. */
-  expire(inFlight: number, mss: number): void {
-    this.#threshold = Math.max(inFlight / 2, 2 * mss);
+  /** RFC 5681 §3.1: a time-out begins anew with one segment; the threshold is held while that is lost again. */
+  expire(inFlight: number, mss: number, isAgain: boolean): void {
+    if (!isAgain) this.#threshold = Math.max(inFlight / 2, 2 * mss);
     this.window = mss;
   }
 
@@ -30,6 +30,11 @@ export class Congestion {
   /** RFC 5681 §3.2: each further duplicate has left the network. */
   inflate(mss: number): void {
     this.window += mss;
+  }
+
+  /** RFC 6582 §3.2: a partial acknowledgment takes what has left the network, but for the segment sent again. */
+  acknowledgePart(bytes: number, mss: number): void {
+    this.window = Math.max(mss, this.window - bytes + (bytes >= mss ? mss : 0));
   }
 
   /** RFC 5681 §3.2: what was lost has arrived. */

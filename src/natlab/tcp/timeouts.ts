@@ -30,7 +30,7 @@ export function expire(block: Block): void {
 
 /** All that was on its way is taken for lost. */
 function beginAgain(block: Block): void {
-  block.congestion.expire(block.inFlight, block.mss);
+  block.congestion.expire(block.inFlight, block.mss, block.timeouts > 1);
   block.duplicates = 0;
   block.recovery = undefined;
   // RFC 4821 §7.7: silence may be a path that large segments do not fit; the smallest assumption is tried.

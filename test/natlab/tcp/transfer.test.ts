@@ -150,6 +150,43 @@ suite("loss", () => {
     assert.ok(world.now - began < 1000);
   });
 
+  test("RFC 6582 §3.2: while several losses of one window are repaired no more than half of it is on its way", () => {
+    const { world, link, client } = connected({ delay: 100 });
+    const lines = transcript(world);
+    const burst = (): number => lines.splice(0).filter((line) => line.startsWith("> ACK 1460")).length;
+    client.stream.write(pattern(2_000_000));
+    world.advance(550);
+    burst();
+    link.change({ loss: 0.15 });
+    world.advance(100);
+    link.change({ loss: 0 });
+    const bursts = [burst()];
+    assert.equal(world.counts.dropped.get("lost"), 3);
+    for (let n = 0; n < 4; n++) {
+      world.advance(200);
+      bursts.push(burst());
+    }
+    assert.deepEqual(bursts, [24, 10, 11, 12, 12]);
+  });
+
+  test("RFC 5681 §3.1: the threshold is held while the same segment is lost again", () => {
+    const { world, link, client } = connected({ delay: 100 });
+    const lines = transcript(world);
+    client.stream.write(pattern(2_000_000));
+    world.advance(600);
+    link.change({ loss: 1 });
+    world.advance(1500);
+    link.change({ loss: 0 });
+    lines.splice(0);
+    const bursts: number[] = [];
+    for (let n = 0; n < 12; n++) {
+      world.advance(200);
+      const count = lines.splice(0).filter((line) => line.startsWith("> ACK ")).length;
+      if (count > 0) bursts.push(count);
+    }
+    assert.deepEqual(bursts.slice(1, 5), [3, 6, 12, 24], "slow start, up to half of what was on its way");
+  });
+
   test("RFC 5681 §3.1: what is on its way grows from few segments, and shrinks to one after a time-out", () => {
     const { world, link, client } = connected({ delay: 100 });
     const lines = transcript(world);
