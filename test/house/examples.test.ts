@@ -8,7 +8,7 @@ import { cp, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
-import { runChild, startChild } from "../support/child.ts";
+import { type Child, runChild, startChild } from "../support/child.ts";
 import { type Installed, installPackage } from "../support/installed.ts";
 import { freePort } from "../support/ports.ts";
 import { until } from "../support/until.ts";
@@ -99,6 +99,28 @@ suite("examples", () => {
     } finally {
       peer.close();
       await server.stop();
+    }
+  });
+
+  test("ice-connection connects two programs that were each given the other's line", async () => {
+    const env = { ...user.env, ICE_INTERFACES: "lo" };
+    const start = () => startChild(example("ice-connection.ts"), { cwd: user.project, env, holdInput: true });
+    const [alice, bob] = [await start(), await start()];
+    try {
+      const described = (program: Child) => until("the description", () => /^"a=ice-.*"$/m.exec(program.output())?.[0]);
+      const [alices, bobs] = [await described(alice), await described(bob)];
+      alice.write(`${bobs}\n`);
+      bob.write(`${alices}\n`);
+      await until("both to connect", () =>
+        [alice, bob].every(({ output }) => /^connected to \S+:\d+$/m.test(output())),
+      );
+      alice.write("good morning\n");
+      await until("the line to come", () => bob.output().includes("peer: good morning"));
+      assert.match(alice.output(), /^direct, because: /m);
+      for (const program of [alice, bob]) program.closeInput();
+      for (const program of [alice, bob]) assert.deepEqual(await program.ended(), { code: 0, signal: null });
+    } finally {
+      await Promise.all([alice.stop(), bob.stop()]);
     }
   });
 

@@ -193,13 +193,12 @@ export class IceConnection implements AsyncDisposable {
     this.#watch[Symbol.dispose]();
     this.#driver.input((agent, now) => agent.close(now));
     this.#driver.stop();
-    this.#outcomes.lookAgain();
     await Promise.all([this.#hosts.close(), this.#relays.close()]);
   }
 
   #refuseClosed(): void {
     if (this.#broken !== undefined) throw this.#broken;
-    if (this.#closing !== undefined) throw new PosternError("closed", "This connection is closed: open a new one.");
+    if (this.state === "closed") throw new PosternError("closed", "This connection is closed: open a new one.");
   }
 
   /** The agent broke an invariant of its own: this connection is over, and the process goes on. */
