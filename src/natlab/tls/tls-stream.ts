@@ -87,7 +87,8 @@ export class TlsStream implements ByteStream {
 
   pause(): void {
     this.#isPaused = true;
-    this.#stream.pause();
+    // Hands are shaken all the same: the program has asked for no data, not for no connection.
+    if (this.#isOpen) this.#stream.pause();
   }
 
   resume(): void {
@@ -126,7 +127,7 @@ export class TlsStream implements ByteStream {
   }
 
   #read(): void {
-    while (!this.#isPaused && this.#failure === undefined) {
+    while (!(this.#isPaused && this.#isOpen) && this.#failure === undefined) {
       const record = this.#records.next();
       if (record === undefined) break;
       if (!this.#take(record)) this.#fail();
@@ -165,6 +166,7 @@ export class TlsStream implements ByteStream {
   #open(): void {
     if (this.#isOpen) return;
     this.#isOpen = true;
+    if (this.#isPaused) this.#stream.pause();
     if (this.#isClient) this.#send(this.#random.bytes(CLIENT_FLIGHT), ContentType.Handshake);
     const early = concatBytes(...this.#early);
     this.#early = [];

@@ -139,6 +139,21 @@ test("it pauses between records, and resumes", () => {
   assert.equal(server.text, "one two three ");
 });
 
+test("it opens while it is paused, and hands out nothing before it resumes", () => {
+  const { world, client, far } = tlsPair({ delay: 10 });
+  client.stream.pause();
+  far[0]?.stream.pause();
+  world.settle();
+  assert.deepEqual([client.log, far[0]?.log], [["open"], ["open"]]);
+  far[0]?.say("hello");
+  far[0]?.stream.end();
+  world.settle();
+  assert.deepEqual([client.text, client.log], ["", ["open"]]);
+  client.stream.resume();
+  world.settle();
+  assert.deepEqual([client.text, client.log], ["hello", ["open", "end"]]);
+});
+
 test("it does not hand out a second record of one segment while it is paused", () => {
   const { world, client, far } = tlsPair({ delay: 10 });
   world.settle();
