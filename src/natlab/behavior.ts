@@ -1,6 +1,6 @@
 /**
- * What RFC 4787, and RFC 5382 for TCP, let one declare of a NAT: plain values, without the code that behaves so. The NAT reads them, and so
- * does the oracle, which knows nothing else.
+ * What RFC 4787, and RFC 5382 for TCP, let one declare of a NAT: plain values, without the code that behaves so. The NAT
+ * reads them, and so does the oracle, which knows nothing else.
  */
 
 /** RFC 4787 §4.1 and §5: what a mapping, or a filter, depends on besides the inside endpoint. */

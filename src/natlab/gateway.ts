@@ -159,7 +159,11 @@ export class Gateway implements Node {
     else if (answer === "reset-later") this.#answerLater(packet, nat, via);
   }
 
-  /** RFC 5382 REQ-4: after six seconds, unless an inside host has opened the same connection meanwhile. */
+  /**
+   * RFC 5382 REQ-4: after six seconds, unless an inside host has opened the same connection meanwhile.
+   *
+   * DEVIATES RFC 5382 REQ-4: with a RST, where ICMP would say that the port is unreachable: there is no ICMP here.
+   */
   #answerLater(packet: TcpPacket, nat: Rfc4787Nat, via: Interface): void {
     const { agenda } = this.#surroundings;
     agenda.at(after(agenda.now, SYN_PATIENCE), () => {

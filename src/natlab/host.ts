@@ -67,7 +67,10 @@ export class Host implements Node {
     return this.#interfaces.flatMap((attached) => attached.addresses);
   }
 
-  /** Throws a PosternError: NATLAB_ADDRESS for an address that is not the host's, NATLAB_PORT for a port in use, or no free one. */
+  /**
+   * Throws a PosternError: NATLAB_ADDRESS for an address that is not the host's, NATLAB_PORT for a port in use, or when
+   * none is free.
+   */
   socket(options: SocketOptions = {}): UdpSocket {
     const isUsed = (local: Address): boolean => this.#sockets.find(local) !== undefined;
     const local = this.#local(options, this.addresses[0], isUsed);

@@ -53,7 +53,7 @@ export type { TcpState } from "./tcp/block.ts";
 export type { ByteStream, CloseReason } from "./tcp/byte-stream.ts";
 export type { TcpConnection } from "./tcp/connection.ts";
 export type { ListenOptions, TcpListener } from "./tcp/listener.ts";
-export { Flag, has, isOpening, type Segment } from "./tcp/segment.ts";
+export { Flag, has as hasFlag, isOpening, type Segment } from "./tcp/segment.ts";
 export type { ConnectOptions } from "./tcp/tcp-host.ts";
 export { type TlsClientOptions, type TlsStream, tlsClient, tlsServer } from "./tls/tls-stream.ts";
 export type { SendOptions, UdpSocket } from "./udp-socket.ts";

@@ -19,7 +19,10 @@ function reader(names: ReadonlySet<string>): Reader {
   };
 }
 
-/** Stops TLS to servers of these names, read from the client's hello (RFC 6066 §3) however it is cut. */
+/**
+ * Stops TLS to servers of these names, read from the client's hello (RFC 6066 §3), however segments cut it. As with many
+ * such boxes a hello in more than one record gets through.
+ */
 export function withoutServerNames(...names: readonly string[]): Firewall {
   const unwanted = new Set(names.map((name) => name.toLowerCase()));
   return ofStreams(new Streams(() => reader(unwanted)));

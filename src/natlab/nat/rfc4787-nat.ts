@@ -1,6 +1,7 @@
 /**
- * A NAT that behaves as it is declared, for UDP; for TCP it has another beside it, with the same outside addresses. Mapping decides which outside endpoint a packet leaves from, filtering whom that
- * endpoint then admits; both ask how much of the remote endpoint counts, and for nothing else.
+ * A NAT that behaves as it is declared, for UDP; for TCP it has another beside it, with the same outside addresses.
+ * Mapping decides which outside endpoint a packet leaves from, filtering whom that endpoint then admits; both ask how
+ * much of the remote endpoint counts, and for nothing else.
  */
 import { type Address, blankAddress, copyAddress } from "../../core/base/address.ts";
 import type { Instant } from "../../core/base/machine.ts";

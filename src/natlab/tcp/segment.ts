@@ -17,6 +17,7 @@ export interface Segment {
 
 const [HEADER, MSS_OPTION] = [20, 4];
 
+/** Whether any of these flags is set. */
 export function has(segment: Segment, flag: number): boolean {
   return (segment.flags & flag) !== 0;
 }
