@@ -6,7 +6,7 @@ import { Attribute, ErrorCode, isComprehensionRequired, MessageClass, Method } f
 import type { StunView } from "../stun/view.ts";
 import type { StunWriter } from "../stun/writer.ts";
 import type { Base } from "./base.ts";
-import type { Checklist, EarlyCheck } from "./checklist.ts";
+import type { Checklist, EarlyCheck, ListedComponent } from "./checklist.ts";
 import { cancelCheck } from "./checks.ts";
 import { failPair, startOver } from "./failing.ts";
 import { wake } from "./pacing.ts";
@@ -143,7 +143,7 @@ function takeCheck(state: AgentState, list: Checklist, check: EarlyCheck, now: I
   if (pair === undefined) return;
   const sentAt = pair.isHeard ? pair.sentAt : undefined;
   pair.isHeard = true;
-  if (!state.config.isLite) knockAgain(state, list, now);
+  if (!state.config.isLite) knockAgain(state, list.component(base.component), now);
   if (useCandidate && !state.isControlling) pair.isWished = true;
   if (state.config.isLite) {
     // RFC 8445 §7.3.2: a lite agent takes the peer's word for it.
@@ -161,25 +161,28 @@ function takeCheck(state: AgentState, list: Checklist, check: EarlyCheck, now: I
 
 /**
  * Where both NATs give every destination another port, each answer comes from a port that nobody has sent to, and is taken
- * for a candidate more: that has no end, and twice is proof enough.
+ * for a candidate more: that has no end, and three times are proof enough.
  */
-function isChase({ base, remote, list }: CandidatePair): boolean {
-  if (remote.type !== "prflx") return false;
+function isChase({ base, remote, list, checksSent }: CandidatePair): boolean {
+  if (remote.type !== "prflx" || checksSent > 0) return false;
   const isLike = (other: CandidatePair): boolean =>
     other.base === base && other.remote.type === "prflx" && sameIp(other.remoteAddress, remote.address);
-  return list.pairs.filter((other) => other.failure === "asymmetric" && isLike(other)).length >= 2;
+  return list.pairs.filter((other) => other.failure === "asymmetric" && isLike(other)).length >= 3;
 }
 
 /**
  * The first sign of the peer. What was sent to its NAT before has met a closed door, which by now it may have opened from
  * inside; the repetition would come half a second after the first try.
  */
-function knockAgain(state: AgentState, list: Checklist, now: Instant): void {
-  if (list.isPeerAwake) return;
-  list.isPeerAwake = true;
+function knockAgain(state: AgentState, component: ListedComponent, now: Instant): void {
+  if (component.isPeerAwake) return;
   // What was sent later than this, has come when the peer's doors were open.
   const latest = now - 2 * Math.max(state.serverRoundTrip, state.config.ta);
-  for (const pair of list.pairs) {
+  const pairs = component.list.of(component.id);
+  // To an address of ours that it has only just been told, the peer cannot have opened a door before it sent this.
+  if (pairs.some(({ base }) => base.kind === "host" && base.toldAt !== undefined && base.toldAt > latest)) return;
+  component.isPeerAwake = true;
+  for (const pair of pairs) {
     const isReflexive = pair.remote.type === "srflx" || pair.remote.type === "prflx";
     const isOpenDoor = pair.sentAt === undefined || pair.sentAt > latest;
     if (pair.state !== "in-progress" || !isReflexive || pair.isRelayed || pair.isHeard || isOpenDoor) continue;

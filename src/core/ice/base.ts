@@ -35,6 +35,8 @@ export class Base {
   readonly address: Readonly<Address>;
   /** RFC 8445 §5.1.2.1: 65,535 for the best. */
   readonly localPreference: number;
+  /** When the peer was last told of an address by which this base is reached. */
+  toldAt: Instant | undefined;
   readonly permissions: RelayPermission[] = [];
   readonly sightings: Sighting[] = [];
 

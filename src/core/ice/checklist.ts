@@ -31,6 +31,8 @@ export class ListedComponent {
   selected: CandidatePair | undefined;
   /** It has been selected once. */
   hadPath = false;
+  /** A check of the peer's has come. */
+  isPeerAwake = false;
   /** A usable pair was told of. */
   isUsable = false;
   /** RFC 7675: the last checks of the selected pair were not answered in time. */
@@ -66,8 +68,6 @@ export class Checklist {
   /** The peer has told its last candidate. */
   remoteEnded = false;
   isFailed = false;
-  /** A check of the peer's has come. */
-  isPeerAwake = false;
   /** RFC 8863 §4: until the PAC timer has fired, a peer-reflexive candidate may come and save it. */
   isPatient = true;
   /** Messages that claimed to be the peer's, and were not sealed with the credentials agreed upon. */

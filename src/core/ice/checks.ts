@@ -91,12 +91,12 @@ function succeed(state: AgentState, ask: CheckAsk, view: StunView, isMeasured: b
   if (index < 0 || !view.xorAddressAt(index, mapped)) return failPair(state, pair, "refused");
   if (isMeasured) {
     pair.roundTrip = now - ask.sentAt;
-    state.longestRoundTrip = Math.max(state.longestRoundTrip, pair.roundTrip);
+    state.longestRoundTrip = Math.max(state.longestRoundTrip ?? 0, pair.roundTrip);
   }
   // RFC 8445 §7.2.5.3.1: what the peer saw is a candidate of ours, a peer-reflexive one if it is new.
   // DEVIATES RFC 8445 §7.2.5.3.2: the pair that was checked is the valid one, with its own priority, and the candidate
   // that the peer saw is noted on it: what is sent on either leaves from the same base to the same address.
-  pair.mapped = addLocal(state, pair.base, "prflx", mapped, undefined, 0);
+  pair.mapped = addLocal(state, pair.base, "prflx", mapped, undefined, 0, now);
   pair.state = "succeeded";
   pair.failure = undefined;
   pair.isValid = true;

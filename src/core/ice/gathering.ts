@@ -63,7 +63,7 @@ export function addHosts(state: AgentState, hosts: readonly HostBase[], now: Ins
     const base = new Base(id, "host", stream, component, address, preference);
     state.bases.set(id, base);
     if (state.config.policy === "relay") continue;
-    addLocal(state, base, "host", base.address, undefined, 0);
+    addLocal(state, base, "host", base.address, undefined, 0, now);
     pairUpBase(state, base, now);
     queueQueries(state, base);
   }
@@ -86,6 +86,7 @@ export function addLocal(
   address: Readonly<Address>,
   server: Readonly<Address> | undefined,
   place: number,
+  now: Instant,
   related: Readonly<Address> | undefined = type === "host" ? undefined : base.address,
 ): LocalCandidate {
   const known = state.locals.find((one) => one.base === base && sameAddress(one.address, address));
@@ -102,16 +103,18 @@ export function addLocal(
   };
   state.locals.push(candidate);
   // RFC 8838 §8.2: after the end of candidates none is told; the peer finds out by checks.
-  if (type !== "prflx" && state.gathering !== "done") tellCandidate(state, candidate);
+  if (type !== "prflx" && state.gathering !== "done") tellCandidate(state, candidate, now);
   return candidate;
 }
 
-export function tellCandidate(state: AgentState, candidate: LocalCandidate): void {
+export function tellCandidate(state: AgentState, candidate: LocalCandidate, now: Instant): void {
   const { foundation, component, priority, address, type, related, base } = candidate;
   // RFC 8839 §5.1: with the policy `relay` the related address would give this host away.
   const isHidden = state.config.policy === "relay" && related !== undefined;
   const shown = isHidden ? { ...blankAddress(), family: related.family } : related;
   const told = { foundation, component, priority, address, type, related: shown };
+  // A second mapping of the socket adds nothing to where it can be reached.
+  if (state.locals.find((one) => one.base === base && one.type === type) === candidate) base.toldAt = now;
   state.tell({ type: "candidate", stream: base.stream.index, candidate: told });
 }
 
@@ -170,7 +173,7 @@ export function handleQueryAnswer(
     if (!base.sightings.some((one) => one.server === server && sameAddress(one.mapped, mapped))) {
       base.sightings.push({ server, mapped: copyAddress(mapped) });
     }
-    addLocal(state, base, "srflx", mapped, server, place);
+    addLocal(state, base, "srflx", mapped, server, place, now);
   }
   concludeGathering(state);
 }
@@ -196,7 +199,7 @@ export function addRelay(state: AgentState, relay: RelayBase, now: Instant): voi
   const preference = Math.max(0, MAX_LOCAL_PREFERENCE - cost);
   const base = new Base(relay.base, "relay", stream, relay.component, relay.address, preference);
   state.bases.set(relay.base, base);
-  addLocal(state, base, "relay", base.address, undefined, 0, copyAddress(relay.mapped));
+  addLocal(state, base, "relay", base.address, undefined, 0, now, copyAddress(relay.mapped));
   pairUpBase(state, base, now);
   wake(state, now);
   concludeGathering(state);
@@ -205,7 +208,7 @@ export function addRelay(state: AgentState, relay: RelayBase, now: Instant): voi
 /** Sockets are asked about anew, as after a restart: the network may be another. */
 export function gatherAgain(state: AgentState, now: Instant): void {
   state.gathering = "running";
-  for (const candidate of state.locals) if (candidate.type !== "prflx") tellCandidate(state, candidate);
+  for (const candidate of state.locals) if (candidate.type !== "prflx") tellCandidate(state, candidate, now);
   for (const base of state.bases.values()) {
     if (base.kind === "host" && state.config.policy === "all") queueQueries(state, base);
   }

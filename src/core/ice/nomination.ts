@@ -21,6 +21,7 @@ export function considerNominations(state: AgentState, now: Instant): void {
 
 function considerNomination(state: AgentState, component: ListedComponent, now: Instant): void {
   const pairs = component.list.of(component.id);
+  withdraw(state, component, now);
   const best = pairs.find((pair) => pair.isValid && !(component.isDoubtful && pair === component.selected));
   if (best === undefined || !isGain(component, best)) return;
   // One at a time; a better one that turns up meanwhile goes first.
@@ -30,6 +31,16 @@ function considerNomination(state: AgentState, component: ListedComponent, now: 
   if (ready <= now) nominate(state, best, now);
   else if (state.nominateTimer.heapIndex < 0 || ready < state.nominateTimer.deadline) {
     state.deadlines.set(state.nominateTimer, ready as Instant);
+  }
+}
+
+/** A nomination that waits for its slot is called off when something better turns up. */
+function withdraw(state: AgentState, { list, id }: ListedComponent, now: Instant): void {
+  for (const pair of list.triggered.filter((one) => one.component === id && one.isNominating)) {
+    const ready = readyAt(state, list.component(id), pair);
+    if (ready !== undefined && ready <= now) continue;
+    pair.isNominating = false;
+    if (pair.isValid) list.untrigger(pair);
   }
 }
 
@@ -55,7 +66,8 @@ function isGain({ selected, isDoubtful }: ListedComponent, best: CandidatePair):
  * that is to make the pair valid nominates it too; the nomination counts when the check succeeds. It saves a round trip.
  */
 export function nominatesAtOnce(state: AgentState, pair: CandidatePair, now: Instant): boolean {
-  if (!state.isControlling || !pair.isHeard) return false;
+  // A relay is nominated by those who know its round trip, and so how long direct paths may take.
+  if (!state.isControlling || !pair.isHeard || pair.isRelayed) return false;
   const component = pair.list.component(pair.component);
   const ready = readyAt(state, component, pair);
   return ready !== undefined && ready <= now && isGain(component, pair);

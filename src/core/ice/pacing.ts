@@ -36,7 +36,8 @@ export function isPending({ state }: CandidatePair): boolean {
 
 /** How long an answer may take before what waits for it goes on without: two of the longest round trips seen. */
 export function patience(state: AgentState): number {
-  return state.longestRoundTrip === 0 ? UDP_TIMING.rto : Math.max(2 * state.longestRoundTrip, state.config.ta);
+  const { longestRoundTrip, config } = state;
+  return longestRoundTrip === undefined ? UDP_TIMING.rto : Math.max(2 * longestRoundTrip, config.ta);
 }
 
 /** From when on a pair keeps no other one waiting; undefined: nobody has been asked about it yet. */

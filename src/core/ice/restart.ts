@@ -74,7 +74,7 @@ export function retirePrevious(state: AgentState, { previous }: Stream, now: Ins
 }
 
 export function restart(state: AgentState, why: "own" | "peer", now: Instant): void {
-  state.longestRoundTrip = 0;
+  state.longestRoundTrip = undefined;
   beginLists(state, why, now);
   if (state.gathering !== "idle") gatherAgain(state, now);
 }

@@ -67,9 +67,17 @@ function relatedOf(extensions: ReadonlyMap<string, string>): Address | undefined
   return parseIp(extensions.get("raddr") ?? "", Number(port));
 }
 
+/** RFC 4007 §6: a zone means something on this host alone. */
+function withoutZone(address: Readonly<Address>): string {
+  return formatIp(address).replace(/%.*/, "");
+}
+
 /** The value of the attribute, without `a=`. */
 export function formatCandidate({ foundation, component, priority, address, type, related }: Candidate): string {
-  const line = `candidate:${foundation} ${component} udp ${priority} ${formatIp(address)} ${address.port} typ ${type}`;
+  const at = `${withoutZone(address)} ${address.port}`;
+  const line = `candidate:${foundation} ${component} udp ${priority} ${at} typ ${type}`;
   // RFC 8839 §5.1: raddr and rport stand behind every candidate but a host candidate.
-  return type === "host" || related === undefined ? line : `${line} raddr ${formatIp(related)} rport ${related.port}`;
+  return type === "host" || related === undefined
+    ? line
+    : `${line} raddr ${withoutZone(related)} rport ${related.port}`;
 }

@@ -67,11 +67,16 @@ function tellState(state: AgentState, reason: Reason | undefined): void {
 }
 
 function stateOf({ lists }: AgentState): IceState {
-  if (lists.some(({ isFailed }) => isFailed)) return "failed";
+  if (lists.some((list) => list.isFailed && !isCarried(list))) return "failed";
   if (lists.length === 0 || lists.every(({ remote }) => remote === undefined)) {
     return lists.some(({ stream }) => stream.previous !== undefined) ? worst(lists) : "new";
   }
   return worst(lists);
+}
+
+/** A restart that has failed leaves the path that it was to replace. */
+function isCarried({ stream: { previous } }: Checklist): boolean {
+  return previous?.components.every(({ selected }) => selected !== undefined) === true;
 }
 
 /** Of what the components have. After a restart the old path counts until there is a new one. */

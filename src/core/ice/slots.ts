@@ -42,9 +42,29 @@ function nextCheck(state: AgentState, now: Instant): CandidatePair | undefined {
     const pair = nextTriggered(list) ?? nextOrdinary(state, list, now);
     if (pair === undefined) continue;
     state.turn = (state.turn + n + 1) % streams.length;
-    return pair;
+    return untriedDirect(state, pair) ?? pair;
   }
   return undefined;
+}
+
+/**
+ * DEVIATES RFC 8445 §6.1.4.2: before a relayed pair, even a triggered one, goes every direct pair of its component that has
+ * not been tried, even a frozen one. So what comes through a relay tells the peer that this side's doors are open.
+ */
+function untriedDirect(
+  state: AgentState,
+  { isRelayed, isNominating, list, component }: CandidatePair,
+): CandidatePair | undefined {
+  if (!isRelayed || isNominating) return undefined;
+  return list.pairs.find(
+    (other) =>
+      other.component === component &&
+      !other.isRelayed &&
+      other.sentAt === undefined &&
+      (other.state === "waiting" || other.state === "frozen") &&
+      isReady(other) &&
+      !isUnlikely(state, other),
+  );
 }
 
 function nextTriggered({ triggered }: Checklist): CandidatePair | undefined {

@@ -93,8 +93,8 @@ export class AgentState {
   turn = 0;
   /** Queries and checks take turns. */
   isGatherersTurn = false;
-  /** The longest round trip of a check so far, in milliseconds; 0: none was measured. */
-  longestRoundTrip = 0;
+  /** The longest round trip of a check so far, in milliseconds; undefined: none was measured. */
+  longestRoundTrip: number | undefined;
   /** The longest round trip to a server, in milliseconds; 0: none was measured. */
   serverRoundTrip = 0;
   /** Errors that may be answered to strangers in the second that began then. */

@@ -1,14 +1,14 @@
 /** Every cell of the grid once, and the time that it takes. More of it: `npm run grid -- --seeds 10000`. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { type Cell, cells, type Outcome, run } from "./grid.ts";
+import { type Cell, cells, type Outcome, type RunOptions, run } from "./grid.ts";
 
 /** Seeds that once came out otherwise. */
 const KEPT: readonly { readonly family: Cell["family"]; readonly name: string; readonly seed: number }[] = [];
 
-function check(cell: Cell, trickle: boolean, seed = 1): Outcome {
-  const outcome = run(cell, { trickle, seed });
-  const what = `${cell.name}${trickle ? ", trickled" : ""}`;
+function check(cell: Cell, options: RunOptions = {}): Outcome {
+  const outcome = run(cell, options);
+  const what = `${cell.name} ${JSON.stringify(options)}`;
   assert.equal(outcome.found, cell.expected, what);
   if (cell.expected === "direct") assert.equal(outcome.relayedMedia, 0, `${what}: the relay carries nothing`);
   return outcome;
@@ -24,22 +24,34 @@ suite("the path that the oracle derives is found within five seconds", () => {
     for (const trickle of [false, true]) {
       if (trickle && family === "in a row") continue;
       test(`${family}${trickle ? ", candidates one by one" : ""}`, () => {
-        for (const cell of cells()) if (cell.family === family) check(cell, trickle);
+        for (const cell of cells()) if (cell.family === family) check(cell, { trickle });
       });
     }
   }
+
+  test("RTP and RTCP apart, and neither by the relay without need", () => {
+    for (const trickle of [false, true]) {
+      for (const cell of cells()) if (cell.family === "apart") check(cell, { trickle, config: { streams: [[1, 2]] } });
+    }
+  });
+
+  test("networks from 1 to 150 ms wide", () => {
+    for (const delay of [1, 10, 75, 150]) {
+      for (const cell of cells()) if (cell.family === "apart" || cell.family === "hairpin") check(cell, { delay });
+    }
+  });
 
   test("seeds that once came out otherwise", () => {
     for (const { family, name, seed } of KEPT) {
       const cell = cells().find((one) => one.family === family && one.name === name);
       assert.ok(cell, name);
-      check(cell, false, seed);
+      check(cell, { seed });
     }
   });
 });
 
 test("25 ms one way, Ta 50 ms: usable p50 within 150 ms, nominated p50 within 250 and p95 within 500", () => {
-  const outcomes = cells().flatMap((cell) => (cell.family === "apart" ? [check(cell, false)] : []));
+  const outcomes = cells().flatMap((cell) => (cell.family === "apart" ? [check(cell)] : []));
   const direct = outcomes.filter(({ usableDirectly }) => usableDirectly).map(({ usable }) => usable);
   const nominated = outcomes.map((outcome) => outcome.nominated);
   assert.ok(quantile(direct, 0.5) <= 150, `usable: ${quantile(direct, 0.5)}`);

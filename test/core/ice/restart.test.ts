@@ -73,6 +73,21 @@ suite("RFC 8445 §9: a restart", () => {
     );
   });
 
+  test("that fails leaves the path that it was to replace", () => {
+    const lab = build(cones);
+    new Call(lab.a, lab.b).start().talk();
+    lab.world.advance(2_000);
+    const from = lab.world.now;
+    lab.a.onEvent = () => {};
+    lab.a.input((agent, now) => agent.restart(now));
+    const nobody = { ...PEERS, candidates: [] };
+    lab.a.input((agent, now) => agent.handleRemoteDescription(0, nobody, now));
+    lab.world.advance(60_000);
+    assert.equal(lab.a.last("failed")?.reason.code, "no-remote-candidates");
+    assert.equal(lab.a.agent.state, "connected");
+    assert.ok(longestGap(lab.a, from) <= 150 && longestGap(lab.b, from) <= 150);
+  });
+
   test("the same credentials again are none", () => {
     const solo = new Solo().connected();
     solo.do((agent) =>

@@ -33,6 +33,12 @@ suite("RFC 8839 §5.1: candidates", () => {
     assert.equal(formatIp(parsed.candidate.address), "203.0.113.7");
   });
 
+  test("RFC 4007 §6: a link-local address is told without its zone", () => {
+    const parsed = parseCandidate("candidate:1 1 udp 1 fe80::1%eth0 9 typ host");
+    assert.ok(parsed.kind === "candidate");
+    assert.equal(formatCandidate(parsed.candidate), "candidate:1 1 udp 1 fe80::1 9 typ host");
+  });
+
   const unusable: Record<string, readonly [string, string]> = {
     TCP: ["candidate:1 1 tcp 1 192.0.2.1 9 typ host tcptype active", "transport"],
     "an mDNS name": ["candidate:1 1 udp 1 3f2a.local 9 typ host", "name"],
