@@ -1,6 +1,6 @@
 /**
  * A program that stands on a host of the lab and does what it is told, as plainly as the documents draw it: UDP sockets,
- * a STUN question, an allocation, an HTTP proxy. One JSON command a line on standard input, one JSON answer a line on
+ * a STUN question, an allocation, an HTTP proxy; and an ICE connection. One JSON command a line on standard input, one JSON answer a line on
  * standard output.
  */
 import { createSocket, type Socket } from "node:dgram";
@@ -16,12 +16,14 @@ import { messageId, StunWriter } from "../core/stun/writer.ts";
 import { PooledRandom } from "../node/random.ts";
 import { parsePeer } from "../node/turn-client/peer.ts";
 import { TurnAllocation } from "../node/turn-client/turn-allocation.ts";
+import { IceEnd } from "./ice-end.ts";
 import type { Command, Heard, Order } from "./orders.ts";
 
 const heard: Map<string, Heard[]> = new Map();
 const sockets: Map<string, Socket> = new Map();
 const senders: Map<string, (to: string, data: Uint8Array) => void> = new Map();
 const relays: Map<string, TurnAllocation> = new Map();
+const iceEnds: Map<string, IceEnd> = new Map();
 const echoing: Set<string> = new Set();
 const questions: Map<string, (answer: Buffer) => void> = new Map();
 /** Texts whose echo somebody waits for, with the socket that hears them. */
@@ -54,6 +56,12 @@ function relayOf(id: string): TurnAllocation {
   const relay = relays.get(id);
   if (relay === undefined) throw new Error(`allocate ${id} first`);
   return relay;
+}
+
+function iceEndOf(id: string): IceEnd {
+  const end = iceEnds.get(id);
+  if (end === undefined) throw new Error(`open ICE connection ${id} first`);
+  return end;
 }
 
 async function open(id: string, port: number): Promise<string> {
@@ -145,6 +153,13 @@ async function allocate({ id, within = 10_000, proxy, ...login }: Order<"allocat
   return [...relay.relayed.map(formatAddress), formatAddress(relay.mapped)];
 }
 
+async function iceOpen(order: Order<"iceOpen">): Promise<string> {
+  const end = await IceEnd.open(order, (from, data) => note(order.id, from, data));
+  iceEnds.set(order.id, end);
+  senders.set(order.id, (_to, data) => end.connection.send(data));
+  return end.connection.localDescription();
+}
+
 /** RFC 9110 §9.3.6: passes bytes on to whoever is named in a CONNECT. */
 async function serveProxy(port: number): Promise<void> {
   const server = createServer((_, response) => response.writeHead(405).end());
@@ -191,6 +206,12 @@ async function obey(command: Command): Promise<unknown> {
       return relayOf(command.id).close();
     case "proxy":
       return serveProxy(command.port);
+    case "iceOpen":
+      return iceOpen(command);
+    case "iceMeet":
+      return iceEndOf(command.id).meet(command.description);
+    case "icePath":
+      return iceEndOf(command.id).path;
   }
 }
 

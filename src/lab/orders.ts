@@ -1,4 +1,5 @@
 /** What an agent may be told. `id` names a socket or an allocation of the agent's. */
+import type { IceServer } from "../node/ice/options.ts";
 
 interface Orders {
   /** Opens a UDP socket; answers with its address. */
@@ -30,6 +31,12 @@ interface Orders {
   release: { id: string };
   /** Serves HTTP CONNECT. */
   proxy: { port: number };
+  /** Opens an ICE connection; answers with its description when its candidates are known. */
+  iceOpen: { id: string; iceServers: readonly IceServer[] };
+  /** Answers with the path to the peer that the description is of, or with the likely cause why there is none. */
+  iceMeet: { id: string; description: string };
+  /** Answers with the path in use. */
+  icePath: { id: string };
 }
 
 interface Answers {
@@ -44,12 +51,27 @@ interface Answers {
   bind: undefined;
   release: undefined;
   proxy: undefined;
+  iceOpen: string;
+  iceMeet: IceOutcome;
+  icePath: IceOutcome;
 }
 
 export type Verb = keyof Orders;
 export type Order<V extends Verb> = Readonly<Orders[V]>;
 export type Answer<V extends Verb> = Answers[V];
 export type Command = { [V in Verb]: { readonly do: V } & Order<V> }[Verb];
+
+export interface IceOutcome {
+  readonly kind: "direct" | "relayed" | "none";
+  /** Where data comes from, as the peer sees it, and where it goes. */
+  readonly from: string;
+  readonly to: string;
+  readonly code: string;
+  /** In plain words. */
+  readonly why: string;
+  /** Milliseconds since both descriptions were there. */
+  readonly took: number;
+}
 
 export interface Heard {
   readonly from: string;

@@ -3,6 +3,7 @@ import type { Scenario } from "../scenario.ts";
 import { doubleNatScenario } from "./double-nat.ts";
 import { figures } from "./figures.ts";
 import { firewallScenarios } from "./firewalls.ts";
+import { iceScenarios } from "./ice.ts";
 import { idleScenario } from "./idle-mapping.ts";
 import { natScenarios } from "./nat.ts";
 import { rewritingScenario } from "./payload-rewriting.ts";
@@ -18,4 +19,5 @@ export const scenarios: readonly Scenario[] = [
   ...firewallScenarios,
   ...relayScenarios,
   ...thirdPartyScenarios,
+  ...iceScenarios,
 ];

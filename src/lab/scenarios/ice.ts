@@ -1,0 +1,174 @@
+/** The same calls with ICE: each over the best path that its networks allow, which says why it is that one. */
+
+import type { IceServer } from "../../node/ice/options.ts";
+import { call, type Party } from "../call.ts";
+import type { Lab } from "../lab.ts";
+import type { NatName } from "../nats.ts";
+import type { IceOutcome } from "../orders.ts";
+import type { Passage } from "../passages.ts";
+import type { Outcome, Scenario } from "../scenario.ts";
+import { Server } from "../server.ts";
+import { type SiteDeclaration, serverAddresses, type Topology } from "../topology.ts";
+
+const iceId = "ice";
+/** RFC 6335 §6: where the server opens relayed addresses. */
+const firstRelayPort = 49_152;
+
+const settlingMs = 200;
+
+type Help = "nothing" | "STUN" | "TURN";
+type Kind = IceOutcome["kind"];
+
+export interface IceTrial {
+  readonly name: string;
+  readonly title: string;
+  readonly topology: Topology;
+  readonly help: Help;
+  /** The best that the networks allow. */
+  readonly best: Kind;
+}
+
+/** By two addresses of the STUN server a NAT shows whether it gives every destination another port. */
+function serversFor(help: Help, server: Server | undefined): readonly IceServer[] {
+  if (server === undefined) return [];
+  if (help === "STUN") return [{ urls: serverAddresses.map((address) => `stun:${address}`) }];
+  const { url, username, credential } = server.turn();
+  return [{ urls: url, username, credential }];
+}
+
+async function describe(lab: Lab, host: string, iceServers: readonly IceServer[]): Promise<string> {
+  const agent = await lab.agent(host);
+  return agent.tell("iceOpen", { id: iceId, iceServers });
+}
+
+async function meet(lab: Lab, host: string, description: string): Promise<IceOutcome> {
+  const agent = await lab.agent(host);
+  return agent.tell("iceMeet", { id: iceId, description });
+}
+
+async function pathOf(lab: Lab, host: string): Promise<IceOutcome> {
+  const agent = await lab.agent(host);
+  return agent.tell("icePath", { id: iceId });
+}
+
+/** What went in and out at relayed addresses. */
+function relayedPackets(passages: readonly Passage[] = []): number {
+  const isRelay = (address: string): boolean => Number(address.split(":")[1]) >= firstRelayPort;
+  return passages
+    .filter(({ direction, protocol, source, destination }) => {
+      return protocol === "udp" && isRelay(direction === "arrived" ? destination : source);
+    })
+    .reduce((sum, { packets }) => sum + packets, 0);
+}
+
+function words({ kind, from, to, code, why }: IceOutcome): string {
+  return kind === "none" ? `${code}: ${why}` : `${kind}, ${from} to ${to}, because (${code}) ${why}`;
+}
+
+/** 20 texts each way over the path, and how many packets the relay carried for it. */
+async function speak(lab: Lab, best: Kind, took: number): Promise<Outcome> {
+  // Checks that were called off may still be on their way through the relay.
+  await lab.wait(2 * lab.roundTrip + settlingMs);
+  await lab.forget();
+  const speakers = ["alice", "bob"].map((host) => ({ host, id: iceId, toward: "" })) as [Party, Party];
+  const { outcome, why } = await call(lab, ...speakers);
+  const relayed = relayedPackets((await lab.passages()).get("server"));
+  const [path, other] = [await pathOf(lab, "alice"), await pathOf(lab, "bob")];
+  const isBest = path.kind === best && other.kind === best && relayed > 0 === (best === "relayed");
+  return {
+    outcome: isBest ? outcome : "fails",
+    why: `${why}: ${words(path)}. The relay carried ${relayed} packets`,
+    figures: {
+      path: path.kind,
+      reason: path.code,
+      "until connected": `${took.toFixed(0)} ms`,
+      "packets through the relay": `${relayed}`,
+    },
+  };
+}
+
+export function iceScenario({ name, title, topology, help, best }: IceTrial): Scenario {
+  return {
+    name,
+    title,
+    topology,
+    expected: best === "none" ? "fails" : "works",
+    run: async (lab) => {
+      const server = help === "nothing" ? undefined : await Server.start(lab);
+      const [alices, bobs] = await Promise.all(
+        ["alice", "bob"].map((host) => describe(lab, host, serversFor(help, server))),
+      );
+      const outcomes = await Promise.all([meet(lab, "alice", bobs as string), meet(lab, "bob", alices as string)]);
+      const [alice, bob] = outcomes;
+      const lost = outcomes.find(({ kind }) => kind === "none");
+      if (lost !== undefined)
+        return { outcome: "fails", why: words(lost), figures: { path: "none", reason: lost.code } };
+      return speak(lab, best, Math.max(alice.took, bob.took));
+    },
+  };
+}
+
+function site(name: string, nat: NatName, ...hosts: string[]): SiteDeclaration {
+  return { name, hosts, gateways: [{ nat }] };
+}
+
+function homes(alices: NatName, bobs: NatName): Topology {
+  return { outside: ["server"], sites: [site("home", alices, "alice"), site("office", bobs, "bob")] };
+}
+
+const behindOne: Topology = { outside: ["server", "bob"], sites: [site("home", "port-restricted cone", "alice")] };
+
+export const iceTrials: readonly IceTrial[] = [
+  {
+    name: "ICE, figure 1",
+    title: "Two phones on one network, without STUN or TURN.",
+    topology: { outside: [], sites: [site("home", "port-restricted cone", "alice", "bob")] },
+    help: "nothing",
+    best: "direct",
+  },
+  {
+    name: "ICE, figure 2",
+    title: "Alice is behind a NAT, Bob on the internet, and there is neither STUN nor TURN: her checks open the way.",
+    topology: { outside: ["bob"], sites: [site("home", "port-restricted cone", "alice")] },
+    help: "nothing",
+    best: "direct",
+  },
+  {
+    name: "ICE, figure 3",
+    title: "The same with a TURN server, which is not needed, and not used.",
+    topology: behindOne,
+    help: "TURN",
+    best: "direct",
+  },
+  {
+    name: "ICE, figure 4",
+    title:
+      "Alice is behind a symmetric NAT, Bob behind a port-restricted cone, with STUN alone: ICE says what is missing.",
+    topology: homes("symmetric, random", "port-restricted cone"),
+    help: "STUN",
+    best: "none",
+  },
+  {
+    name: "ICE, figure 5",
+    title: "The same two with a TURN server.",
+    topology: homes("symmetric, random", "port-restricted cone"),
+    help: "TURN",
+    best: "relayed",
+  },
+  {
+    name: "ICE, two symmetric NATs",
+    title: "Both behind symmetric NATs, with a TURN server.",
+    topology: homes("symmetric, random", "symmetric, in sequence"),
+    help: "TURN",
+    best: "relayed",
+  },
+  {
+    name: "ICE, full cone and symmetric",
+    title: "A full cone lets in whoever comes, the symmetric NAT's other port too; the TURN server is not used.",
+    topology: homes("full cone", "symmetric, random"),
+    help: "TURN",
+    best: "direct",
+  },
+];
+
+export const iceScenarios: readonly Scenario[] = iceTrials.map(iceScenario);

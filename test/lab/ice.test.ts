@@ -1,0 +1,36 @@
+/** Calls with ICE through real kernels: the path is the best that the networks allow, and the relay idle where it can be. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type IceTrial, iceScenario, iceTrials } from "../../src/lab/scenarios/ice.ts";
+import { atOnce, milliseconds, runHere, skip } from "./lab-world.ts";
+
+/** Where nothing is wrong the choice says so; where something is, what. */
+const reasons: Readonly<Record<IceTrial["best"], RegExp>> = {
+  direct: /^(best-of-all|better-failed|better-unanswered|peer-nominated|moved-to-better)$/,
+  relayed: /^(better-failed|better-unanswered|peer-nominated|moved-to-better|best-of-all)$/,
+  none: /^(own|peer)-nat-maps-by-destination$/,
+};
+
+describe("calls with ICE", { skip, concurrency: atOnce }, () => {
+  for (const roundTrip of [0, 50]) {
+    for (const trial of iceTrials) {
+      test(`${trial.name}: ${trial.best} at ${roundTrip} ms`, async () => {
+        const { passed, why, figures = {}, ...result } = await runHere(iceScenario(trial), roundTrip);
+        assert.ok(passed, why);
+        assert.equal(figures["path"], trial.best);
+        assert.match(figures["reason"] ?? "", reasons[trial.best]);
+        if (trial.best === "none") return assert.match(why, /TURN server/);
+        assert.equal(Number(figures["packets through the relay"]) > 0, trial.best === "relayed");
+        const took = milliseconds({ ...result, passed, why, figures }, "until connected");
+        assert.ok(took > 0 && took < 5_000, why);
+      });
+    }
+  }
+
+  test("a path that is worse than the networks allow is a failure", async () => {
+    const relayed = iceTrials.find(({ best }) => best === "relayed");
+    const result = await runHere(iceScenario({ ...relayed!, best: "direct" }));
+    assert.equal(result.passed, false);
+    assert.match(result.why, /relayed, .* The relay carried \d+ packets/);
+  });
+});
