@@ -13,20 +13,21 @@ import { ChangeFlag } from "../registry.ts";
 import { arrived } from "./filtering.ts";
 import type { Probes, Server } from "./probes.ts";
 import { open, type Procedure, together } from "./procedure.ts";
-import { type Filtering, type Finding, known, type Mapping, unknown } from "./report.ts";
+import { type Filtering, type Finding, known, type Mapping, type UnknownReason, unknown } from "./report.ts";
 
 /** Providers' NATs are nearer. */
 const MOST_HOPS = 8;
 
-function* passes(probes: Probes, { address, other }: Server, hopLimit: number): Procedure<boolean> {
+function* passes(probes: Probes, { address, other }: Server, hopLimit: number): Procedure<boolean | UnknownReason> {
   const socket = yield* open({ kind: "open", transport: "udp" });
-  if (socket === undefined || other === undefined) return false;
+  if (socket === undefined) return "no-socket";
+  if (other === undefined) return "one-address";
   const flags = ChangeFlag.Ip | ChangeFlag.Port;
-  return arrived(yield* probes.changeBehind(hopLimit, socket, address, flags, other), other) === true;
+  return arrived(yield* probes.changeBehind(hopLimit, socket, address, flags, other), other);
 }
 
-/** Whether the answer arrived, for one hop and more. All trials at once: it takes no longer than one silence. */
-export function* tryHops(probes: Probes, server: Server): Procedure<readonly boolean[] | undefined> {
+/** Whether the answer arrived, or why that is not known, for one hop and more. All trials at once: it takes no longer than one silence. */
+export function* tryHops(probes: Probes, server: Server): Procedure<readonly (boolean | UnknownReason)[] | undefined> {
   if (server.other === undefined) return undefined;
   const limits = Array.from({ length: MOST_HOPS }, (_, i) => i + 1);
   return yield* together(...limits.map((hops) => passes(probes, server, hops)));
@@ -34,7 +35,7 @@ export function* tryHops(probes: Probes, server: Server): Procedure<readonly boo
 
 /** That the answer arrives where hops are not limited is known with the filter (`judgeFiltering`). */
 export function judgeHops(
-  trials: readonly boolean[] | undefined,
+  trials: readonly (boolean | UnknownReason)[] | undefined,
   mapping: Finding<Mapping>,
   filtering: Finding<Filtering>,
 ): Finding<number> {
@@ -44,6 +45,9 @@ export function judgeHops(
   if (!filtering.known) return filtering;
   if (filtering.value === "endpoint-independent") return unknown("no-filter");
   const hops = trials.indexOf(true);
+  // That the filter is no nearer is known only from the trials that failed before.
+  const why = trials.slice(0, hops < 0 ? trials.length : hops).find((trial) => typeof trial === "string");
+  if (typeof why === "string") return unknown(why);
   if (hops === 0) return unknown("opened-by-first-hop");
   return hops < 0 ? unknown("too-far") : known(hops);
 }

@@ -11,13 +11,13 @@ import { after, type Instant, type Machine } from "../../base/machine.ts";
 import { OutputQueue } from "../../base/output-queue.ts";
 import type { Random } from "../../base/ports.ts";
 import { type ClientTransaction, ClientTransactions, type TransactionTiming } from "../client-transaction.ts";
-import { MessageClass, Method } from "../registry.ts";
+import { ErrorCode, MessageClass, Method } from "../registry.ts";
 import { StunView } from "../view.ts";
 import { readAnswer } from "./answer.ts";
 import { type DiscoveryTests, discover } from "./discover.ts";
 import type { NatDiscoveryOutput } from "./output.ts";
 import { Probes } from "./probes.ts";
-import type { Ask, Open, Outcome, ProbeSocket, ProbeSocketId, Procedure, Step } from "./procedure.ts";
+import type { Answer, Ask, Open, Outcome, ProbeSocket, ProbeSocketId, Procedure, Step } from "./procedure.ts";
 import { type BehaviorReport, type Finding, unknown } from "./report.ts";
 
 export interface NatDiscoveryConfig {
@@ -56,6 +56,8 @@ interface Asked {
   readonly task: Task;
   readonly ask: Ask;
   elsewhere: boolean;
+  /** What a server said that could not answer the last repetition. */
+  busy: Answer | undefined;
 }
 
 interface Waiting extends Timed {
@@ -142,8 +144,14 @@ export class NatDiscovery implements Machine<NatDiscoveryOutput> {
       purpose.elsewhere = true;
       return;
     }
+    const answer = readAnswer(view, socket, from);
+    // RFC 8489 §14.8: the trouble is temporary, and the client tries again, which repeating the request does.
+    if (answer.code === ErrorCode.ServerError) {
+      purpose.busy = answer;
+      return;
+    }
     this.#transactions.end(transaction);
-    this.#resume(task, readAnswer(view, socket, from), now);
+    this.#resume(task, answer, now);
   }
 
   /** Gives up: sockets are closed, and there is no report. */
@@ -174,13 +182,14 @@ export class NatDiscovery implements Machine<NatDiscoveryOutput> {
   }
 
   #repeat(transaction: ClientTransaction<Asked>, now: Instant): void {
-    const { ask, task, elsewhere } = transaction.purpose;
+    const { ask, task, elsewhere, busy } = transaction.purpose;
     if (this.#transactions.handleDue(transaction, now) === "send") {
+      transaction.purpose.busy = undefined;
       this.#sendRequest(ask);
       return;
     }
     const silence: Outcome = { kind: "silence", elsewhere };
-    this.#resume(task, silence, now);
+    this.#resume(task, busy ?? silence, now);
   }
 
   #resume(task: Task, outcome: unknown, now: Instant): void {
@@ -206,7 +215,7 @@ export class NatDiscovery implements Machine<NatDiscoveryOutput> {
       case "open":
         return this.#openSocket(task, step, now);
       case "ask":
-        return this.#ask({ task, ask: step, elsewhere: false }, now);
+        return this.#ask({ task, ask: step, elsewhere: false, busy: undefined }, now);
       case "tell":
         this.#send(step.socket, step.to, step.message, step.hopLimit);
         return this.#resume(task, undefined, now);

@@ -29,7 +29,7 @@ export interface DiscoverySite {
 
 /**
  * Answers per second to one source that leave by another socket, go to another port, or are padded; burst: twice. One
- * client needs a dozen; what a third party can be made to receive stays a trickle.
+ * client needs two dozen in its first two seconds; what a third party can be made to receive stays a trickle.
  */
 const REFLECTIONS_PER_SECOND = 20;
 

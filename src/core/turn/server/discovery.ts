@@ -66,7 +66,10 @@ export function answerDiscovery(
 ): void {
   const wish = readWish(view);
   if (wish === undefined) return refuseUnproven(state, view, path, ErrorCode.BadRequest);
-  if (reflects(wish) && !state.discovery.takeReflection(path.remote, now)) return state.drop("over-budget");
+  if (reflects(wish) && !state.discovery.takeReflection(path.remote, now)) {
+    // Said to whoever asked, and where it asked from: silence would be taken for a filter, or for a path too narrow.
+    return refuseUnproven(state, view, path, ErrorCode.ServerError);
+  }
   const from = cornerOf(site, wish.changeIp, wish.changePort);
   const elsewhere = cornerOf(site, true, true);
   const writer = state.writer.begin(Method.Binding, MessageClass.Success, view.data.subarray(4, 20));

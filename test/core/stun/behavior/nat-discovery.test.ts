@@ -346,3 +346,37 @@ test("nothing follows the end: an answer or a gateway's word that comes after it
   drain();
   assert.equal(outputs.length, before);
 });
+
+describe("RFC 8489 §14.8: a server that is busy", () => {
+  /** Answers each CHANGE-REQUEST and PADDING with 500 for the first `times` that it comes. */
+  function busy(times: number): Service {
+    const inner = two();
+    const seen = new Map<string, number>();
+    const answer: Service["answer"] = (data, from, to, now) => {
+      const view = new StunView();
+      assert.equal(view.decode(data), undefined);
+      const id = Buffer.from(data.subarray(4, 20)).toString("hex");
+      const count = (seen.get(id) ?? 0) + 1;
+      seen.set(id, count);
+      const reflects = view.has(Attribute.ChangeRequest) || view.has(Attribute.Padding);
+      if (!reflects || count > times) return inner.answer(data, from, to, now);
+      const error = new StunWriter().begin(Method.Binding, MessageClass.Error, data.subarray(4, 20));
+      return [{ from: to, to: from, data: error.errorCode(ErrorCode.ServerError).finish() }];
+    };
+    return { addresses: inner.addresses, answer };
+  }
+
+  for (const filtering of kinds) {
+    test(`${filtering} filtering is found by who asks again, and nothing else is said where all is refused`, () => {
+      const report = behind({ filtering }, { services: [busy(2)] });
+      assert.deepEqual([said(report.filtering), said(report.fragments)], [filtering, true]);
+      const refused = behind({ filtering }, { services: [busy(Number.POSITIVE_INFINITY)] });
+      assert.deepEqual(
+        [refused.filtering, refused.layerEvidence.filterHops, refused.longestDatagram, refused.fragments].map((one) =>
+          said<unknown>(one),
+        ),
+        ["(change-unproven)", "(change-unproven)", "(no-long-answer)", "(no-long-answer)"],
+      );
+    });
+  }
+});

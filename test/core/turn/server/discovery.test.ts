@@ -186,7 +186,11 @@ describe("a server that discovers", () => {
     const world = discovering();
     const count = (build: Build | undefined, remote = ip("8.8.4.4", 40_000)) => {
       let answered = 0;
-      for (let i = 0; i < 60; i++) if (ask(world, binding(build), pathTo(11, remote)) !== undefined) answered++;
+      for (let i = 0; i < 60; i++) {
+        const answer = ask(world, binding(build), pathTo(11, remote));
+        assert.ok(answer, "RFC 8489 §14.8: who is refused for now is told so");
+        if (answer.code !== 500) answered++;
+      }
       return answered;
     };
     assert.equal(count(change(6)), 40);
