@@ -6,6 +6,7 @@
  *
  * It is `false` when the need is met, else the reason to skip; with POSTERN_PEERS=required an unmet need throws.
  */
+import { spawnSync } from "node:child_process";
 import { accessSync, constants, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { delimiter, join } from "node:path";
@@ -20,6 +21,7 @@ const packages = {
   nft: "nftables",
   nsenter: "util-linux",
   openssl: "openssl",
+  "pkg-config": "pkg-config",
   pidstat: "sysstat",
   ps: "procps",
   setpriv: "util-linux",
@@ -65,6 +67,14 @@ export function requirePeer(...peers: readonly Peer[]): Skip {
   if (missing.length === 0) return false;
   const install = [...new Set(missing.map((peer) => packages[peer]))].join(" ");
   return unmet(`${missing.join(", ")} not installed (apt-get install ${install})`);
+}
+
+/** Needs a program in C to be built with this library, by its name for pkg-config. */
+export function requireLibrary(name: "nice"): Skip {
+  const tools = requirePeer("gcc", "pkg-config");
+  if (tools) return tools;
+  const isThere = spawnSync("pkg-config", ["--exists", name]).status === 0;
+  return isThere ? false : unmet(`lib${name} not installed (apt-get install lib${name}-dev)`);
 }
 
 function hasPrivilege(privilege: Privilege): boolean {
