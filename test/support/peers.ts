@@ -73,7 +73,7 @@ export function requirePeer(...peers: readonly Peer[]): Skip {
 export function requireLibrary(name: "nice"): Skip {
   const tools = requirePeer("gcc", "pkg-config");
   if (tools) return tools;
-  const isThere = spawnSync("pkg-config", ["--exists", name]).status === 0;
+  const isThere = spawnSync(peerPath("pkg-config")!, ["--exists", name]).status === 0;
   return isThere ? false : unmet(`lib${name} not installed (apt-get install lib${name}-dev)`);
 }
 
