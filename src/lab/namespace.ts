@@ -1,13 +1,16 @@
 /**
- * A host of the lab: a network namespace, and a mount namespace whose `/mnt` is a file system of its own in memory. No
+ * A host of the lab: a network namespace, and a mount namespace with a file system of its own in memory. No
  * name on the host refers to them: a small process holds them open, and when it goes with us they are gone, with every
  * device, rule and file that was made in them.
  */
 import { PosternError } from "../core/base/failure.ts";
 import { Program, type ProgramOptions, run } from "./program.ts";
 
-/** Where a host may keep files. */
-export const ownFiles = "/mnt";
+/**
+ * Where a host may keep files. What was there is hidden from it, so this is a directory in which no checkout and no Node
+ * can stand: under Windows' Linux they often stand in `/mnt`.
+ */
+export const ownFiles = "/sys/kernel";
 
 const hold = `mount -t tmpfs tmpfs ${ownFiles} && ip link set lo up && echo ready && exec cat`;
 
