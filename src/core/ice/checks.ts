@@ -60,11 +60,16 @@ export function handleCheckAnswer(
     pair.list.unsealed++;
     return void state.drop("unsealed");
   }
+  const isSymmetric = base === pair.base && sameAddress(from, pair.remoteAddress);
+  // What is known to work is not given up for one odd answer: the right one may still come.
+  if (pair.isValid && !ask.nominates && !(isSymmetric && view.class === MessageClass.Success)) {
+    return void state.drop("unexpected");
+  }
   state.transactions.end(transaction);
   if (pair.transaction === transaction) pair.transaction = undefined;
   if (pair.failure === "base-lost") return;
   // RFC 8445 §7.2.5.2.1: an answer from elsewhere, or to elsewhere, is of no path that works both ways.
-  if (base !== pair.base || !sameAddress(from, pair.remoteAddress)) return failPair(state, pair, "asymmetric");
+  if (!isSymmetric) return failPair(state, pair, "asymmetric");
   pair.isHeard = true;
   if (view.class === MessageClass.Success) return succeed(state, ask, view, transaction.sent === 1, now);
   if (errorCode(view) === ErrorCode.RoleConflict) return handleConflict(state, ask, now);
@@ -104,16 +109,9 @@ function succeed(state: AgentState, ask: CheckAsk, view: StunView, isMeasured: b
   const component = pair.list.component(pair.component);
   // RFC 7675 §5.1: any answer of the peer's that is sealed is consent.
   if (component.selected === pair) renewConsent(state, component, now);
-  unfreezeAlike(state, pair, now);
+  // RFC 8445 §7.2.5.3.3: where one has got through, others of its foundation are worth a try: they thaw in the next slot.
+  wake(state, now);
   if (ask.nominates && state.isControlling) concludeNomination(state, pair, now);
   // RFC 8445 §7.3.1.5: the peer has nominated it before it was known to work.
   else if (!state.isControlling && pair.isWished) concludeNomination(state, pair, now);
-}
-
-/** RFC 8445 §7.2.5.3.3: where one has got through, others of its foundation are worth a try. */
-function unfreezeAlike(state: AgentState, pair: CandidatePair, now: Instant): void {
-  for (const other of state.lists.flatMap(({ pairs }) => pairs)) {
-    if (other.state === "frozen" && other.foundation === pair.foundation) other.state = "waiting";
-  }
-  wake(state, now);
 }

@@ -78,8 +78,22 @@ suite("RFC 7675 §5.1: what is no proof of consent", () => {
         solo.run(1_000);
       }
       assert.equal(solo.agent.state, "failed");
+      assert.equal(solo.all("failed")[0]?.reason.code, "consent-expired");
+      assert.ok((solo.all("failed")[0]?.at ?? 0) - (solo.all("selected")[0]?.at ?? 0) === 30_000);
     });
   }
+});
+
+test("a consent check that was lost is made up for by a check half a second later", () => {
+  const solo = new Solo().connected();
+  const before = solo.requests.length;
+  solo.run(6_500);
+  const asked = solo.requests[before];
+  assert.ok(asked);
+  assert.equal(solo.requests[before + 1]?.at, asked.at + 500);
+  solo.deliver(solo.answerBytes(solo.requests[before + 1] as typeof asked));
+  solo.run(asked.at + 5_001 - solo.now);
+  assert.ok(!solo.all("state").some(({ state }) => state === "disconnected"));
 });
 
 test("a silent path is replaced by another that answers", () => {
@@ -102,6 +116,13 @@ test("a silent path is replaced by another that answers", () => {
     ["best-of-all", "replaced-lost"],
   );
   assert.equal(solo.agent.send(0, 1, new Uint8Array(1))?.remoteAddress.w3, other.w3);
+  // The first one was the better, and is returned to when it answers again.
+  solo.run(600);
+  solo.answer();
+  solo.run(100);
+  solo.answer();
+  assert.equal(solo.all("selected").at(-1)?.reason.code, "moved-to-better");
+  assert.equal(solo.agent.send(0, 1, new Uint8Array(1))?.remoteAddress.w3, PEER.w3);
 });
 
 suite("RFC 8445 §2.5: a lite agent", () => {

@@ -84,6 +84,36 @@ test("a better pair that is found later is moved to; a worse one never is", () =
   assert.equal(solo.all("selected").length, 2);
 });
 
+test("RFC 8445 §8.1.2: checks of worse pairs end when one is selected", () => {
+  const solo = new Solo().begin(...pairOf()).run(60);
+  solo.answer(better);
+  solo.run(60);
+  solo.answer(better);
+  const before = solo.requests.filter(({ to }) => to === "198.51.100.9:2000").length;
+  solo.run(3_000);
+  assert.equal(solo.requests.filter(({ to }) => to === "198.51.100.9:2000").length, before);
+});
+
+test("USE-CANDIDATE means nothing to the controlling agent", () => {
+  const solo = new Solo().begin(...pairOf());
+  solo.answer(better);
+  solo.run(50);
+  solo.answer(better);
+  const before = solo.requests.length;
+  solo.check({ from: worse, useCandidate: true });
+  solo.run(300);
+  assert.equal(solo.requests.length, before, "a worse pair is not checked any more");
+});
+
+test("a pair that an answer has shown to be valid needs no second check", () => {
+  const solo = new Solo({ role: "controlled" }).begin(candidate("198.51.100.7:2000"));
+  const first = solo.answerBytes(solo.lastRequest());
+  solo.check();
+  solo.deliver(first);
+  solo.run(300);
+  assert.equal(solo.requests.length, 1);
+});
+
 test("the relay's path is not used before it is nominated, a direct one as soon as it is valid", () => {
   const solo = new Solo()
     .begin(candidate("198.51.100.7:2000", "relay"), candidate("198.51.100.1:2000", "srflx", { foundation: "s" }))
