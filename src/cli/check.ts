@@ -51,9 +51,14 @@ export function addCheckCommand(program: Command): void {
     .action(check);
 }
 
+/** Seconds; beyond a day nobody waits, nor a timer. */
+const LONGEST = 86_400;
+
 function seconds(text: string): number {
   const found = parseDuration(text);
-  if (found === undefined || found === 0) throw new InvalidArgumentError("Give a time such as 5s or 1m.");
+  if (found === undefined || found === 0 || found > LONGEST) {
+    throw new InvalidArgumentError("Give a time such as 5s or 1m, and no more than 24h.");
+  }
   return found;
 }
 

@@ -15,6 +15,13 @@ if (Number(process.versions.node.split(".")[0]) < 24) {
   process.exit(1);
 }
 
+// Whoever read has read enough, as `head` has: what is still said is for nobody, and no mistake.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") return;
+  console.error(`postern: Standard output cannot be written: ${error.message}`);
+  process.exit(1);
+});
+
 const program = new Command("postern")
   .description("Gets the call through: a STUN and TURN server from one command.")
   .version(version, "-V, --version", "print the version")

@@ -159,6 +159,16 @@ suite("time-limited credentials, and a server's limits", () => {
     assert.match(fromFile.output, /Relay over TCP/);
   });
 
+  test("an iceServers block that names no server is a mistake, and says nothing of this network", async () => {
+    const file = join(directory, "empty.json");
+    for (const text of ["[]", '[{"urls":[]}]']) {
+      await writeFile(file, text);
+      const { code, output } = await check(["--ice-servers", file]);
+      assert.equal(code, 1, output);
+      assert.match(output, /Say which servers to ask/);
+    }
+  });
+
   test("where direct calls work and the relay refuses, the exit status is 2 all the same", async () => {
     await using daemon = await startDaemon({ listen: ["127.0.0.1", "127.0.0.2"] });
     const uris = ["127.0.0.1", "127.0.0.2"].map((host) => `stun:${host}:${daemon.ports.port}`);

@@ -254,7 +254,7 @@ describe("what the caller gives", () => {
     assert.deepEqual(uris(entry), found);
     assert.deepEqual(uris(`{"username":"u:1","credential":"x","ttl":9,"urls":["no"],"iceServers":[${entry}]}`), found);
     const script =
-      '// Good for a day.\nconst iceServers = [\n  { urls: \'stun:b\' },\n  {\n    urls: [\n      "turn:a",\n    ],\n    username: "u",\n    credential: "p",\n  },\n];\n';
+      '// Good for a day.\nconst iceServers = [\n  { urls: \'stun:b\' },\n  {\n    urls: [\n      "turn:a",\n    ],\n    username: "u",\n    credential: "p",\n  }, // The last.\n];\n';
     assert.deepEqual(uris(script), ["stun:b undefined undefined", "turn:a u p"]);
     for (const text of ["", "[1]", "{", '{"urls":1}', "hello"]) {
       assert.throws(() => parseIceServers(text), { code: "bad-ice-servers" }, text);

@@ -1,5 +1,7 @@
 /** `postern check --watch`: a server that goes away and comes back, seen from outside; and what rounds add up to. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { describe, test } from "node:test";
 import { Chronicle, type PathSeen } from "../../src/cli/check/watch-chronicle.ts";
 import { describeRound, describeSummary, duration } from "../../src/cli/check/watch-words.ts";
@@ -26,6 +28,25 @@ function watch(port: number, ...args: readonly string[]) {
 }
 
 const lines = (output: string) => output.split("\n").filter((line) => line !== "");
+
+describe("whoever reads what a watch says", () => {
+  test("ends it by reading no more, as head does, and nothing is left at the server", async () => {
+    const options = await relayOptions();
+    const relay = await startPostern(options);
+    const uri = `turn:127.0.0.1:${options.port}?transport=udp`;
+    const [command, ...args] = postern("check", uri, "--user", user.name, "--watch", "--every", "1s");
+    const child = spawn(command as string, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+    let complaint = "";
+    child.stderr.setEncoding("utf8").on("data", (text) => (complaint += text));
+    await until("a session", async () => (await relay.metric("postern_turn_allocations")) === 2);
+    child.stdout.destroy();
+    const [code] = await once(child, "exit");
+    assert.equal(complaint, "");
+    assert.ok(code === 0 || code === 2, `${code}`);
+    await until("no allocation", async () => (await relay.metric("postern_turn_allocations")) === 0);
+    await relay.stop();
+  });
+});
 
 describe("a server that is killed and started again while it is watched", () => {
   test("the outage is told with its begin and its end, the session is replaced, and the summary adds up", async () => {

@@ -13,26 +13,31 @@ export interface AskedFlags {
 
 const variable = "POSTERN_CHECK_PASSWORD";
 
-/** Rejects with `PosternError`: `no-servers`, `bad-ice-servers`, `no-password`, `unreadable`, `no-terminal`. */
+/** Rejects with `PosternError`: `no-servers`, `bad-ice-servers`, `bad-credentials`, `no-password`, `unreadable`, `no-terminal`. */
 export async function readAsked(uris: readonly string[], flags: AskedFlags): Promise<Asked[]> {
   const { user, passwordFile, iceServers } = flags;
   if (passwordFile === "-" && iceServers === "-") {
     throw new PosternError("unreadable", "Standard input is one thing only: the password, or the iceServers.");
   }
-  if (uris.length === 0 && iceServers === undefined) {
-    throw new PosternError(
-      "no-servers",
-      "Say which servers to ask, such as: postern check stun:stun.example.org turn:turn.example.org --user alice\n" +
-        "or give the iceServers of your application: postern check --ice-servers FILE, where - is standard input.",
-    );
-  }
+  if (uris.length === 0 && iceServers === undefined) throw noServers();
+  if (user === "") throw new PosternError("bad-credentials", "The user name is empty: --user NAME.");
   if (user === undefined && passwordFile !== undefined) {
     throw new PosternError("no-password", "A password goes with a user name: add --user NAME.");
   }
   const listed = iceServers === undefined ? [] : await readIceServers(iceServers);
+  if (uris.length + listed.length === 0) throw noServers();
   const login = user === undefined ? undefined : { username: user, password: await readPassword(user, passwordFile) };
+  if (login?.password.reveal() === "") throw new PosternError("bad-credentials", `${user}'s password is empty.`);
   const own = uris.map((uri) => ({ uri, login: undefined }));
   return [...own, ...listed].map((one) => ({ ...one, login: one.login ?? login }));
+}
+
+function noServers(): PosternError {
+  return new PosternError(
+    "no-servers",
+    "Say which servers to ask, such as: postern check stun:stun.example.org turn:turn.example.org --user alice\n" +
+      "or give the iceServers of your application: postern check --ice-servers FILE, where - is standard input.",
+  );
 }
 
 async function readIceServers(file: string): Promise<Asked[]> {

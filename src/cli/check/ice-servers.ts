@@ -28,7 +28,7 @@ export function parseIceServers(text: string): Asked[] {
 /** Flow style of YAML is JSON, and is JavaScript's literals too, but for what stands around them. */
 function read(text: string): unknown {
   const literal = text
-    .replace(/^\s*\/\/.*$/gm, "")
+    .replace(/(^|[,[\]{}]\s)\s*\/\/.*$/gm, "$1")
     .replace(/^\s*(?:export\s+)?(?:const|let|var)\s+\w+\s*=/, "")
     .replace(/;\s*$/, "");
   try {

@@ -1,4 +1,7 @@
-/** Ctrl-C, and the other ways to ask for the end: the first time work is wound up, the second time the process ends. */
+/**
+ * Ctrl-C, and the other ways to ask for the end: the first time work is wound up, the second time the process ends. Where
+ * standard output has no reader any more, that asks too.
+ */
 import { constants } from "node:os";
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -9,6 +12,7 @@ export class Interruption implements Disposable {
 
   constructor() {
     for (const name of signals) process.on(name, this.#handle);
+    process.stdout.on("error", this.#handleUnread);
   }
 
   get signal(): AbortSignal {
@@ -27,7 +31,10 @@ export class Interruption implements Disposable {
     this.#controller.abort(new Error(`interrupted by ${name}`));
   };
 
+  readonly #handleUnread = (): void => this.#controller.abort(new Error("nobody reads standard output"));
+
   [Symbol.dispose](): void {
+    process.stdout.off("error", this.#handleUnread);
     for (const name of signals) process.off(name, this.#handle);
   }
 }
