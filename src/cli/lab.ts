@@ -1,5 +1,5 @@
 /** `postern lab`: calls through real NATs and firewalls, in networks that are made for it and gone afterwards. */
-import { writeFile } from "node:fs/promises";
+import { open, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import type { Command } from "commander";
 import { PosternError } from "../core/base/failure.ts";
@@ -33,8 +33,9 @@ export function addLabCommand(program: Command): void {
 }
 
 function parseRoundTrips(text: string): number[] {
-  const numbers = text.split(",").map(Number);
-  if (numbers.every((ms) => Number.isFinite(ms) && ms >= 0 && ms <= 2_000)) return numbers;
+  const parts = text.split(",").map((part) => part.trim());
+  if (parts.every((part) => /^\d+(\.\d+)?$/.test(part) && Number(part) <= 2_000))
+    return [...new Set(parts.map(Number))];
   throw new PosternError(
     "bad-round-trip",
     `--round-trip is milliseconds from 0 to 2000, such as 0,50,150: not ${text}`,
@@ -50,10 +51,22 @@ async function lab(names: readonly string[], flags: LabFlags): Promise<void> {
     import("../lab/tools.ts"),
   ]);
   requireTools({ platform: process.platform, uid: process.getuid?.(), path: searchPath });
+  if (flags.report !== undefined) await requireWritable(flags.report);
   const results = await run(scenarios, flags.roundTrip);
   if (results === undefined) return;
   await show(results, flags);
+  if (flags.report !== undefined) await writeReport(results, flags.report);
   process.exitCode = results.every(({ passed }) => passed) ? 0 : 1;
+}
+
+/** Told before all the waiting. What stands in the file stays until there is something better. */
+async function requireWritable(report: string): Promise<void> {
+  const file = await open(report, "a").catch(refuseReport);
+  await file.close();
+}
+
+function refuseReport(cause: Error): never {
+  throw new PosternError("unwritable", `The report cannot be written: ${cause.message}`, { cause });
 }
 
 function list(scenarios: readonly Scenario[]): void {
@@ -91,14 +104,13 @@ async function run(scenarios: readonly Scenario[], roundTrips: readonly number[]
   }
 }
 
-async function show(results: readonly Result[], { json, verbose, report }: LabFlags): Promise<void> {
+async function writeReport(results: readonly Result[], file: string): Promise<void> {
+  const { reportHtml } = await import("../lab/report/html.ts");
+  await writeFile(file, reportHtml(results)).catch(refuseReport);
+}
+
+async function show(results: readonly Result[], { json, verbose }: LabFlags): Promise<void> {
   const { drawText, tableText } = await import("../lab/report/text.ts");
-  if (report !== undefined) {
-    const { reportHtml } = await import("../lab/report/html.ts");
-    await writeFile(report, reportHtml(results)).catch((cause: Error) => {
-      throw new PosternError("unwritable", `${report} cannot be written: ${cause.message}`, { cause });
-    });
-  }
   if (json === true) return console.log(JSON.stringify(results.map(plain), undefined, 2));
   const isOne = new Set(results.map(({ scenario }) => scenario)).size === 1;
   if (verbose === true || isOne) for (const result of results) console.log(`${picture(result, drawText).join("\n")}\n`);
@@ -157,7 +169,7 @@ class Progress {
     if (!process.stderr.isTTY || this.#running.size === 0) return;
     this.clear();
     const text = `${this.#done} of ${this.#all}; running ${[...this.#running].join(", ")}`;
-    process.stderr.write(text.slice(0, process.stderr.columns - 1));
+    process.stderr.write(text.slice(0, (process.stderr.columns || 80) - 1));
   }
 }
 

@@ -45,11 +45,20 @@ describe("which scenarios are meant", () => {
     assert.equal(new Set(names).size, names.length);
   });
 
-  test("none: that is an error", () =>
-    assert.equal(
-      code(() => findScenarios(["figure 9"])),
-      "lab-no-scenario",
-    ));
+  test("whatever is in capitals", () => {
+    assert.deepEqual(
+      findScenarios(["NAT behind nat", "Figure 4"]).map(({ name }) => name),
+      ["figure 4", "NAT behind NAT"],
+    );
+  });
+
+  for (const name of ["figure 9", ""]) {
+    test(`none, as "${name}": that is an error`, () =>
+      assert.equal(
+        code(() => findScenarios([name])),
+        "lab-no-scenario",
+      ));
+  }
 
   test("no two have one name", () => {
     assert.equal(new Set(scenarios.map(({ name }) => name)).size, scenarios.length);
@@ -85,8 +94,11 @@ describe("postern lab", () => {
 
   test("says what is wrong with its arguments", async () => {
     for (const [args, words] of [
-      [["figure 9"], /There is no scenario figure 9/],
+      [["figure 9"], /There is no scenario "figure 9"/],
       [["--list", "--round-trip", "soon"], /--round-trip is milliseconds/],
+      [["--list", "--round-trip", ""], /--round-trip is milliseconds/],
+      [["--list", "--round-trip", "50,,150"], /--round-trip is milliseconds/],
+      [["--list", "--round-trip", "0x10"], /--round-trip is milliseconds/],
     ] as const) {
       const { code: status, output } = await lab(...args);
       assert.equal(status, 1);
@@ -113,8 +125,14 @@ describe("postern lab, as root", { skip }, () => {
     assert.ok(!/(src|href)="(?!#)/.test(html), "the report needs no other file");
   });
 
+  test("says at once that a report cannot be written", async () => {
+    const { code: status, output } = await lab("figure 1", "--report", join(directory, "nowhere", "report.html"));
+    assert.equal(status, 1);
+    assert.match(output, /^postern: The report cannot be written: ENOENT/, "before anything is tried");
+  });
+
   test("prints JSON", async () => {
-    const child = await startChild(postern("lab", "figure 1", "--json", "--round-trip", "0,20"));
+    const child = await startChild(postern("lab", "figure 1", "--json", "--round-trip", "0,20,0"));
     assert.equal((await child.ended({ within: 60_000 })).code, 0);
     const json = child.output().slice(child.output().indexOf("[\n"), child.output().lastIndexOf("]") + 1);
     const results = JSON.parse(json) as Record<string, unknown>[];
