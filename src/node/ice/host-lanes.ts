@@ -17,6 +17,7 @@ export class HostLanes {
   readonly #host: LaneHost;
   readonly #datapath = new DgramDatapath();
   readonly #lanes: Map<BaseId, HostLane> = new Map();
+  #isClosed = false;
 
   constructor(host: LaneHost) {
     this.#host = host;
@@ -28,6 +29,7 @@ export class HostLanes {
 
   /** Opens a socket; undefined where the address is not usable any more, or no descriptor is left. */
   open(address: Readonly<Address>, component: number): Promise<HostBase | undefined> {
+    if (this.#isClosed) return Promise.resolve(undefined);
     const { promise, resolve } = Promise.withResolvers<HostBase | undefined>();
     const base = this.#host.nextBase();
     this.#datapath.bind({ ...address, port: 0 }, "relay", {
@@ -65,6 +67,7 @@ export class HostLanes {
   }
 
   close(): Promise<void> {
+    this.#isClosed = true;
     this.#lanes.clear();
     return this.#datapath.close();
   }

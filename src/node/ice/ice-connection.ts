@@ -9,31 +9,26 @@
  *   await connection.connected();
  *   connection.send(data);
  */
-import { type Address, formatIp, parseIp } from "../../core/base/address.ts";
+import type { Address } from "../../core/base/address.ts";
 import { PosternError } from "../../core/base/failure.ts";
 import { IceAgent } from "../../core/ice/agent.ts";
 import type { BaseId } from "../../core/ice/base.ts";
 import type { Candidate } from "../../core/ice/candidate.ts";
 import type { IceConfig, IceRole } from "../../core/ice/config.ts";
 import type { IceCredentials } from "../../core/ice/credentials.ts";
-import type { HostBase } from "../../core/ice/gathering.ts";
 import type { IceEvent, IceOutput, IceState, Path } from "../../core/ice/outputs.ts";
 import type { Reason } from "../../core/ice/reasons.ts";
 import type { IceReport } from "../../core/ice/report.ts";
 import { parseIceAttribute } from "../../core/ice/sdp.ts";
 import { wallClock } from "../clock.ts";
 import { nodeCrypto } from "../crypto.ts";
-import { type InterfaceChange, interfaceAddresses, watchInterfaces } from "../interfaces.ts";
 import { PooledRandom } from "../random.ts";
+import { Bases } from "./bases.ts";
 import { candidateLine, END_OF_CANDIDATES, formatDescription, parseDescription } from "./description.ts";
-import { usableAddresses } from "./host-addresses.ts";
-import { HostLanes } from "./host-lanes.ts";
 import { IceDriver } from "./ice-driver.ts";
-import type { Lane, LaneHost } from "./lane.ts";
 import type { IceConnectionOptions, OnIceData } from "./options.ts";
 import { Outcomes } from "./outcomes.ts";
-import { RelayLanes } from "./relay-lanes.ts";
-import { findStunServers, readServers, type TurnServerLogin } from "./servers.ts";
+import { findStunServers, readServers } from "./servers.ts";
 
 export interface DescriptionOptions {
   /** What is known so far; what is found later comes by `onCandidate`, and is told with `addRemoteCandidate`. */
@@ -48,20 +43,16 @@ export class IceConnection implements AsyncDisposable {
   onCandidate: (line: string) => void;
   /** What happens: states, paths and why they were chosen, why there is none. */
   onEvent: (event: IceEvent) => void;
-  readonly #options: IceConnectionOptions;
   readonly #agent: IceAgent;
   readonly #driver: IceDriver;
-  readonly #hosts: HostLanes;
-  readonly #relays: RelayLanes;
+  readonly #bases: Bases;
   readonly #outcomes = new Outcomes();
-  readonly #watch: Disposable;
   readonly #candidates: Candidate[] = [];
   readonly #paths: Map<number, Path> = new Map();
   #credentials: IceCredentials | undefined;
   #isGathered = false;
   #failure: Reason | undefined;
   #closing: Promise<void> | undefined;
-  #lastBase = 0;
   #broken: PosternError | undefined;
 
   /**
@@ -71,15 +62,13 @@ export class IceConnection implements AsyncDisposable {
   static async open(options: IceConnectionOptions = {}): Promise<IceConnection> {
     options.signal?.throwIfAborted();
     const { stun, turn } = readServers(options.iceServers ?? []);
-    const isRelayOnly = options.policy === "relay";
-    const stunServers = isRelayOnly ? [] : await findStunServers(stun, options.signal);
+    const stunServers = options.policy === "relay" ? [] : await findStunServers(stun, options.signal);
     const connection = new IceConnection(options, stunServers);
-    await connection.#start(isRelayOnly ? [] : connection.#addresses(), turn);
+    await connection.#bases.open(turn);
     return connection;
   }
 
   private constructor(options: IceConnectionOptions, stunServers: readonly Readonly<Address>[]) {
-    this.#options = options;
     this.onData = options.onData ?? (() => {});
     this.onCandidate = options.onCandidate ?? (() => {});
     this.onEvent = options.onEvent ?? (() => {});
@@ -89,18 +78,9 @@ export class IceConnection implements AsyncDisposable {
       perform: (output) => this.#perform(output),
       handleFailure: (cause) => this.#break(cause),
     });
-    const host: LaneHost = {
-      nextBase: () => this.#nextBase(),
-      handleDatagram: (base, component, from, data) => this.#receive(base, component, from, data),
-    };
-    this.#hosts = new HostLanes(host);
-    this.#relays = new RelayLanes({
-      ...host,
-      handleRelayed: (relay) => this.#driver.input((agent, now) => agent.handleRelayed(relay, now)),
-      handleRelayFailed: (base, why) => this.#driver.input((agent, now) => agent.handleRelayFailed(base, why, now)),
-      handleRelayLost: (base) => this.#driver.input((agent, now) => agent.handleAddressLost(base, now)),
-    });
-    this.#watch = watchInterfaces((change) => void this.#followInterfaces(change));
+    // Not the callback of this moment, but that of then.
+    const deliver: OnIceData = (data, component) => this.onData(data, component);
+    this.#bases = new Bases(options, componentsOf(options), this.#driver, deliver);
   }
 
   get state(): IceState {
@@ -168,7 +148,7 @@ export class IceConnection implements AsyncDisposable {
   /** Sends one datagram to the peer. False when it was dropped: there is no path yet, or no room. */
   send(data: Uint8Array, component: number = 1): boolean {
     const route = this.#driver.route(component, data);
-    return route !== undefined && this.#lane(route.base.id)?.send(route.remoteAddress, data) === true;
+    return route !== undefined && this.#bases.lane(route.base.id)?.send(route.remoteAddress, data) === true;
   }
 
   /**
@@ -190,10 +170,9 @@ export class IceConnection implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    this.#watch[Symbol.dispose]();
     this.#driver.input((agent, now) => agent.close(now));
     this.#driver.stop();
-    await Promise.all([this.#hosts.close(), this.#relays.close()]);
+    await this.#bases.close();
   }
 
   #refuseClosed(): void {
@@ -207,80 +186,15 @@ export class IceConnection implements AsyncDisposable {
     void this.close();
   }
 
-  async #start(addresses: readonly Readonly<Address>[], turn: readonly TurnServerLogin[]): Promise<void> {
-    const hosts = await this.#openSockets(addresses);
-    const relays = this.#components.flatMap((component) =>
-      turn.map((login) => ({ base: this.#nextBase(), component, login })),
-    );
-    this.#driver.ask((agent, now) => {
-      for (const { base, component } of relays) agent.handleRelayPending(base, 0, component);
-      agent.gather(hosts, now);
-    });
-    for (const { base, component, login } of relays) this.#openRelay(base, component, login);
-  }
-
-  #nextBase(): BaseId {
-    return ++this.#lastBase as BaseId;
-  }
-
-  get #components(): readonly number[] {
-    return componentsOf(this.#options);
-  }
-
-  #addresses(): readonly Readonly<Address>[] {
-    return usableAddresses(interfaceAddresses(), this.#options.interfaces);
-  }
-
-  async #openSockets(addresses: readonly Readonly<Address>[]): Promise<HostBase[]> {
-    const all = addresses.flatMap((address) =>
-      this.#components.map((component) => this.#hosts.open(address, component)),
-    );
-    return (await Promise.all(all)).filter((host) => host !== undefined);
-  }
-
-  #openRelay(base: BaseId, component: number, login: TurnServerLogin): void {
-    const { tls, proxy, interfaces } = this.#options;
-    const options = { ...(tls && { tls }), ...(proxy !== undefined && { proxy }) };
-    if (interfaces === undefined) return this.#relays.open(base, component, login, options);
-    const family = parseIp(login.host)?.family;
-    const local = this.#addresses().find((address) => family === undefined || address.family === family);
-    if (local !== undefined) {
-      return this.#relays.open(base, component, login, { ...options, localAddress: formatIp(local) });
-    }
-    const why = `No interface that may be used leads to ${login.url}.`;
-    this.#driver.input((agent, now) => agent.handleRelayFailed(base, why, now));
-  }
-
-  async #followInterfaces({ added, removed }: InterfaceChange): Promise<void> {
-    const { interfaces, policy } = this.#options;
-    for (const address of usableAddresses(removed, interfaces)) {
-      for (const base of this.#hosts.release(address)) {
-        this.#driver.input((agent, now) => agent.handleAddressLost(base, now));
-      }
-    }
-    if (policy === "relay") return;
-    for (const host of await this.#openSockets(usableAddresses(added, interfaces))) {
-      this.#driver.input((agent, now) => agent.handleAddressAdded(host, now));
-    }
-  }
-
-  #lane(base: BaseId): Lane | undefined {
-    return this.#hosts.lane(base) ?? this.#relays.lane(base);
-  }
-
-  #receive(base: BaseId, component: number, from: Readonly<Address>, data: Uint8Array): void {
-    if (this.#driver.datagram(base, from, data)) this.onData(data, component);
-  }
-
   #perform(output: IceOutput): void {
-    if (output.kind === "send") this.#lane(output.base)?.send(output.to, output.data);
+    if (output.kind === "send") this.#bases.lane(output.base)?.send(output.to, output.data);
     else if (output.kind === "permit") void this.#permit(output.base, output.peer);
     else this.#tell(output.event);
   }
 
   async #permit(base: BaseId, peer: Readonly<Address>): Promise<void> {
     try {
-      await this.#lane(base)?.permit(peer);
+      await this.#bases.lane(base)?.permit(peer);
       this.#driver.input((agent, now) => agent.handlePermitted(base, peer, now));
     } catch (error) {
       const why = (error as Error).message;
@@ -310,7 +224,7 @@ export class IceConnection implements AsyncDisposable {
         return this.#tellCandidate(END_OF_CANDIDATES);
       case "selected":
         this.#paths.set(event.path.component, event.path);
-        return this.#lane(event.path.base)?.prefer(event.path.remote.address);
+        return this.#bases.lane(event.path.base)?.prefer(event.path.remote.address);
       case "failed":
         this.#failure = event.reason;
         return this.#paths.clear();

@@ -1,5 +1,10 @@
 /** IceConnection on real sockets, with itself: directly, through Postern's relay, and where it is used wrongly. */
 import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import type { IceEvent } from "../../../src/core/ice/outputs.ts";
 import { IceConnection } from "../../../src/node/ice/ice-connection.ts";
@@ -8,6 +13,7 @@ import { requirePeer } from "../../support/peers.ts";
 import { freePort, freePortRange } from "../../support/ports.ts";
 import { startPostern } from "../../support/postern.ts";
 import type { RelayUnderTest } from "../../support/relay-under-test.ts";
+import { makeTestCertificates, type TestCertificates } from "../../support/test-ca.ts";
 import { until } from "../../support/until.ts";
 import { introduce, onLoopback, openTwo, says } from "./two.ts";
 
@@ -90,12 +96,34 @@ suite("without servers", () => {
     }
     await until("all to come", () => heard === sent);
   });
+});
 
-  test("where no check is answered, `connected` rejects with the reason's code", async () => {
-    await using two = await openTwo();
-    const silent = (await two.bob.localDescription()).replaceAll(/a=candidate.*\r\n/g, "");
-    two.alice.setRemoteDescription(silent);
-    await assert.rejects(two.alice.connected({ signal: AbortSignal.timeout(20) }), { name: "TimeoutError" });
+suite("servers that are of no use", () => {
+  test("a TURN server that is silent is waited for no longer than the budget", async () => {
+    const silent = createSocket("udp4").bind(0, "127.0.0.1");
+    await once(silent, "listening");
+    const urls = `turn:127.0.0.1:${silent.address().port}?transport=udp`;
+    const iceServers = [{ urls, username: "alice", credential: "wonderland" }];
+    const began = performance.now();
+    await using connection = await IceConnection.open({ ...onLoopback, iceServers, gatheringBudget: 200 });
+    assert.match(await connection.localDescription(), /typ host(.|\s)*end-of-candidates/);
+    const took = performance.now() - began;
+    assert.ok(took >= 190 && took < 2_000, `${took} ms`);
+    silent.close();
+  });
+
+  test("nor is the name of a STUN server that nobody knows", async () => {
+    const began = performance.now();
+    await using connection = await IceConnection.open({ ...onLoopback, iceServers: [{ urls: "stun:nobody.invalid" }] });
+    assert.match(await connection.localDescription(), /end-of-candidates/);
+    assert.ok(performance.now() - began < 3_000);
+  });
+
+  test("interfaces that may not be used are not, for relays neither", async () => {
+    const iceServers = [{ urls: "turn:127.0.0.1:9", username: "alice", credential: "wonderland" }];
+    await using connection = await IceConnection.open({ interfaces: ["none0"], iceServers });
+    assert.doesNotMatch(await connection.localDescription(), /candidate:/);
+    assert.match(connection.report.relayFailures.join(), /No interface that may be used/);
   });
 });
 
@@ -148,19 +176,31 @@ suite("through Postern's relay", { skip: requirePeer("openssl") }, () => {
   const user = { name: "alice", password: "wonderland" };
   let relay: RelayUnderTest;
   let port: number;
+  let tlsPort: number;
+  let directory: string;
+  let certificate: TestCertificates;
   before(async () => {
-    port = await freePort();
-    relay = await startPostern({ port, user, relayPorts: await freePortRange(64), allowPeers: ["127.0.0.0/8"] });
+    directory = await mkdtemp(join(tmpdir(), "postern-ice-"));
+    certificate = await makeTestCertificates(directory);
+    [port, tlsPort] = [await freePort(), await freePort()];
+    const own = { port, tlsPort, certificate, user, relayPorts: await freePortRange(64) };
+    relay = await startPostern({ ...own, allowPeers: ["127.0.0.0/8"] });
   });
-  after(() => relay.stop());
+  after(async () => {
+    await relay?.stop();
+    await rm(directory, { recursive: true });
+  });
 
   const servers = (query = "", credential = user.password): IceServer[] => [
     { urls: [`turn:127.0.0.1:${port}${query}`], username: user.name, credential },
   ];
 
-  for (const query of ["?transport=udp", "?transport=tcp"]) {
-    test(`both relay-only, ${query}: nothing else is told, and data goes both ways`, async () => {
-      await using two = await openTwo({ policy: "relay", iceServers: servers(query) });
+  for (const transport of ["udp", "tcp", "tls"]) {
+    test(`both relay-only, over ${transport}: nothing else is told, and data goes both ways`, async () => {
+      const secure = [{ urls: `turns:localhost:${tlsPort}`, username: user.name, credential: user.password }];
+      const iceServers = transport === "tls" ? secure : servers(`?transport=${transport}`);
+      const tls = { ca: await readFile(certificate.ca, "utf8") };
+      await using two = await openTwo({ policy: "relay", iceServers, tls });
       const { alice, bob } = two;
       const description = await alice.localDescription();
       assert.match(description, / typ relay /);
@@ -197,10 +237,11 @@ suite("through Postern's relay", { skip: requirePeer("openssl") }, () => {
   });
 
   test("closing gives the allocations back", async () => {
+    const allocations = () => relay.metric("postern_turn_allocations");
     const two = await openTwo({ policy: "relay", iceServers: servers() });
     await Promise.all([two.alice.localDescription(), two.bob.localDescription()]);
+    await until("two allocations", async () => (await allocations()) === 2);
     await two[Symbol.asyncDispose]();
-    const again = await openTwo({ policy: "relay", iceServers: servers() });
-    await again[Symbol.asyncDispose]();
+    assert.equal(await allocations(), 0);
   });
 });
