@@ -39,7 +39,7 @@ describe("asked of a daemon", () => {
     assert.match(words.output, /kind +no NAT and no filter/);
     assert.match(words.output, new RegExp(`TCP to 127.0.0.1:${port}: answers`));
     assert.match(words.output, new RegExp(`TLS to 127.0.0.1:${tlsPort}: answers.*SELF_SIGNED`));
-    assert.match(words.output, /Calls will work from here, most of them directly/);
+    assert.match(words.output, /Calls will work from here inside this network; no server outside it was asked\./);
     assert.ok(!words.output.includes("\u001b"), "nothing for terminals where there is none");
 
     const { code, output } = await check("--json", ...uris);
@@ -48,6 +48,7 @@ describe("asked of a daemon", () => {
     assert.equal(told.reports[0].servers[0].other, `127.0.0.2:${alternate}`);
     assert.deepEqual(told.reports[0].tcpMapping, { known: true, value: "endpoint-independent" });
     assert.equal(told.verdict.calls, "direct");
+    assert.equal(told.verdict.inside, true);
     assert.equal(told.streams.length, 2);
   });
 
@@ -61,6 +62,15 @@ describe("asked of a daemon", () => {
     const nameless = await check("turn:nobody.invalid?transport=tcp");
     assert.equal(nameless.code, 1);
     assert.match(nameless.output, /has no server for turn:nobody\.invalid/);
+    for (const [args, words] of [
+      [["stun:127.0.0.1", "--watch", "--every", "30d"], /no more than 24h/],
+      [["turn:127.0.0.1", "--user", ""], /The user name is empty/],
+      [["--ice-servers", "-"], /iceServers block.*empty/],
+    ] as const) {
+      const mistaken = await check(...args);
+      assert.equal(mistaken.code, 1, mistaken.output);
+      assert.match(mistaken.output, words);
+    }
     const dtls = await check("turns:127.0.0.1?transport=udp");
     assert.equal(dtls.code, 1);
     assert.match(dtls.output, /turns:127\.0\.0\.1\?transport=udp means DTLS.*leave/);
@@ -174,6 +184,25 @@ describe("the verdict", () => {
     assert.equal(relayed.calls, "relayed");
     assert.match(relayed.works.join(), /over UDP\. Credentials were not tried/);
     assert.equal(verdict({ reports: [report("destination-dependent")] }).calls, "no");
+  });
+
+  test("servers in the same network see no NAT at its edge: of the internet nothing is promised", () => {
+    const seenAs = (...addresses: string[]) =>
+      verdict({
+        reports: addresses.map((text) =>
+          report("endpoint-independent", { publicAddresses: [parseIp(text)!], translated: known(false) }),
+        ),
+      });
+    for (const address of ["192.168.1.20", "10.0.0.2", "127.0.0.1", "fd00::2"]) {
+      const inside = seenAs(address);
+      assert.equal(inside.inside, true, address);
+      assert.match(inside.change.join(), /Name a server on the internet as well/);
+      assert.match(describeVerdict(inside).join("\n"), /^Calls will work from here inside this network;/);
+    }
+    for (const outside of [seenAs("198.51.100.9"), seenAs("10.0.0.2", "2001:db8::1")]) {
+      assert.equal(outside.inside, false);
+      assert.match(describeVerdict(outside).join("\n"), /most of them directly/);
+    }
   });
 
   test("what is unknown is no promise", () => {

@@ -4,6 +4,7 @@ import type { EchoFigures } from "../../core/media/probe-stream.ts";
 import type { BehaviorReport } from "../../core/stun/behavior/report.ts";
 import type { Reached } from "../../node/reach.ts";
 import { judgeFamilies } from "./families.ts";
+import { isSeenInsideOnly } from "./inside.ts";
 import { judgeLayers } from "./layers.ts";
 import { judgeLengths } from "./lengths.ts";
 import type { Quality } from "./quality.ts";
@@ -42,6 +43,8 @@ export interface Measurements {
 export interface Verdict extends Findings {
   /** `direct`: most calls need no relay. `relayed`: calls work through the relay that was named. `no`: they do not. */
   readonly calls: "direct" | "relayed" | "no";
+  /** The servers that were asked stand in our own network: of the internet `direct` says nothing. */
+  readonly inside: boolean;
   readonly relay: RelayJudgement["relay"];
   /** Through the best relay, and over what; undefined: not measured. */
   readonly quality: (Quality & { readonly over: string }) | undefined;
@@ -73,7 +76,8 @@ export const NOTHING: Findings = { works: [], fails: [], change: [] };
 
 export function judge(measured: Measurements): Verdict {
   const { reports, streams } = measured;
-  const direct = reports.some(isPredictable);
+  const predictable = reports.filter(isPredictable);
+  const direct = predictable.length > 0;
   const relayed = judgeRelays(measured);
   const isRelayed = relayed.relay === "works" || relayed.relay === "untried";
   const findings: Findings[] = [
@@ -86,6 +90,7 @@ export function judge(measured: Measurements): Verdict {
   ];
   return {
     calls: direct ? "direct" : isRelayed ? "relayed" : "no",
+    inside: direct && predictable.every(isSeenInsideOnly),
     relay: relayed.relay,
     quality: relayed.quality && { ...relayed.quality, over: relayed.way as string },
     works: distinct(findings.flatMap(({ works }) => works)),
@@ -114,7 +119,12 @@ function adviseRelay(measured: Measurements): Findings {
 function judgeReport(report: BehaviorReport): Findings {
   const place = places[report.family];
   const [works, fails, change]: [string[], string[], string[]] = [[], [], []];
-  if (isPredictable(report)) {
+  if (isPredictable(report) && isSeenInsideOnly(report)) {
+    works.push(`Direct calls over ${place} to whoever is in this network too.`);
+    change.push(
+      `Name a server on the internet as well: those that answered over ${place} stand in this network, and see no NAT at its edge.`,
+    );
+  } else if (isPredictable(report)) {
     works.push(`Direct calls over ${place}: others can send to the address that ICE tells them.`);
   } else if (mapsByDestination(report)) {
     fails.push(

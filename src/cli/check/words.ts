@@ -141,10 +141,11 @@ export function describeStream({ target, reached }: StreamResult): string {
   return `${at}: answers in ${Math.round(reached.ms)} ms${problem === undefined ? "" : `; certificate: ${problem}`}`;
 }
 
-function sayCalls({ calls, relay }: Verdict): string {
+function sayCalls({ calls, inside, relay }: Verdict): string {
   if (calls === "no") return "Calls will not work from here, or only some.";
   if (calls === "direct") {
     const isRefused = relay === "refuses" || relay === "broken";
+    if (inside && !isRefused) return "Calls will work from here inside this network; no server outside it was asked.";
     return isRefused
       ? "Most calls will work from here, directly; those that need the relay will not."
       : "Calls will work from here, most of them directly.";
