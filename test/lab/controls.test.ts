@@ -24,6 +24,14 @@ const broken: readonly (readonly [string, Scenario, RegExp])[] = [
     /^UDP: 10 of 10 echoed/,
   ],
   [
+    "a way that is shut only because nobody listens there",
+    firewallScenario({
+      ...firewallTrials.get("UDP blocked")!,
+      attempts: [{ way: "TCP on port 81", url: "turn:203.0.113.1:81?transport=tcp", passes: false }],
+    }),
+    /^TCP on port 81: .*ECONNREFUSED/,
+  ],
+  [
     "a firewall that blocks more than is thought",
     firewallScenario(firewallTrials.get("UDP blocked")!, "only the proxy"),
     /TCP: shut/,

@@ -109,13 +109,16 @@ async function echoes(lab: Lab, attempt: Attempt, server: Server, peer: string, 
 function tell({ way, passes }: Attempt, got: number | string): { isAsMeant: boolean; words: string } {
   if (typeof got === "number")
     return { isAsMeant: passes && got === texts, words: `${way}: ${got} of ${texts} echoed` };
-  return { isAsMeant: !passes, words: `${way}: shut (${shortly(got)})` };
+  const [, shut] = signsOfFirewall.find(([sign]) => sign.test(got)) ?? [];
+  if (shut === undefined) return { isAsMeant: false, words: `${way}: ${got}` };
+  return { isAsMeant: !passes, words: `${way}: shut (${shut})` };
 }
 
-function shortly(failure: string): string {
-  if (/timeout/.test(failure)) return "no answer";
-  return /ECONNRESET/.test(failure) ? "reset" : failure;
-}
+/** A server that refuses shuts no way. */
+const signsOfFirewall: readonly (readonly [RegExp, string])[] = [
+  [/timeout/, "no answer"],
+  [/ECONNRESET/, "reset"],
+];
 
 async function tryAll(lab: Lab, { servers, attempts }: Trial): Promise<Outcome> {
   const [server] = await Promise.all(servers.map((options) => Server.start(lab, options)));

@@ -1,5 +1,5 @@
 /** No new hole is open to third parties: a stranger knows every address of a call, and sends there. */
-import { call } from "../call.ts";
+import { call, type Party } from "../call.ts";
 import { allocate, bindPeer, openSocket, openSocketAndAsk, relayId, socketId } from "../ends.ts";
 import type { Lab } from "../lab.ts";
 import type { Passage } from "../passages.ts";
@@ -17,6 +17,12 @@ function topology(...gateways: readonly GatewayDeclaration[]): Topology {
 }
 
 const closed: GatewayDeclaration = { nat: "port-restricted cone", firewall: "inside to outside" };
+
+/** A call that is not there proves nothing of a stranger. */
+async function callThatWorks(lab: Lab, one: Party, other: Party): Promise<void> {
+  const { outcome, why } = await call(lab, one, other);
+  if (outcome !== "works") throw new Error(`the call itself fails: ${why}`);
+}
 
 /** The stranger has found a way to the inside's own addresses too, as a neighbour on the provider's network has. */
 async function intrude(lab: Lab, targets: readonly string[]): Promise<void> {
@@ -71,7 +77,11 @@ function directScenario(
     run: async (lab) => {
       const server = await Server.start(lab);
       const [alice, bob] = [await openSocketAndAsk(lab, "alice", server), await openSocket(lab, "bob")];
-      await call(lab, { host: "alice", id: socketId, toward: bob }, { host: "bob", id: socketId, toward: alice });
+      await callThatWorks(
+        lab,
+        { host: "alice", id: socketId, toward: bob },
+        { host: "bob", id: socketId, toward: alice },
+      );
       await intrude(lab, [alice, insideOf(lab, alice)]);
       return judge(lab, { [router]: 2 * packets }, lab.network.addressOf("bob"));
     },
@@ -93,7 +103,11 @@ const relayed: Scenario = {
     const bob = await openSocket(lab, "bob");
     const alice = await allocate(lab, "alice", server.turn());
     await bindPeer(lab, "alice", bob);
-    await call(lab, { host: "alice", id: relayId, toward: bob }, { host: "bob", id: socketId, toward: alice.relayed });
+    await callThatWorks(
+      lab,
+      { host: "alice", id: relayId, toward: bob },
+      { host: "bob", id: socketId, toward: alice.relayed },
+    );
     await intrude(lab, [alice.relayed, alice.mapped, insideOf(lab, alice.mapped)]);
     return judge(lab, { server: packets, [router]: 2 * packets }, server.address);
   },
