@@ -1,6 +1,7 @@
 /** Calls with ICE through real kernels: the path is the best that the networks allow, and the relay idle where it can be. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { findScenarios } from "../../src/lab/scenarios/find.ts";
 import { type IceTrial, iceScenario, iceTrials } from "../../src/lab/scenarios/ice.ts";
 import { atOnce, milliseconds, runHere, skip } from "./lab-world.ts";
 
@@ -26,6 +27,13 @@ describe("calls with ICE", { skip, concurrency: atOnce }, () => {
       });
     }
   }
+
+  test("a call goes on from another address", async () => {
+    const [scenario] = findScenarios(["ICE, another address"]);
+    const result = await runHere(scenario!);
+    assert.ok(result.passed, result.why);
+    assert.equal(result.figures?.["reason"], "replaced-lost");
+  });
 
   test("a path that is worse than the networks allow is a failure", async () => {
     const relayed = iceTrials.find(({ best }) => best === "relayed");

@@ -65,12 +65,16 @@ function words({ kind, from, to, code, why }: IceOutcome): string {
   return kind === "none" ? `${code}: ${why}` : `${kind}, ${from} to ${to}, because (${code}) ${why}`;
 }
 
+const speakers: readonly [Party, Party] = [
+  { host: "alice", id: iceId, toward: "" },
+  { host: "bob", id: iceId, toward: "" },
+];
+
 /** 20 texts each way over the path, and how many packets the relay carried for it. */
 async function speak(lab: Lab, best: Kind, took: number): Promise<Outcome> {
   // Checks that were called off may still be on their way through the relay.
   await lab.wait(2 * lab.roundTrip + settlingMs);
   await lab.forget();
-  const speakers = ["alice", "bob"].map((host) => ({ host, id: iceId, toward: "" })) as [Party, Party];
   const { outcome, why } = await call(lab, ...speakers);
   const relayed = relayedPackets((await lab.passages()).get("server"));
   const [path, other] = [await pathOf(lab, "alice"), await pathOf(lab, "bob")];
@@ -87,6 +91,14 @@ async function speak(lab: Lab, best: Kind, took: number): Promise<Outcome> {
   };
 }
 
+/** Both descriptions are handed over; what came of it at Alice's, and at Bob's. */
+async function connect(lab: Lab, help: Help): Promise<readonly [IceOutcome, IceOutcome]> {
+  const server = help === "nothing" ? undefined : await Server.start(lab);
+  const iceServers = serversFor(help, server);
+  const [alice, bob] = [await describe(lab, "alice", iceServers), await describe(lab, "bob", iceServers)];
+  return Promise.all([meet(lab, "alice", bob), meet(lab, "bob", alice)]);
+}
+
 export function iceScenario({ name, title, topology, help, best }: IceTrial): Scenario {
   return {
     name,
@@ -94,16 +106,10 @@ export function iceScenario({ name, title, topology, help, best }: IceTrial): Sc
     topology,
     expected: best === "none" ? "fails" : "works",
     run: async (lab) => {
-      const server = help === "nothing" ? undefined : await Server.start(lab);
-      const [alices, bobs] = await Promise.all(
-        ["alice", "bob"].map((host) => describe(lab, host, serversFor(help, server))),
-      );
-      const outcomes = await Promise.all([meet(lab, "alice", bobs as string), meet(lab, "bob", alices as string)]);
-      const [alice, bob] = outcomes;
+      const outcomes = await connect(lab, help);
       const lost = outcomes.find(({ kind }) => kind === "none");
-      if (lost !== undefined)
-        return { outcome: "fails", why: words(lost), figures: { path: "none", reason: lost.code } };
-      return speak(lab, best, Math.max(alice.took, bob.took));
+      if (lost === undefined) return speak(lab, best, Math.max(...outcomes.map(({ took }) => took)));
+      return { outcome: "fails", why: words(lost), figures: { path: "none", reason: lost.code } };
     },
   };
 }
@@ -171,4 +177,45 @@ export const iceTrials: readonly IceTrial[] = [
   },
 ];
 
-export const iceScenarios: readonly Scenario[] = iceTrials.map(iceScenario);
+/** Addresses are looked at every five seconds, and then checks take their time. */
+const roamingMs = 15_000;
+const lookAgainMs = 100;
+
+/** The address of the host's own socket, once it is another; undefined: the path is the old one. */
+async function movedFrom(lab: Lab, host: string, before: IceOutcome): Promise<IceOutcome | undefined> {
+  for (const end = performance.now() + roamingMs; performance.now() < end; await lab.wait(lookAgainMs)) {
+    const path = await pathOf(lab, host);
+    if (path.from !== before.from) return path;
+  }
+  return undefined;
+}
+
+const roaming: Scenario = {
+  name: "ICE, another address",
+  title: "During a call Alice's host gets another address, and nobody tells Bob: the call goes on from there.",
+  topology: { outside: ["bob"], sites: [site("home", "port-restricted cone", "alice")] },
+  expected: "works",
+  run: async (lab) => {
+    const [before] = await connect(lab, "nothing");
+    if (before.kind === "none") return { outcome: "fails", why: words(before) };
+    await lab.network
+      .at("alice")
+      .ip(
+        `addr del ${lab.network.addressOf("alice")}/24 dev outside`,
+        "addr add 10.0.1.99/24 dev outside",
+        "route add default via 10.0.1.1",
+      );
+    const began = performance.now();
+    const path = await movedFrom(lab, "alice", before);
+    if (path === undefined) return { outcome: "fails", why: `the path is still ${words(before)}` };
+    const took = performance.now() - began;
+    const { outcome, why } = await call(lab, ...speakers);
+    return {
+      outcome,
+      why: `${why}: ${words(path)}`,
+      figures: { reason: path.code, "until it goes on": `${took.toFixed(0)} ms` },
+    };
+  },
+};
+
+export const iceScenarios: readonly Scenario[] = [...iceTrials.map(iceScenario), roaming];

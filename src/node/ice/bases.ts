@@ -98,13 +98,14 @@ export class Bases {
 
   async #follow({ added, removed }: InterfaceChange): Promise<void> {
     const { interfaces } = this.#options;
+    // First, because an agent that has no address left gives up.
+    for (const host of await this.#openSockets(usableAddresses(added, interfaces))) {
+      this.#driver.input((agent, now) => agent.handleAddressAdded(host, now));
+    }
     for (const address of usableAddresses(removed, interfaces)) {
       for (const base of this.#hosts.release(address)) {
         this.#driver.input((agent, now) => agent.handleAddressLost(base, now));
       }
-    }
-    for (const host of await this.#openSockets(usableAddresses(added, interfaces))) {
-      this.#driver.input((agent, now) => agent.handleAddressAdded(host, now));
     }
   }
 }
