@@ -176,3 +176,71 @@ test("RFC 8445 §7.3.1.4: a check from the peer makes its pair the next to be ch
   solo.deliver(first);
   assert.equal(solo.pair()?.state, "succeeded");
 });
+
+test("RFC 8445 §6.1.4.2: streams take turns", () => {
+  const solo = new Solo({ streams: [[1], [1]] });
+  const bases = [0, 1].map((stream) => ({
+    base: (stream + 1) as BaseId,
+    stream,
+    component: 1,
+    address: { ...OWN, port: 1 + stream },
+  }));
+  solo.do((agent) => agent.gather(bases, solo.now));
+  for (const stream of [0, 1]) {
+    const candidates = [1, 2, 3].map((n) =>
+      candidate(`198.51.100.${n}:${stream + 1}`, "host", { foundation: `${stream}${n}` }),
+    );
+    solo.do((agent) => agent.handleRemoteDescription(stream, { ...PEERS, candidates }, solo.now));
+  }
+  solo.run(250);
+  assert.deepEqual(
+    solo.requests.map(({ base }) => base),
+    [1, 2, 1, 2, 1, 2],
+  );
+});
+
+test("what is unlikely to be of use is checked last, and nobody waits for it", () => {
+  const server = address("203.0.113.1:3478");
+  const order = (own: string, ...candidates: ReturnType<typeof candidate>[]): string[] => {
+    const solo = new Solo({ stunServers: [server] }).gather();
+    const id = solo.lastRequest(server).view.data.slice(4, 20);
+    solo.deliver(
+      solo.begun(MessageClass.Success, id).xorAddress(Attribute.XorMappedAddress, address(own)).finish(),
+      server,
+    );
+    solo.do((agent) => agent.handleRemoteDescription(0, { ...PEERS, candidates }, solo.now));
+    solo.run(300);
+    return solo.requests.slice(1).map(({ to }) => to);
+  };
+  const related = address("192.168.1.2:5000");
+  const host = candidate("192.168.1.2:5000");
+  const [first, second] = [7_001, 7_002].map((port) =>
+    candidate(`198.51.100.7:${port}`, "srflx", { related, foundation: `s${port}`, priority: 9_000 - port }),
+  ) as [typeof host, typeof host];
+  const relay = candidate("203.0.113.9:9", "relay", { priority: 1 });
+  assert.deepEqual(
+    order("198.51.100.7:1", host, first),
+    ["192.168.1.2:5000", "198.51.100.7:7001"],
+    "one network, perhaps",
+  );
+  assert.deepEqual(order("198.51.100.99:1", host, first), ["198.51.100.7:7001", "192.168.1.2:5000"], "hardly");
+  assert.deepEqual(order("198.51.100.99:1", first, second, relay), [
+    "198.51.100.7:7001",
+    "203.0.113.9:9",
+    "198.51.100.7:7002",
+  ]);
+  const publicHost = candidate("198.51.100.8:5000");
+  assert.deepEqual(order("198.51.100.99:1", publicHost, first)[0], "198.51.100.8:5000");
+});
+
+test("a check from an unlikely address makes it likely", () => {
+  const solo = new Solo().begin(
+    candidate("198.51.100.7:7001", "srflx", { related: PEER }),
+    candidate("198.51.100.7:7002", "srflx", { related: PEER, foundation: "s2", priority: 2 ** 31 - 2 }),
+  );
+  solo.run(20);
+  solo.answer(address("198.51.100.7:7001"));
+  solo.check({ from: address("198.51.100.7:7002") });
+  solo.run(60);
+  assert.equal(solo.requests.at(-1)?.to, "198.51.100.7:7002", "it is better than the valid one, and waited for");
+});

@@ -50,3 +50,42 @@ test("sockets of many addresses: each has its own preference", () => {
   solo.do((agent) => agent.gather(hosts, solo.now));
   assert.equal(new Set(solo.all("candidate").map((one) => one.candidate.priority)).size, 50);
 });
+
+test("RFC 8445 §6.1.2.2: pairs are of one family, and link-local addresses meet none but their like", () => {
+  const solo = new Solo().gather(address("192.0.2.1:1"), address("[2001:db8::1]:2"), address("[fe80::1]:3"));
+  const texts = ["198.51.100.7:4", "[2001:db8::7]:5", "[fe80::7]:6"];
+  const candidates = texts.map((text, n) => candidate(text, "host", { foundation: `f${n}` }));
+  solo.do((agent) => agent.handleRemoteDescription(0, { ...PEERS, candidates }, solo.now));
+  const met = (solo.agent.report(0)?.pairs ?? []).map(({ local, remote }) => [local.address.port, remote.address.port]);
+  assert.deepEqual(
+    met.sort((a, b) => (a[0] as number) - (b[0] as number)),
+    [
+      [1, 4],
+      [2, 5],
+      [3, 6],
+    ],
+  );
+});
+
+test("RFC 8838 §11.4: of two candidates with one address the one with the higher priority stays", () => {
+  const solo = new Solo().begin(candidate("198.51.100.7:2000", "srflx"));
+  solo.do((agent) => agent.handleRemoteCandidate(0, candidate("198.51.100.7:2000", "relay"), solo.now));
+  assert.equal(solo.agent.report(0)?.remote[0]?.type, "srflx");
+  solo.do((agent) => agent.handleRemoteCandidate(0, candidate("198.51.100.7:2000", "host"), solo.now));
+  assert.deepEqual(
+    solo.agent.report(0)?.remote.map(({ type }) => type),
+    ["host"],
+  );
+  assert.equal(solo.agent.report(0)?.pairs.length, 1);
+});
+
+test("a pair in use is never given up for lack of room", () => {
+  const solo = new Solo({ maxPairs: 2 }).begin(candidate("198.51.100.7:2000", "relay"));
+  solo.answer();
+  for (let n = 1; n < 6; n++) {
+    const one = candidate(`198.51.100.${10 + n}:2000`, "host", { foundation: `f${n}`, priority: 2 ** 30 + n });
+    solo.do((agent) => agent.handleRemoteCandidate(0, one, solo.now));
+  }
+  assert.equal(solo.agent.report(0)?.pairs.length, 2);
+  assert.ok(solo.pair()?.isValid);
+});

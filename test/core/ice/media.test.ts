@@ -35,6 +35,8 @@ suite("RFC 7983 §7: what is not STUN is the application's, from a peer that has
       assert.equal(solo.deliver(bytes), true, String(first));
     }
     assert.equal(solo.deliver(new Uint8Array(0)), true);
+    const rtp = Uint8Array.of(0x80, 0, 0, 0, 0x21, 0x12, 0xa4, 0x42, ...new Uint8Array(20));
+    assert.equal(solo.deliver(rtp), true, "an RTP timestamp may be the magic cookie");
   });
 
   test("not from other addresses or ports, nor to other sockets", () => {

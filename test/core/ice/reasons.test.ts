@@ -81,6 +81,12 @@ test("one way only", () => {
   assert.equal(likely(solo), "one-way");
 });
 
+test("a peer that is heard is no sign of blocked UDP, though the servers are silent", () => {
+  const solo = new Solo({ stunServers: [server] }).begin(candidate("198.51.100.7:2000"));
+  solo.check();
+  assert.equal(likely(solo), "one-way");
+});
+
 test("a relay that refuses the peer", () => {
   const solo = new Solo({ policy: "relay" }).begin(candidate("198.51.100.7:2000"));
   const relay = { base: 9 as BaseId, stream: 0, component: 1, transport: "udp", address: server, mapped: OWN } as const;

@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { formatAddress, parseIp } from "../../../src/core/base/address.ts";
 import type { BaseId } from "../../../src/core/ice/base.ts";
+import { Attribute } from "../../../src/core/stun/registry.ts";
+import { address } from "../turn/server/world.ts";
 import { Call } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { build, type Cell, cells } from "./grid.ts";
-import { candidate, PEERS, Solo } from "./solo.ts";
+import { candidate, OWN, PEERS, Solo } from "./solo.ts";
 
 function cellOf(name: string): Cell {
   return cells().find((one) => one.family === "apart" && one.name === name) as Cell;
@@ -164,4 +166,66 @@ suite("addresses that go and come", () => {
     assert.equal(solo.agent.send(0, 1, new Uint8Array(1)), undefined);
     solo.do((agent) => agent.handleAddressLost(1 as BaseId, solo.now));
   });
+});
+
+suite("RFC 8445 §9: paths of former descriptions", () => {
+  const next = { ufrag: "next", password: "another+password+of+the+peer" };
+  const third = { ufrag: "third", password: "yet+another+one+of+the+peers" };
+
+  /** Restarts, and connects with `candidate` under other credentials of the peer's. */
+  function moved(solo: Solo, peer: typeof next, to: string): void {
+    solo.do((agent) => agent.restart(solo.now));
+    solo.do((agent) => agent.handleRemoteDescription(0, { ...peer, candidates: [candidate(to)] }, solo.now));
+    for (let n = 0; n < 2; n++) {
+      solo.run(60);
+      const asked = solo.lastRequest(address(to));
+      solo.deliver(solo.answerBytes(asked, OWN, peer.password), address(to));
+    }
+    assert.equal(solo.all("selected").at(-1)?.path.remote.address.w3, address(to).w3);
+  }
+
+  test("what is still under way on the old one is heard, for three seconds", () => {
+    const solo = new Solo().connected();
+    moved(solo, next, "198.51.100.8:1");
+    const data = Uint8Array.of(0x80, 1);
+    assert.equal(solo.deliver(data), true);
+    solo.run(3_100);
+    assert.equal(solo.deliver(data), false);
+    assert.equal(solo.deliver(data, address("198.51.100.8:1")), true);
+  });
+
+  test("of several only the newest that carried is kept", () => {
+    const solo = new Solo().connected();
+    moved(solo, next, "198.51.100.8:1");
+    moved(solo, third, "198.51.100.9:1");
+    const before = solo.requests.length;
+    solo.run(2_900);
+    assert.ok(!solo.requests.slice(before).some(({ to }) => to === "198.51.100.7:2000"));
+    assert.equal(solo.deliver(Uint8Array.of(0x80)), false);
+  });
+
+  test("round trips of the network before count no more", () => {
+    const solo = new Solo().begin(candidate("198.51.100.7:2000")).run(400);
+    solo.answer();
+    solo.run(60);
+    solo.answer();
+    solo.do((agent) => agent.restart(solo.now));
+    const candidates = [candidate("198.51.100.1:1", "host", { foundation: "h" }), candidate("198.51.100.2:1", "srflx")];
+    solo.do((agent) => agent.handleRemoteDescription(0, { ...next, candidates }, solo.now));
+    solo.run(60);
+    const [worse, began] = [address("198.51.100.2:1"), solo.now];
+    solo.deliver(solo.answerBytes(solo.lastRequest(worse), OWN, next.password), worse);
+    solo.run(200);
+    assert.ok(solo.lastRequest(worse).view.has(Attribute.UseCandidate));
+    assert.ok(solo.lastRequest(worse).at - began <= 100);
+  });
+});
+
+test("nothing is sent from a lost address, not even what was next", () => {
+  const solo = new Solo().begin(candidate("198.51.100.7:2000"));
+  solo.check();
+  solo.do((agent) => agent.handleAddressLost(1 as BaseId, solo.now));
+  const before = solo.sent.length;
+  solo.run(2_000);
+  assert.equal(solo.sent.length, before);
 });
