@@ -167,6 +167,13 @@ suite("The path that packets took", () => {
     assert.equal(stops[1]?.dropped, 1);
   });
 
+  test("takes the server's second address for a relay like the first, where nobody asks all four of its places", () => {
+    const toSecond = () => new Counted("tcp").send(1, ["alice", "10.0.1.2:4000", "203.0.113.2:443"], ["home router"]);
+    assert.equal(path(resultOf(oneHome, toSecond()), "alice", "server").purpose, "control");
+    const asked = toSecond().send(1, ["anna", "10.0.1.3:4000", "203.0.113.1:3479"], ["home router"]);
+    assert.equal(path(resultOf(oneHome, asked), "alice", "server").purpose, "probe");
+  });
+
   test("tells signaling from the call, and begins at a firewall that speaks in another's name", () => {
     const counted = new Counted("tcp")
       .send(1, ["alice", "10.0.1.2:4000", "203.0.113.1:443"], ["home router"])

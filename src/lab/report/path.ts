@@ -57,8 +57,11 @@ const ports = { server: [3478, 5349, 443, 80, 3128], second: 3479, sip: [5060, 5
 
 export function pathsOf({ plan, passages }: Pick<Result, "plan" | "passages">): Path[] {
   const gateways = new Map(plan.gateways.map((gateway) => [gateway.name, gateway.outside]));
-  const groups = Map.groupBy(traceAll(plan, passages), (trace) =>
-    [purposeOf(trace, gateways.has(trace.to)), trace.protocol, trace.from, trace.to].join("\n"),
+  const traces = traceAll(plan, passages);
+  // Whoever finds out what a NAT does asks all four of the server's places; else its second address is as good as its first.
+  const isDiscovery = traces.some((trace) => endsOf(trace).some((end) => portOf(end) === ports.second));
+  const groups = Map.groupBy(traces, (trace) =>
+    [purposeOf(trace, gateways.has(trace.to), isDiscovery), trace.protocol, trace.from, trace.to].join("\n"),
   );
   // What comes to a gateway's outside address, and is for nobody behind it, is for nobody at all.
   const isAtGoal = ({ to, stops }: Trace): boolean => {
@@ -70,16 +73,21 @@ export function pathsOf({ plan, passages }: Pick<Result, "plan" | "passages">): 
   );
 }
 
-function purposeOf({ from, to, stops }: Trace, isForGateway: boolean): Purpose {
+/** As the sender and as the receiver saw it. */
+function endsOf({ stops }: Trace): string[] {
+  return [stops[0] as Stop, stops.at(-1) as Stop].flatMap(({ source, destination }) => [source, destination]);
+}
+
+function purposeOf(trace: Trace, isForGateway: boolean, isDiscovery: boolean): Purpose {
+  const { from, to } = trace;
   if (from === stranger || to === stranger) return "uninvited";
   if (isForGateway || from === to) return "probe";
-  const [{ source, destination }, last] = [stops[0] as Stop, stops.at(-1) as Stop];
-  const ends = [source, destination, last.source, last.destination];
+  const ends = endsOf(trace);
   const numbers = ends.map(portOf);
   if (numbers.some((port) => ports.sip.includes(port))) return "signaling";
   if (numbers.some((port) => port === ports.second || ports.mapping.includes(port))) return "probe";
   if (numbers.some((port) => ports.server.includes(port))) {
-    return ends.some((end) => ipOf(end) === serverAddresses[1]) ? "probe" : "control";
+    return isDiscovery && ends.some((end) => ipOf(end) === serverAddresses[1]) ? "probe" : "control";
   }
   return "call";
 }

@@ -51,18 +51,18 @@ async function cameToDoors(lab: Lab, doors: Readonly<Record<string, number>>): P
   return false;
 }
 
-/** Counts what came to Alice when all had the time to. */
+/** Counts what came to Alice when all had the time to; `speaker` is the host from which the call comes to her. */
 async function judge(lab: Lab, doors: Readonly<Record<string, number>>, speaker: string): Promise<Outcome> {
   const came = await cameToDoors(lab, doors);
   await lab.wait(lab.roundTrip + lookAgainMs);
   const passages = (await lab.passages()).get("alice");
-  const [strangers, speakers] = [lab.network.addressOf("stranger"), speaker].map((from) => arrived(passages, from));
+  const [strangers, speakers] = ["stranger", speaker].map((host) => arrived(passages, lab.network.addressOf(host)));
   if (!came || speakers === 0) throw new Error("the stranger's packets, or the call's, are missing");
   const atDoors = Object.entries(doors).map(([door, count]) => `${count} at the ${door}`);
   return {
     outcome: strangers === 0 ? "works" : "fails",
-    why: `the stranger sent ${atDoors.join(" and ")}, and ${strangers} came to Alice; of the call ${speakers} came`,
-    figures: { "stranger's packets at Alice's": `${strangers}`, "the call's packets at Alice's": `${speakers}` },
+    why: `the stranger sent ${atDoors.join(" and ")}, and ${strangers} came to Alice, beside ${speakers} from ${speaker}`,
+    figures: { "stranger's packets at Alice's": `${strangers}`, [`${speaker}'s packets at Alice's`]: `${speakers}` },
   };
 }
 
@@ -83,7 +83,7 @@ function directScenario(
         { host: "bob", id: socketId, toward: alice },
       );
       await intrude(lab, [alice, insideOf(lab, alice)]);
-      return judge(lab, { [router]: 2 * packets }, lab.network.addressOf("bob"));
+      return judge(lab, { [router]: 2 * packets }, "bob");
     },
   };
 }
@@ -109,7 +109,7 @@ const relayed: Scenario = {
       { host: "bob", id: socketId, toward: alice.relayed },
     );
     await intrude(lab, [alice.relayed, alice.mapped, insideOf(lab, alice.mapped)]);
-    return judge(lab, { server: packets, [router]: 2 * packets }, server.address);
+    return judge(lab, { server: packets, [router]: 2 * packets }, "server");
   },
 };
 
