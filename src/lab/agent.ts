@@ -198,12 +198,8 @@ async function obey(command: Command): Promise<unknown> {
       return heard.get(command.id) ?? [];
     case "allocate":
       return allocate(command);
-    case "permit":
-      return relayOf(command.id).permit(parsePeer(command.peer));
     case "bind":
       return relayOf(command.id).bind(parsePeer(command.peer));
-    case "release":
-      return relayOf(command.id).close();
     case "proxy":
       return serveProxy(command.port);
     case "iceOpen":

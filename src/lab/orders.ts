@@ -26,9 +26,7 @@ interface Orders {
     proxy?: string | undefined;
     within?: number;
   };
-  permit: { id: string; peer: string };
   bind: { id: string; peer: string };
-  release: { id: string };
   /** Serves HTTP CONNECT. */
   proxy: { port: number };
   /** Opens an ICE connection; answers with its description when its candidates are known. */
@@ -47,9 +45,7 @@ interface Answers {
   time: readonly number[];
   heard: readonly Heard[];
   allocate: readonly string[];
-  permit: undefined;
   bind: undefined;
-  release: undefined;
   proxy: undefined;
   iceOpen: string;
   iceMeet: IceOutcome;
