@@ -14,6 +14,9 @@ import type { IceConnectionOptions, OnIceData } from "./options.ts";
 import { RelayLanes } from "./relay-lanes.ts";
 import type { TurnServerLogin } from "./servers.ts";
 
+/** As long as nobody has looked, a call from an address that is gone is silent. */
+const lookEveryMs = 1_000;
+
 export class Bases {
   readonly #options: IceConnectionOptions;
   readonly #components: readonly number[];
@@ -60,7 +63,7 @@ export class Bases {
       agent.gather(hosts, now);
     });
     for (const { base, component, login } of relays) this.#openRelay(base, component, login);
-    if (!isRelayOnly) this.#watch = watchInterfaces((change) => void this.#follow(change));
+    if (!isRelayOnly) this.#watch = watchInterfaces((change) => void this.#follow(change), { everyMs: lookEveryMs });
   }
 
   async close(): Promise<void> {
