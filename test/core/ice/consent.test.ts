@@ -118,6 +118,7 @@ test("a silent path is replaced by another that answers", () => {
   assert.equal(solo.agent.send(0, 1, new Uint8Array(1))?.remoteAddress.w3, other.w3);
   // The first one was the better, and is returned to when it answers again.
   solo.run(600);
+  assert.equal(solo.pair()?.isValid, false, "it has to prove itself again");
   solo.answer();
   solo.run(100);
   solo.answer();

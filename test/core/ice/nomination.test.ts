@@ -156,11 +156,39 @@ suite("the controlled agent", () => {
     ] as const) {
       const solo = new Solo({ role: "controlled" }).begin(...pairOf()).run(60);
       for (const one of order) {
+        solo.check({ from: one, useCandidate: true });
+        solo.run(60);
         solo.answer(one);
         solo.check({ from: one, useCandidate: true });
       }
       assert.equal(solo.agent.send(0, 1, new Uint8Array(1))?.remoteAddress.w3, better.w3);
     }
+  });
+
+  const renominated = (): Solo => {
+    const solo = new Solo({ role: "controlled" }).begin(...pairOf()).run(60);
+    for (const one of [better, worse]) solo.answer(one);
+    solo.check({ from: better, useCandidate: true });
+    solo.check({ from: worse, useCandidate: true });
+    return solo;
+  };
+
+  test("follows to a worse path, when the one in use is silent, in little more than a second", () => {
+    const solo = renominated().run(1_060);
+    assert.equal(solo.agent.state, "disconnected");
+    solo.answer(worse);
+    assert.equal(solo.agent.send(0, 1, new Uint8Array(1))?.remoteAddress.w3, worse.w3);
+    assert.equal(solo.all("selected").at(-1)?.reason.code, "replaced-lost");
+  });
+
+  test("does not follow as long as the better one is answered, and asks it once for each nomination", () => {
+    const solo = renominated().run(60);
+    const asked = solo.requests.length;
+    solo.answer(better);
+    solo.run(3_000);
+    assert.equal(solo.agent.state, "connected");
+    assert.equal(solo.agent.send(0, 1, new Uint8Array(1))?.remoteAddress.w3, better.w3);
+    assert.equal(solo.requests.length, asked);
   });
 });
 
