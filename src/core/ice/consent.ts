@@ -124,6 +124,19 @@ export function doubt(state: AgentState, component: ListedComponent, now: Instan
   wake(state, now);
 }
 
+/**
+ * The peer has nominated a worse path than the one in use, as it does when it has lost its address: a check, and one
+ * repetition, tell whether it is still to be reached on this one.
+ */
+export function suspect(state: AgentState, component: ListedComponent, now: Instant): void {
+  const { suspectedAt, selected } = component;
+  const since = after(now, 2 * Math.max(SUSPICION_MS, patience(state)) - DOUBT_MS);
+  if (selected === undefined || (suspectedAt !== undefined && suspectedAt <= since)) return;
+  component.suspectedAt = since;
+  verify(state, selected, now);
+  state.deadlines.set(component.doubtTimer, after(since, DOUBT_MS));
+}
+
 function verify(state: AgentState, pair: CandidatePair, now: Instant): void {
   if (pair.list.stream.current === pair.list) pair.list.triggered.push(pair);
   wake(state, now);

@@ -1,7 +1,7 @@
 /** The pair that a component uses (RFC 8445 §8.1), and what becomes of the others. */
 import type { Instant } from "../base/machine.ts";
 import type { LocalCandidate } from "./candidate.ts";
-import { startConsent, stopConsent } from "./consent.ts";
+import { startConsent, stopConsent, suspect } from "./consent.ts";
 import { endCheck, startOver } from "./failing.ts";
 import type { Path } from "./outputs.ts";
 import { isPending } from "./pacing.ts";
@@ -30,7 +30,10 @@ export function concludeNomination(state: AgentState, pair: CandidatePair, now: 
   const component = pair.list.component(pair.component);
   const { selected, isDoubtful } = component;
   if (selected === pair) return;
-  if (selected !== undefined && !isDoubtful && selected.priority >= pair.priority) return;
+  if (selected !== undefined && !isDoubtful && selected.priority >= pair.priority) {
+    if (!state.isControlling) suspect(state, component, now);
+    return;
+  }
   const reason = reasonToSelect(state, component, pair);
   stopConsent(state, component);
   // The path that fell silent may come back, and if it is the better one is returned to.
