@@ -83,17 +83,16 @@ export class RelayLanes {
 
   #follow(relay: Relay, event: TurnClientEvent): void {
     if (this.#closing.signal.aborted) return;
-    if (event.type === "lost" || event.type === "ended" || event.type === "allocated") this.#lose(relay);
+    if (event.type !== "allocated" && event.type !== "ended") return;
+    const former = [...relay.bases.keys()];
+    relay.bases.clear();
+    // First, because an agent that has no address left gives up. Until then the lost one is merely silent.
     if (event.type === "allocated") this.#announce(relay, this.#host.nextBase());
-    if (event.type === "ended") this.#relays.delete(relay);
-  }
-
-  #lose(relay: Relay): void {
-    for (const base of relay.bases.keys()) {
+    else this.#relays.delete(relay);
+    for (const base of former) {
       this.#lanes.delete(base);
       this.#host.handleRelayLost(base);
     }
-    relay.bases.clear();
   }
 
   #receive({ bases, component }: Relay, peer: Readonly<Address>, data: Uint8Array): void {

@@ -245,3 +245,31 @@ suite("through Postern's relay", { skip: requirePeer("openssl") }, () => {
     assert.equal(await allocations(), 0);
   });
 });
+
+test("a relay that was lost and comes back carries on, from another relayed address", {
+  skip: requirePeer("openssl"),
+}, async () => {
+  const user = { name: "alice", password: "wonderland" };
+  const [port, relayPorts] = [await freePort(), await freePortRange(64)];
+  // A relay sends to no address of its own.
+  const options = { port, user, relayPorts, addresses: ["127.0.0.3"], allowPeers: ["127.0.0.0/8"] };
+  let relay = await startPostern(options);
+  try {
+    const urls = `turn:127.0.0.3:${port}?transport=tcp`;
+    const iceServers = [{ urls, username: user.name, credential: user.password }];
+    await using two = await openTwo({ policy: "relay", iceServers }, {});
+    const { alice, bob } = two;
+    await introduce(two);
+    await Promise.all([alice.connected(), bob.connected()]);
+    const states: string[] = [];
+    alice.onEvent = (event) => void (event.type === "state" && states.push(event.state));
+    await relay.stop("SIGKILL");
+    relay = await startPostern(options);
+    await until("another path", () => bob.path()?.remote.type === "prflx", { within: 20_000 });
+    await says(alice, bob, "still here");
+    await says(bob, alice, "here too");
+    assert.ok(!states.includes("failed"), states.join());
+  } finally {
+    await relay.stop();
+  }
+});
