@@ -3,6 +3,8 @@
  * reads them, and so does the oracle, which knows nothing else.
  */
 
+import { PosternError } from "../core/base/failure.ts";
+
 /** RFC 4787 §4.1 and §5: what a mapping, or a filter, depends on besides the inside endpoint. */
 export type Dependence = "endpoint-independent" | "address-dependent" | "address-and-port-dependent";
 
@@ -86,7 +88,41 @@ const wellBehaved: NatBehavior = {
   strayTcp: "drop",
 };
 
-/** The behavior that RFC 4787 and RFC 5382 ask for, but for what is named. */
+const dependences: readonly Dependence[] = ["endpoint-independent", "address-dependent", "address-and-port-dependent"];
+
+/** The words that may be said where only some may. */
+const words: Readonly<Partial<Record<keyof NatBehavior, readonly string[]>>> = {
+  mapping: dependences,
+  filtering: dependences,
+  pooling: ["paired", "arbitrary"],
+  refreshedBy: ["outbound", "inbound", "both"],
+  refreshScope: ["mapping", "session"],
+  hairpin: ["none", "internal", "external"],
+  fragments: ["pass", "drop"],
+  unsolicitedSyn: ["drop", "reset", "reset-later"],
+  strayTcp: ["drop", "reset"],
+};
+const portKinds: readonly string[] = ["preservation", "overloading", "sequential", "random"];
+
+/**
+ * The behavior that RFC 4787 and RFC 5382 ask for, but for what is named. Throws a PosternError, NATLAB_BEHAVIOR, for what
+ * no NAT here does.
+ */
 export function natBehavior(departures: Partial<NatBehavior> = {}): NatBehavior {
-  return { ...wellBehaved, ...departures };
+  const behavior = { ...wellBehaved, ...departures };
+  for (const name of Object.keys(behavior) as (keyof NatBehavior)[]) {
+    const why = complaint(name, behavior[name]);
+    if (why !== undefined) throw new PosternError("NATLAB_BEHAVIOR", why);
+  }
+  return behavior;
+}
+
+/** Programs without a compiler's help declare NATs too. */
+function complaint(name: keyof NatBehavior, value: unknown): string | undefined {
+  const usual = wellBehaved[name];
+  if (usual === undefined) return `A NAT has no "${name}", only ${Object.keys(wellBehaved).join(", ")}.`;
+  if (words[name]?.includes(value as string) === false) return `${name} is one of ${words[name].join(", ")}.`;
+  if (typeof value !== typeof usual) return `${name} is of another type: such as ${JSON.stringify(usual)}.`;
+  if (name !== "ports" || portKinds.includes((value as PortAssignment).kind)) return undefined;
+  return `ports is { kind }, which is one of ${portKinds.join(", ")}.`;
 }
