@@ -5,7 +5,11 @@
  */
 import { formatAddress, TurnAllocation } from "postern/turn-client";
 
-const [url = "turn:127.0.0.1", username = "", credential = "", peer = ""] = process.argv.slice(2);
+const [url = "", username = "", credential = "", peer = ""] = process.argv.slice(2);
+if (peer === "") {
+  console.error("Give a TURN server, a user name, a password, and the peer's address and port.");
+  process.exit(1);
+}
 const relay = await TurnAllocation.open({ url, username, credential, signal: AbortSignal.timeout(20_000) });
 
 relay.onData = (data, from) => relay.send(from, data);

@@ -59,6 +59,9 @@ describe("asked of a daemon", () => {
     const wrong = await check("stun:");
     assert.equal(wrong.code, 1);
     assert.match(wrong.output, /is no STUN URI/);
+    const bare = await check("192.0.2.2");
+    assert.equal(bare.code, 1);
+    assert.match(bare.output, /"192\.0\.2\.2" is no server's URI: it begins with stun:/);
     const nameless = await check("turn:nobody.invalid?transport=tcp");
     assert.equal(nameless.code, 1);
     assert.match(nameless.output, /has no server for turn:nobody\.invalid/);
@@ -281,5 +284,7 @@ describe("the verdict", () => {
       assert.match(words, part);
     }
     assert.match(describeVerdict(verdict({ reports: [report(undefined)] })).join("\n"), /^Calls will not work/);
+    const symmetric = verdict({ reports: [report("address-dependent")] });
+    assert.match(describeVerdict(symmetric).join("\n"), /^Most calls will not work/);
   });
 });

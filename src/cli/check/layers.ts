@@ -10,8 +10,12 @@ function hopsAway(hops: number): string {
 
 /** What makes another NAT probable. */
 function hint({ gatewayAddress, filterHops }: LayerEvidence): string {
-  if (gatewayAddress.known) return `the router's own address ${formatIp(gatewayAddress.value)} is not the one seen`;
-  if (filterHops.known && filterHops.value > 1) return `the outermost is ${hopsAway(filterHops.value)}`;
+  const far = filterHops.known && filterHops.value > 1 ? `the outermost is ${hopsAway(filterHops.value)}` : undefined;
+  if (gatewayAddress.known) {
+    const other = `the router's own address ${formatIp(gatewayAddress.value)} is not the one seen`;
+    return far === undefined ? other : `${other}, and ${far}`;
+  }
+  if (far !== undefined) return far;
   return "the router says that it has no public address";
 }
 

@@ -29,6 +29,7 @@ interface Asked {
 }
 
 function parse(uri: string): Asked {
+  refuseOthers(uri);
   const random = new PooledRandom();
   if (/^stuns?:/i.test(uri)) {
     const parsed = parseStunUri(uri);
@@ -58,8 +59,15 @@ export async function findTargets(uri: string, signal?: AbortSignal): Promise<Ta
   return [...first.values()].reverse().map(({ transport, address }) => ({ uri, transport, host, address, relays }));
 }
 
+function refuseOthers(uri: string): void {
+  if (!/^(stun|turn)s?:/i.test(uri)) {
+    throw new PosternError("bad-uri", `"${uri}" is no server's URI: it begins with stun:, stuns:, turn: or turns:.`);
+  }
+}
+
 /** The same TURN server, asked through an HTTP proxy; nothing of a STUN server, and nothing over UDP. */
 export function targetsThroughProxy(uri: string): Target[] {
+  refuseOthers(uri);
   if (/^stuns?:/i.test(uri)) return [];
   const parsed = parseTurnUri(uri);
   const { host } = parsed;

@@ -45,6 +45,8 @@ export interface Verdict extends Findings {
   readonly calls: "direct" | "relayed" | "no";
   /** The servers that were asked stand in our own network: of the internet `direct` says nothing. */
   readonly inside: boolean;
+  /** A server answered over UDP: where `calls` is `no`, a direct call to somebody without a NAT may still work. */
+  readonly udp: boolean;
   readonly relay: RelayJudgement["relay"];
   /** Through the best relay, and over what; undefined: not measured. */
   readonly quality: (Quality & { readonly over: string }) | undefined;
@@ -91,6 +93,7 @@ export function judge(measured: Measurements): Verdict {
   return {
     calls: direct ? "direct" : isRelayed ? "relayed" : "no",
     inside: direct && predictable.every(isSeenInsideOnly),
+    udp: answeredOverUdp(reports),
     relay: relayed.relay,
     quality: relayed.quality && { ...relayed.quality, over: relayed.way as string },
     works: distinct(findings.flatMap(({ works }) => works)),

@@ -141,8 +141,8 @@ export function describeStream({ target, reached }: StreamResult): string {
   return `${at}: answers in ${Math.round(reached.ms)} ms${problem === undefined ? "" : `; certificate: ${problem}`}`;
 }
 
-function sayCalls({ calls, inside, relay }: Verdict): string {
-  if (calls === "no") return "Calls will not work from here, or only some.";
+function sayCalls({ calls, inside, udp, relay }: Verdict): string {
+  if (calls === "no") return udp ? "Most calls will not work from here." : "Calls will not work from here.";
   if (calls === "direct") {
     const isRefused = relay === "refuses" || relay === "broken";
     if (inside && !isRefused) return "Calls will work from here inside this network; no server outside it was asked.";
