@@ -35,6 +35,8 @@ export class RelayPair implements Carrier, AsyncDisposable {
   readonly #far: TurnAllocation;
   /** Whose packets they are, so that those of an earlier pair are not taken for these. */
   readonly #source = randomBytes(4).readUInt32BE();
+  /** The number of the latest packet. */
+  #last = 0;
 
   /** Rejects with the signal's reason, and with `PosternError` for mistakes of the caller's. */
   static async open(options: RelayPairOptions): Promise<RelayPair | PairFailure> {
@@ -60,13 +62,13 @@ export class RelayPair implements Carrier, AsyncDisposable {
     this.#near = near;
     this.#far = far;
     far.onData = (data, peer) => {
-      const sequence = decodeVoicePacket(this.#source, data);
+      const sequence = decodeVoicePacket(this.#source, data, this.#last);
       if (sequence === undefined) return;
       this.onTurned(sequence);
       far.send(peer, data);
     };
     near.onData = (data) => {
-      const sequence = decodeVoicePacket(this.#source, data);
+      const sequence = decodeVoicePacket(this.#source, data, this.#last);
       if (sequence !== undefined) this.onBack(sequence);
     };
   }
@@ -90,6 +92,7 @@ export class RelayPair implements Carrier, AsyncDisposable {
 
   /** False: it was dropped here. */
   send(sequence: number): boolean {
+    this.#last = sequence;
     return this.#near.send(this.#far.relayed[0] as Allocated["mapped"], encodeVoicePacket(this.#source, sequence));
   }
 

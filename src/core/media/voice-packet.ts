@@ -23,8 +23,11 @@ export function encodeVoicePacket(source: number, sequence: number): Uint8Array 
   return data;
 }
 
-/** The number of a packet of this source; undefined for anything else. */
-export function decodeVoicePacket(source: number, data: Uint8Array): number | undefined {
+/** The number of a packet of this source, `last` being that of the latest; undefined for anything else. */
+export function decodeVoicePacket(source: number, data: Uint8Array, last: number): number | undefined {
   if (data.length !== VOICE_PACKET_BYTES || data[0] !== VERSION_2 || readU32(data, 8) !== source) return undefined;
-  return readU32(data, 4) / SAMPLES;
+  // RFC 3550 §5.1: the timestamp wraps, after less than a week, and 160 does not divide 2^32. Its distance from the
+  // latest one does not mind.
+  const behind = (last * SAMPLES - readU32(data, 4)) >>> 0;
+  return behind % SAMPLES === 0 && behind <= last * SAMPLES ? last - behind / SAMPLES : undefined;
 }

@@ -157,12 +157,16 @@ test("an outage is three in a row; it begins with the first that is lost, and en
 });
 
 test("RFC 3550 §5.1: a voice packet is RTP of G.711, and is known again by its source", () => {
-  for (const sequence of [0, 1, 70_000]) {
+  for (const sequence of [0, 1, 70_000, 26_843_545, 26_843_546, 2 ** 27 + 1, 2 ** 40 + 7]) {
     const data = encodeVoicePacket(0x89abcdef, sequence);
     assert.equal(data.length, 172);
     assert.deepEqual([data[0], data[1]], [0x80, 0]);
-    assert.equal(decodeVoicePacket(0x89abcdef, data), sequence);
-    assert.equal(decodeVoicePacket(0x89abcdee, data), undefined);
-    assert.equal(decodeVoicePacket(0x89abcdef, data.subarray(1)), undefined);
+    for (const later of [0, 1, 50, 1_000_000]) {
+      assert.equal(decodeVoicePacket(0x89abcdef, data, sequence + later), sequence, `${sequence}, ${later} later`);
+    }
+    assert.equal(decodeVoicePacket(0x89abcdee, data, sequence), undefined);
+    assert.equal(decodeVoicePacket(0x89abcdef, data.subarray(1), sequence), undefined);
   }
+  const early = encodeVoicePacket(0x89abcdef, 5);
+  assert.equal(decodeVoicePacket(0x89abcdef, early, 4), undefined, "it was not sent yet");
 });
