@@ -191,11 +191,11 @@ describe("miniupnpd in the home router", { skip: skip || requirePeer("miniupnpd"
     assert.equal(said(layers), "one");
   });
 
-  test("RFC 6886 §3.2: it names another, and the outermost filter is further out: several", async () => {
+  test("RFC 6886 §3.2: it names another, and the outermost filter is further out: probably several", async () => {
     const { layers, layerEvidence } = await layersIn(borrowed, nat);
     assert.ok(layerEvidence.gatewayAddress.known, said(layerEvidence.gatewayAddress) as string);
     assert.equal(formatIp(layerEvidence.gatewayAddress.value), "25.64.1.2");
-    assert.equal(said(layers), "several");
+    assert.equal(said(layers), "probably-several");
   });
 
   test("RFC 6886 §3.5: behind a carrier's shared address it says that it has none", async () => {

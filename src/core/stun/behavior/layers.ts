@@ -29,8 +29,9 @@ export function judgeLayers(
     const gateway = gatewayAddress.value;
     if (seen.some((one) => sameIp(one, gateway))) return known("one");
     const isTranslated = anyPrefixContains(PRIVATE, gateway) || isSharedAddress(gateway);
-    // A gateway with several public addresses, or several ways out, tells one and may use another.
-    return known(isTranslated || isBeyondGateway ? "several" : "probably-several");
+    // A gateway with several public addresses, or several ways out, tells one and may use another; and a filter further
+    // out may be a firewall that translates nothing.
+    return known(isTranslated ? "several" : "probably-several");
   }
   if (sharedAddress) return known("provider");
   // It has just translated our packets: most likely its address is a private one, which many will not tell.

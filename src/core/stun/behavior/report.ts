@@ -113,7 +113,8 @@ export interface LongestDatagram {
 
 /**
  * `several`: one NAT stands behind another. `probably-several`: what was seen has another explanation too, such as a
- * router without a NAT. `provider`: this host itself has an address that providers give out and translate (RFC 6598).
+ * router without a NAT, or one with two ways out. `provider`: this host itself has an address that providers give out
+ * and translate (RFC 6598).
  */
 export type NatLayers = "one" | "several" | "probably-several" | "provider";
 

@@ -109,8 +109,9 @@ describe("RFC 6886 §3.2: what the gateway calls its external address", () => {
     assert.equal(layers([home(), carrier()], shared), "several");
   });
 
-  test("another public address: several if a filter stands further out, else perhaps only a second way out", () => {
-    assert.equal(layers([home(), carrier()], elsewhere), "several");
+  test("another public address: perhaps only a second way out, and the filter further out the provider's firewall", () => {
+    assert.equal(layers([home(), carrier()], elsewhere), "probably-several");
+    assert.equal(layers([carrier(), new SmallNat({}, { translates: false })], elsewhere), "probably-several");
     assert.equal(layers([carrier()], elsewhere), "probably-several");
   });
 
