@@ -42,7 +42,10 @@ function found({ mapping, filtering, classicName, hairpinning }: BehaviorReport)
 export function judge(behavior: NatBehavior, report: BehaviorReport): Outcome {
   const [must, is] = [declared(behavior), found(report)];
   const wrong = Object.keys(must).filter((name) => must[name] !== is[name]);
-  if (wrong.length === 0) return { outcome: "works", why: `check says: ${Object.values(is).join(", ")}`, figures: is };
+  if (wrong.length === 0) {
+    const words = Object.entries(is).map(([name, value]) => `${name} ${value}`);
+    return { outcome: "works", why: `check is right: ${words.join(", ")}`, figures: is };
+  }
   const differences = wrong.map((name) => `${name} is ${must[name]}, and check says ${is[name]}`);
   return { outcome: "fails", why: differences.join("; "), figures: is };
 }
