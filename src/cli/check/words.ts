@@ -28,6 +28,7 @@ const reasons: Readonly<Record<UnknownReason, string>> = {
   "change-refused": "the server refuses to answer from elsewhere",
   "answer-from-elsewhere": "an answer came from an address that is not the server's",
   "change-unproven": "answers from the server's other address never arrived, even where nothing should stop them",
+  "server-busy": "the server was busy: ask again in a minute",
   "response-port-unsupported": "the server does not answer to another port",
   "several-public-addresses": "the NAT uses several public addresses",
   "hidden-by-filter": "the NAT's filter would hide it",

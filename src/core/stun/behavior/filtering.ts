@@ -12,6 +12,7 @@ import { type Filtering, type Finding, known, type Mapping, type UnknownReason, 
 export function arrived(outcome: Outcome, wanted: Readonly<Address>): boolean | UnknownReason {
   if (outcome.kind === "silence") return outcome.elsewhere ? "answer-from-elsewhere" : false;
   if (outcome.kind === "error") {
+    if (outcome.code === ErrorCode.ServerError) return "server-busy";
     return outcome.code === ErrorCode.UnknownAttribute ? "change-refused" : "change-unproven";
   }
   // RFC 5780 §7.2: a server that does not know CHANGE-REQUEST, and says nothing, answers from where it was asked.
@@ -54,7 +55,8 @@ export function* judgeFiltering(
     const opened = yield* probes.plain(main, other);
     if (opened.kind !== "success") return unknown("other-address-silent");
     const control = yield* probes.change(main, address, ChangeFlag.Ip | ChangeFlag.Port, other);
-    if (arrived(control, other) !== true) return unknown("change-unproven");
+    const proof = arrived(control, other);
+    if (proof !== true) return unknown(proof === "server-busy" ? proof : "change-unproven");
   } else if (!mapping.known) return unknown(mapping.why);
   return known(port ? "address-dependent" : "address-and-port-dependent");
 }

@@ -30,8 +30,10 @@ function* passage(
   socket: ProbeSocket,
   server: Readonly<Address>,
   bytes: number,
-): Procedure<Passage | undefined> {
-  const result = passes(yield* probes.padded(socket, server, bytes));
+): Procedure<Passage | "server-busy" | undefined> {
+  const outcome = yield* probes.padded(socket, server, bytes);
+  if (outcome.kind === "error" && outcome.code === ErrorCode.ServerError) return "server-busy";
+  const result = passes(outcome);
   return result && { bytes, passes: result };
 }
 
@@ -39,19 +41,21 @@ type Lengths = Pick<BehaviorReport, "passages" | "longestDatagram" | "fragments"
 
 export function* passages(probes: Probes, socket: ProbeSocket, server: Readonly<Address>): Procedure<Lengths> {
   const trials = [...WHOLE, IN_FRAGMENTS].map((bytes) => passage(probes, socket, server, bytes));
-  const found = (yield* together(...trials)).filter((one) => one !== undefined);
+  const results = yield* together(...trials);
+  const found = results.filter((one) => typeof one === "object");
+  const none = unknown(results.includes("server-busy") ? "server-busy" : "no-long-answer");
   const whole = found.filter(({ bytes }) => bytes !== IN_FRAGMENTS);
-  const longestDatagram = judgeLongest(whole);
+  const longestDatagram = judgeLongest(whole) ?? none;
   const longer = found.find(({ bytes }) => bytes === IN_FRAGMENTS);
-  const fragments = longestDatagram.known && longer ? known(longer.passes !== "not") : unknown("no-long-answer");
+  const fragments = longestDatagram.known && longer ? known(longer.passes !== "not") : none;
   return { passages: known(found), longestDatagram, fragments };
 }
 
-/** The lengths are in order. */
-function judgeLongest(whole: readonly Passage[]): Finding<LongestDatagram> {
+/** The lengths are in order. Undefined: none passes. */
+function judgeLongest(whole: readonly Passage[]): Finding<LongestDatagram> | undefined {
   // A shorter one that is lost was lost by chance.
   const at = whole.findLastIndex(({ passes }) => passes !== "not");
   const longest = whole[at];
-  if (longest === undefined || longest.passes === "not") return unknown("no-long-answer");
+  if (longest === undefined || longest.passes === "not") return undefined;
   return known({ bytes: longest.bytes, passes: longest.passes, lost: whole[at + 1]?.bytes });
 }

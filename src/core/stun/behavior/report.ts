@@ -26,6 +26,8 @@ export type UnknownReason =
   | "answer-from-elsewhere"
   /** Answers from elsewhere do not arrive even where nothing can stop them: the server may never send them. */
   | "change-unproven"
+  /** The server says that it has answered too many such requests of this address: in a minute it may again. */
+  | "server-busy"
   /** The server does not send answers to another port when it is asked to. */
   | "response-port-unsupported"
   /** The NAT gives one host several public addresses. */

@@ -375,7 +375,7 @@ describe("RFC 8489 §14.8: a server that is busy", () => {
         [refused.filtering, refused.layerEvidence.filterHops, refused.longestDatagram, refused.fragments].map((one) =>
           said<unknown>(one),
         ),
-        ["(change-unproven)", "(change-unproven)", "(no-long-answer)", "(no-long-answer)"],
+        ["(server-busy)", "(server-busy)", "(server-busy)", "(server-busy)"],
       );
     });
   }
