@@ -4,10 +4,11 @@
  */
 import type { Address } from "../../base/address.ts";
 import { sameIp } from "../../base/address.ts";
+import { ErrorCode } from "../registry.ts";
 import { mappedOf } from "./mapping.ts";
 import type { Probes } from "./probes.ts";
 import { type Outcome, open, type ProbeSocket, type Procedure, pause, tell, together } from "./procedure.ts";
-import { type BindingLifetime, type Finding, known, unknown } from "./report.ts";
+import { type BindingLifetime, type Finding, known, type UnknownReason, unknown } from "./report.ts";
 
 /** Seconds. */
 export interface LifetimeSearch {
@@ -46,14 +47,30 @@ class LifetimeTest {
   }
 
   /** RFC 5780 §4.6: it lives if X hears the answer; it is gone if Y does, to which it was given anew, or nobody. */
-  *lives(binding: Binding): Procedure<boolean> {
-    const outcome = yield* this.knock(binding);
-    return outcome.kind === "success" && outcome.on === binding.socket.id;
+  *lives(binding: Binding): Procedure<boolean | UnknownReason> {
+    const first = this.#judge(yield* this.knock(binding), binding);
+    if (first !== "no-answer") return first;
+    // Silence is that of the binding only where the server is heard, and the answer was not lost on its way.
+    const isHeard = mappedOf(yield* this.#probes.plain(this.#asker, this.#server)) !== undefined;
+    const second = isHeard ? this.#judge(yield* this.knock(binding), binding) : first;
+    return isHeard && second === "no-answer" ? false : second;
   }
 
-  *outlives(seconds: number): Procedure<boolean> {
+  #judge(outcome: Outcome, { socket }: Binding): boolean | UnknownReason {
+    if (outcome.kind === "success") return outcome.on === socket.id;
+    if (outcome.kind !== "error") return "no-answer";
+    return outcome.code === ErrorCode.ServerError ? "server-busy" : "response-port-unsupported";
+  }
+
+  /** A round that tells nothing is repeated. */
+  *outlives(seconds: number): Procedure<boolean | UnknownReason> {
+    const first = yield* this.#outlivesOnce(seconds);
+    return typeof first === "boolean" ? first : yield* this.#outlivesOnce(seconds);
+  }
+
+  *#outlivesOnce(seconds: number): Procedure<boolean | UnknownReason> {
     const binding = yield* this.bind();
-    if (binding === undefined) return false;
+    if (binding === undefined) return "no-answer";
     yield* pause(seconds * 1000);
     return yield* this.lives(binding);
   }
@@ -65,7 +82,8 @@ class LifetimeTest {
     yield* pause(gap * 1000);
     yield* touch(binding);
     yield* pause(gap * 1000);
-    return known(yield* this.lives(binding));
+    const lives = yield* this.lives(binding);
+    return typeof lives === "string" ? unknown(lives) : known(lives);
   }
 
   outward(gap: number): Procedure<Finding<boolean>> {
@@ -89,11 +107,14 @@ export function* bindingLifetime(
   if (mapped === undefined || control === undefined) return unknown("no-answer");
   // The server sends to the address that asks: it must be that of the binding.
   if (!sameIp(mapped, control.mapped)) return unknown("several-public-addresses");
-  if (!(yield* test.lives(control))) return unknown("response-port-unsupported");
+  const proof = yield* test.lives(control);
+  if (proof !== true) return unknown(proof === false ? "response-port-unsupported" : proof);
   let atLeast = 0;
   let below: number | undefined;
   for (let next = first; below === undefined || below - atLeast > precision; ) {
-    if (yield* test.outlives(next)) atLeast = next;
+    const lives = yield* test.outlives(next);
+    if (typeof lives === "string") return unknown(lives);
+    if (lives) atLeast = next;
     else below = next;
     if (atLeast >= longest) break;
     next = below === undefined ? Math.min(next * 2, longest) : (atLeast + below) / 2;

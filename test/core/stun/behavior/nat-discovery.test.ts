@@ -273,6 +273,55 @@ describe("RFC 5780 §4.6: how long a binding lives", () => {
     assert.deepEqual([report.lifetime.value.atLeast, report.lifetime.value.below], [300, undefined]);
   });
 
+  /** What becomes of the requests with RESPONSE-PORT, by their order; the first proves that the server answers them. */
+  function knocks(fate: (count: number) => "answered" | "busy" | "lost"): Service {
+    const inner = two();
+    const seen: string[] = [];
+    const answer: Service["answer"] = (data, from, to, now) => {
+      const view = new StunView();
+      assert.equal(view.decode(data), undefined);
+      if (!view.has(Attribute.ResponsePort)) return inner.answer(data, from, to, now);
+      const id = Buffer.from(data.subarray(4, 20)).toString("hex");
+      if (!seen.includes(id)) seen.push(id);
+      const what = fate(seen.indexOf(id));
+      if (what === "answered") return inner.answer(data, from, to, now);
+      const error = new StunWriter().begin(Method.Binding, MessageClass.Error, data.subarray(4, 20));
+      return what === "lost" ? [] : [{ from: to, to: from, data: error.errorCode(ErrorCode.ServerError).finish() }];
+    };
+    return { addresses: inner.addresses, answer };
+  }
+
+  test("a server that is busy, or an answer that is lost, does not end a binding", () => {
+    for (const fate of ["busy", "lost"] as const) {
+      for (const unlucky of [1, 2, 3]) {
+        const services = [knocks((count) => (count === unlucky ? fate : "answered"))];
+        const { lifetime: found } = behind({ lifetime: 120 }, { services, tests: { lifetime } });
+        assert.ok(found.known, said(found) as string);
+        const { atLeast, below = 0 } = found.value;
+        assert.ok(atLeast <= 120 && 120 <= below && below - atLeast <= 5, `${fate} ${unlucky}: ${atLeast} to ${below}`);
+      }
+    }
+  });
+
+  test("where the server stays busy the lifetime is unknown", () => {
+    for (const from of [0, 1, 3]) {
+      const services = [knocks((count) => (count < from ? "answered" : "busy"))];
+      assert.equal(said(behind({}, { services, tests: { lifetime } }).lifetime), "(server-busy)", String(from));
+    }
+  });
+
+  test("where nothing is answered any more the lifetime is unknown", () => {
+    let knocked = 0;
+    const isDead = () => knocked > 2;
+    const inner = knocks((count) => {
+      knocked = count;
+      return isDead() ? "lost" : "answered";
+    });
+    const answer: Service["answer"] = (...args) => (isDead() ? [] : inner.answer(...args));
+    const services = [{ addresses: inner.addresses, answer }];
+    assert.equal(said(behind({}, { services, tests: { lifetime } }).lifetime), "(no-answer)");
+  });
+
   test("a server without RESPONSE-PORT cannot tell", () => {
     const report = behind({}, { services: [alone()], tests: { lifetime } });
     assert.equal(said(report.lifetime), "(response-port-unsupported)");
