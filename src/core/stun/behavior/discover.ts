@@ -1,7 +1,7 @@
 /** The whole of a discovery, in the order in which one test does not spoil another (RFC 5780 §4.5). */
 import { type Address, copyAddress, type Family, sameAddress, sameIp } from "../../base/address.ts";
 import { classicName } from "./classic-name.ts";
-import { judgeHops, tryHops } from "./filter-hops.ts";
+import { confirmHops, judgeHops, tryHops } from "./filter-hops.ts";
 import { filteringFrom, judgeFiltering } from "./filtering.ts";
 import { hairpins, judgeHairpins, type MappedSocket } from "./hairpinning.ts";
 import { isSharedAddress, judgeLayers } from "./layers.ts";
@@ -111,10 +111,12 @@ class Discovery {
       this.#gateway(tests.gateway, translated),
     );
     const filtering = yield* judgeFiltering(this.#probes, this.#main, this.#server, outcomes, mapping);
-    const filterHops = judgeHops(hops, mapping, filtering);
-    const layerEvidence = { sharedAddress: isSharedAddress(this.#main.local), gatewayAddress, filterHops };
     yield* enter("lengths");
-    const lengths = yield* passages(this.#probes, this.#main, this.#server.address);
+    const [lengths, filterHops] = yield* together(
+      passages(this.#probes, this.#main, this.#server.address),
+      confirmHops(this.#probes, this.#server, judgeHops(hops, mapping, filtering)),
+    );
+    const layerEvidence = { sharedAddress: isSharedAddress(this.#main.local), gatewayAddress, filterHops };
     const tcp = yield* this.#tcp(tests.tcp);
     const lifetime = yield* this.#lifetime(tests.lifetime, translated);
     return {

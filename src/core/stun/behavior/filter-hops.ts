@@ -51,3 +51,18 @@ export function judgeHops(
   if (hops === 0) return unknown("opened-by-first-hop");
   return hops < 0 ? unknown("too-far") : known(hops);
 }
+
+/** A trial that fails by chance puts the filter too far away: the last one that failed has two more, as long as one passes. */
+export function* confirmHops(probes: Probes, server: Server, hops: Finding<number>): Procedure<Finding<number>> {
+  let nearest = hops;
+  while (nearest.known && nearest.value > 1) {
+    const limit = nearest.value;
+    const again = yield* together(passes(probes, server, limit), passes(probes, server, limit));
+    if (again.includes(true)) nearest = known(limit - 1);
+    else {
+      const why = again.every((one) => one !== false) ? again[0] : undefined;
+      return typeof why === "string" ? unknown(why) : nearest;
+    }
+  }
+  return nearest;
+}

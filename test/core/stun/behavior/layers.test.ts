@@ -82,6 +82,19 @@ describe("RFC 4787 §5: how far away the outermost filter is", () => {
     assert.ok(lost > 16);
   });
 
+  test("trials that fail by chance move nothing: they are repeated before they are believed", () => {
+    for (const unlucky of [[1], [1, 2], [2, 1, 3]]) {
+      const seen: string[] = [];
+      const blocks = (data: Uint8Array): boolean => {
+        if ((data[1]! & 0x10) === 0) return false;
+        const id = Buffer.from(data.subarray(8, 20)).toString("hex");
+        if (!seen.includes(id)) seen.push(id);
+        return unlucky.includes(seen.indexOf(id));
+      };
+      assert.deepEqual(layersOf([carrier()], { blocks }), [1, "(no-evidence)"], unlucky.join());
+    }
+  });
+
   test("a lossy link changes nothing: one packet in ten is lost, either way", () => {
     for (let seed = 1; seed <= 12; seed++) {
       assert.deepEqual(layersOf([home(), carrier()], { lossOneIn: 10, seed })[0], 2, `seed ${seed}`);
