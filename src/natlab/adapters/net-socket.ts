@@ -14,6 +14,8 @@ import { type NodeAddress, type NodeError, nodeError, toNodeAddress } from "./no
 interface SocketEvents {
   connect: [];
   ready: [];
+  /** Of TLS alone. */
+  secureConnect: [];
   data: [data: Uint8Array];
   drain: [];
   end: [];
@@ -55,15 +57,25 @@ export class NetSocket extends Emitter<SocketEvents> {
   }
 
   /** Takes over `stream`, with all its handlers; `isOpen` for one that a listener took. */
-  adopt(stream: ByteStream, isOpen: boolean): this {
+  adopt(stream: ByteStream, isOpen: boolean, tls = false): this {
     this.#stream = stream;
     this.#remote = toNodeAddress(stream.remoteAddress);
     this.connecting = !isOpen;
-    stream.onOpen = () => this.#handleOpen();
+    stream.onOpen = () => {
+      this.#handleOpen();
+      if (tls) this.emit("secureConnect");
+    };
     stream.onData = (data) => this.#handleData(data);
     stream.onDrain = () => this.emit("drain");
     stream.onEnd = () => this.#handleEnd();
     stream.onClose = (reason) => this.#handleClose(reason);
+    return this;
+  }
+
+  /** It could not even begin to connect. */
+  fail(error: NodeError): this {
+    this.#error = error;
+    this.#handleClose("aborted");
     return this;
   }
 
@@ -90,6 +102,8 @@ export class NetSocket extends Emitter<SocketEvents> {
   /** False: wait for `drain`. `callback` is called when the bytes are on their way. */
   write(data: Uint8Array | string, callback?: () => void): boolean {
     const bytes = typeof data === "string" ? encodeUtf8(data) : data;
+    // Who could not connect learns it from the error.
+    if (this.#stream === undefined && this.#error !== undefined) return false;
     if (this.#stream === undefined) throw new PosternError("NATLAB_ENDED", "Connect the socket before you write.");
     this.bytesWritten += bytes.length;
     this.#touch();

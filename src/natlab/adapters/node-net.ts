@@ -12,6 +12,8 @@ import { fromNodeAddress, type NodeAddress, type NodeError, nodeError, toNodeAdd
 interface ServerEvents {
   listening: [];
   connection: [socket: NetSocket];
+  /** Of TLS alone. */
+  secureConnection: [socket: NetSocket];
   close: [];
   error: [error: NodeError];
 }
@@ -74,8 +76,12 @@ export class NetServer extends Emitter<ServerEvents> {
     const stream = this.#options.tls ? tlsServer(connection) : connection;
     const socket = new NetSocket(this.#world, this.#options).adopt(stream, true);
     // With TLS a server's program hears of it once hands are shaken.
-    if (this.#options.tls) stream.onOpen = () => this.emit("connection", socket);
-    else this.emit("connection", socket);
+    if (!this.#options.tls) this.emit("connection", socket);
+    else
+      stream.onOpen = () => {
+        this.emit("connection", socket);
+        this.emit("secureConnection", socket);
+      };
   }
 
   #soon(action: () => void): void {
@@ -105,12 +111,25 @@ export interface NodeNet {
   readonly createServer: (options?: NetSocketOptions | OnConnection, onConnection?: OnConnection) => NetServer;
 }
 
+const localTroubles: Readonly<Record<string, string>> = {
+  NATLAB_PORT: "EADDRINUSE",
+  NATLAB_ADDRESS: "EADDRNOTAVAIL",
+};
+
 function open(world: World, host: Host, tls: boolean, options: NetConnectOptions): NetSocket {
   const { localAddress: address, localPort: port, servername } = options;
   const local = { ...(address === undefined ? {} : { address }), ...(port === undefined ? {} : { port }) };
-  const connection = host.connect(fromNodeAddress(options.host, options.port), local);
-  const stream = tls ? tlsClient(connection, servername === undefined ? {} : { serverName: servername }) : connection;
-  return new NetSocket(world, options).adopt(stream, false);
+  const to = fromNodeAddress(options.host, options.port);
+  const socket = new NetSocket(world, options);
+  try {
+    const connection = host.connect(to, local);
+    const stream = tls ? tlsClient(connection, servername === undefined ? {} : { serverName: servername }) : connection;
+    return socket.adopt(stream, false, tls);
+  } catch (error) {
+    const code = error instanceof PosternError ? localTroubles[error.code] : undefined;
+    if (code === undefined) throw error;
+    return socket.fail(nodeError(code, "connect"));
+  }
 }
 
 function make(world: World, host: Host, tls: boolean): NodeNet {
@@ -118,7 +137,7 @@ function make(world: World, host: Host, tls: boolean): NodeNet {
     const options = typeof to === "object" ? to : { port: to, host: typeof second === "string" ? second : "127.0.0.1" };
     const socket = open(world, host, tls, options);
     const onConnect = typeof second === "function" ? second : third;
-    return onConnect === undefined ? socket : socket.once("connect", onConnect);
+    return onConnect === undefined ? socket : socket.once(tls ? "secureConnect" : "connect", onConnect);
   };
   return {
     connect,
@@ -126,7 +145,7 @@ function make(world: World, host: Host, tls: boolean): NodeNet {
     createServer: (first = {}, second = undefined) => {
       const [options, onConnection] = typeof first === "function" ? [{}, first] : [first, second];
       const server = new NetServer(world, host, { ...options, tls });
-      return onConnection === undefined ? server : server.on("connection", onConnection);
+      return onConnection === undefined ? server : server.on(tls ? "secureConnection" : "connection", onConnection);
     },
   };
 }

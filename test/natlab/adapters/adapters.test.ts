@@ -227,6 +227,44 @@ suite("streams", () => {
     assert.throws(() => nodeNet(world, left).connect(81, "server.example.org"), { code: "NATLAB_ADDRESS" });
   });
 
+  test("TLS says so, to client and server; the callbacks are told of that", () => {
+    const { world, left, right } = pair();
+    const log: string[] = [];
+    const server = nodeTls(world, right).createServer(() => log.push("serves"));
+    server.on("secureConnection", () => log.push("secureConnection")).listen(443);
+    const client = nodeTls(world, left).connect({ host: "10.0.0.2", port: 443 }, () => log.push("callback"));
+    client.on("connect", () => log.push("connect")).on("secureConnect", () => log.push("secureConnect"));
+    world.settle();
+    assert.deepEqual(log.sort(), ["callback", "connect", "secureConnect", "secureConnection", "serves"]);
+    nodeNet(world, right)
+      .createServer()
+      .on("secureConnection", () => log.push("bare"))
+      .listen(80);
+    nodeNet(world, left)
+      .connect(80, "10.0.0.2")
+      .on("secureConnect", () => log.push("bare"));
+    world.settle();
+    assert.ok(!log.includes("bare"));
+  });
+
+  test("a local address or port that cannot be had is an event", () => {
+    const { world, left } = pair();
+    for (const kind of [nodeNet, nodeTls]) {
+      const log: string[] = [];
+      const watch = (local: { localAddress?: string; localPort?: number }) =>
+        kind(world, left)
+          .connect({ host: "10.0.0.2", port: 9, ...local })
+          .on("error", ({ code }) => log.push(code))
+          .on("close", (hadError) => log.push(`close ${hadError}`));
+      const socket = watch({ localAddress: "10.9.9.9" });
+      socket.write("hello");
+      assert.deepEqual(log, [], "not before the caller can listen");
+      world.settle();
+      assert.deepEqual(log.splice(0), ["EADDRNOTAVAIL", "close true"]);
+      assert.deepEqual([socket.destroyed, socket.connecting], [true, false]);
+    }
+  });
+
   test("backpressure: write says no, and drain comes; pause and resume", () => {
     const { world, left, right } = pair({ delay: 10 });
     let read = 0;
