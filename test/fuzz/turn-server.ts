@@ -110,9 +110,11 @@ type Fill = (writer: StunWriter) => unknown;
 
 /** The heaps of deadlines that machines made since the last sequence began: their size is part of the model. */
 const heaps = new Set<Deadlines<Timed>>();
+/** Other targets have machines too, in the same process, and nobody would forget theirs. */
+let isWatching = false;
 const originalSet = Deadlines.prototype.set;
 Deadlines.prototype.set = function (item, deadline): void {
-  heaps.add(this);
+  if (isWatching) heaps.add(this);
   originalSet.call(this, item, deadline);
 };
 
@@ -130,6 +132,7 @@ class Sequence {
   #signed = 0;
 
   constructor(seed: number) {
+    isWatching = true;
     heaps.clear();
     this.#random = new SeededRandom(seed);
     this.#config = { ...CONFIG, ...this.#random.pick(CONFIGS) };
