@@ -32,6 +32,9 @@ import {
   refuseTaken,
   startGathering,
 } from "./gathering.ts";
+import { handleProbeAnswer } from "./hard-nat/probe.ts";
+import { handleHardNatsDue } from "./hard-nat/probing.ts";
+import { doWithout, forgetSocket, takeSocket } from "./hard-nat/sockets.ts";
 import { isStun, isValidated, routeOf } from "./media.ts";
 import type { IceOutput, IceState } from "./outputs.ts";
 import type { Route } from "./pair.ts";
@@ -100,6 +103,7 @@ export class IceAgent implements Machine<IceOutput> {
 
   /** The socket or the allocation is gone. */
   handleAddressLost(base: BaseId, now: Instant): void {
+    forgetSocket(this.#state, base);
     loseBase(this.#state, base, now);
     this.#settle(now);
   }
@@ -132,6 +136,18 @@ export class IceAgent implements Machine<IceOutput> {
   /** The answer to `permit`. `why`: a sentence. */
   handleNotPermitted(base: BaseId, peer: Readonly<Address>, why: string, now: Instant): void {
     refusePermission(this.#state, base, peer, why);
+    this.#settle(now);
+  }
+
+  /** The answer to `openSocket`. Throws `PosternError` `base-taken`. */
+  handleSocketOpened(like: BaseId, base: BaseId, address: Readonly<Address>, now: Instant): void {
+    takeSocket(this.#state, like, base, address);
+    this.#settle(now);
+  }
+
+  /** The answer to `openSocket`, where there is no descriptor left. */
+  handleSocketFailed(like: BaseId, now: Instant): void {
+    doWithout(this.#state, like);
     this.#settle(now);
   }
 
@@ -182,7 +198,7 @@ export class IceAgent implements Machine<IceOutput> {
    */
   handleDatagram(id: BaseId, from: Readonly<Address>, data: Uint8Array, now: Instant): boolean {
     const state = this.#state;
-    const base = state.bases.get(id);
+    const base = state.bases.get(id) ?? state.hardNats.sockets.get(id);
     if (base === undefined || state.isClosed) return state.drop("unknown-base");
     if (!isStun(data)) return isValidated(state, base, from);
     const view = this.#view;
@@ -196,7 +212,10 @@ export class IceAgent implements Machine<IceOutput> {
   #handleResponse(base: Base, from: Readonly<Address>, view: StunView, now: Instant): void {
     const state = this.#state;
     const transaction = state.transactions.find(view);
-    if (transaction === undefined) return void state.drop("unexpected");
+    if (transaction === undefined) {
+      if (!handleProbeAnswer(state, base, from, view, now)) state.drop("unexpected");
+      return;
+    }
     const { purpose } = transaction;
     if (purpose.kind === "gather") handleQueryAnswer(state, transaction, purpose, base, from, view, now);
     else if (purpose.kind === "consent") handleConsentAnswer(state, transaction, purpose, base, from, view, now);
@@ -226,6 +245,7 @@ export class IceAgent implements Machine<IceOutput> {
     for (const timer of [state.paceTimer, state.nominateTimer, state.budgetTimer, state.keepaliveTimer]) {
       state.deadlines.clear(timer);
     }
+    state.deadlines.clear(state.hardNats.timer);
     state.told = "closed";
     state.tell({ type: "state", state: "closed", reason: undefined });
   }
@@ -262,6 +282,8 @@ export class IceAgent implements Machine<IceOutput> {
         return this.#handleTransactionDue(due, now);
       case "pace":
         return useSlot(state, now);
+      case "hard-nats":
+        return handleHardNatsDue(state, now);
       case "keepalive":
         return keepCandidatesAlive(state, now);
       case "budget":

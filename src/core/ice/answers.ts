@@ -9,6 +9,7 @@ import type { Base } from "./base.ts";
 import type { Checklist, EarlyCheck, ListedComponent } from "./checklist.ts";
 import { cancelCheck } from "./checks.ts";
 import { failPair, startOver } from "./failing.ts";
+import { adopt } from "./hard-nat/sockets.ts";
 import { wake } from "./pacing.ts";
 import type { CandidatePair } from "./pair.ts";
 import { addPair, learnRemote } from "./pairing.ts";
@@ -52,6 +53,7 @@ export function handleRequest(
   const priority = view.u32(Attribute.Priority);
   const unknown = unknownAttributes(view);
   if (unknown.length > 0 || priority === undefined) return refuse(state, list, base, from, view, unknown);
+  adopt(state, base);
   if (!settleRoles(state, view)) return refuse(state, list, base, from, view, "conflict");
   respond(state, list, base, from, view);
   const useCandidate = view.has(Attribute.UseCandidate);

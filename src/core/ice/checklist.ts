@@ -58,6 +58,8 @@ export class Checklist {
   readonly local: KeyedCredentials;
   remote: KeyedCredentials | undefined;
   remoteIsLite = false;
+  /** The peer takes part in probing hard NATs. */
+  remoteHardNats = false;
   readonly components: readonly ListedComponent[];
   /** The best first. */
   readonly pairs: CandidatePair[] = [];

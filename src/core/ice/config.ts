@@ -16,6 +16,8 @@ export interface IceConfig {
   readonly policy: "all" | "relay";
   /** Data may pass a relay before it is known that nothing better works. */
   readonly relayFirst: boolean;
+  /** Where ordinary checks find no direct path, ports of the peer's NAT are guessed, if the peer does so too. */
+  readonly hardNats: boolean;
   /** Between two transactions (RFC 8445 §14.2). */
   readonly ta: number;
   /** How long servers may take before gathering is called done. */
@@ -33,6 +35,7 @@ export const DEFAULT_ICE_CONFIG: IceConfig = {
   stunServers: [],
   policy: "all",
   relayFirst: false,
+  hardNats: false,
   // RFC 8445 §14.2: 50 ms unless both agents agree on another.
   ta: 50,
   gatheringBudget: 2_000,

@@ -13,6 +13,7 @@ export type { RemoteDescription } from "./restart.ts";
 export {
   formatIceLines,
   formatRemoteCandidates,
+  HARD_NATS_OPTION,
   type IceAttribute,
   type IceLines,
   parseIceAttribute,

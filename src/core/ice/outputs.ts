@@ -51,4 +51,8 @@ export type IceOutput =
   | { readonly kind: "send"; readonly base: BaseId; readonly to: Readonly<Address>; readonly data: Uint8Array }
   /** Ask the relay for a permission; answered by `handlePermitted` or `handleNotPermitted`. The port means nothing. */
   | { readonly kind: "permit"; readonly base: BaseId; readonly peer: Readonly<Address> }
+  /** Open another socket on the address of `like`; answered by `handleSocketOpened` or `handleSocketFailed`. */
+  | { readonly kind: "openSocket"; readonly like: BaseId }
+  /** Close this socket, which was opened when asked for. */
+  | { readonly kind: "closeSocket"; readonly base: BaseId }
   | { readonly kind: "event"; readonly event: IceEvent };

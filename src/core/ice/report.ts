@@ -1,7 +1,8 @@
 /** What an agent knows of one stream: candidates, checks, answers. The evidence behind a reason. */
 import type { Address } from "../base/address.ts";
 import type { Candidate } from "./candidate.ts";
-import type { Checklist } from "./checklist.ts";
+import type { Checklist, ListedComponent } from "./checklist.ts";
+import type { PortRange } from "./hard-nat/guesses.ts";
 import type { PairFailure, PairState } from "./pair.ts";
 import type { AgentState } from "./state.ts";
 
@@ -31,6 +32,17 @@ export interface ServerReport {
   readonly mapped: Readonly<Address> | undefined;
 }
 
+/** How hard NATs were probed, for one component. */
+export interface ProbingReport {
+  readonly component: number;
+  /** One probe from each of many sockets, or from one socket to each of many ports. */
+  readonly part: "open" | "guess";
+  readonly probes: number;
+  /** From which the ports were drawn that could not be predicted; undefined: none were. */
+  readonly range: Readonly<PortRange> | undefined;
+  readonly isOver: boolean;
+}
+
 export interface IceReport {
   readonly local: readonly Candidate[];
   readonly remote: readonly Candidate[];
@@ -40,12 +52,22 @@ export interface IceReport {
   readonly relayFailures: readonly string[];
   /** Why relays refuse peers: sentences. */
   readonly refusedPeers: readonly string[];
+  /** Where ports of the peer's NAT were guessed. */
+  readonly probing: readonly ProbingReport[];
   /** Messages that were sealed with other credentials. */
   readonly unsealed: number;
 }
 
 export function plain({ foundation, component, priority, address, type, related }: Candidate): Candidate {
   return { foundation, component, priority, address, type, related };
+}
+
+function probingOf({ hardNats }: AgentState, component: ListedComponent): ProbingReport[] {
+  const attempt = hardNats.attempts.get(component);
+  if (attempt === undefined) return [];
+  const { plan, probes, isSpent } = attempt;
+  const range = plan.part === "guess" ? plan.range : undefined;
+  return [{ component: component.id, part: plan.part, probes, range, isOver: isSpent }];
 }
 
 export function reportOf(state: AgentState, list: Checklist): IceReport {
@@ -81,6 +103,7 @@ export function reportOf(state: AgentState, list: Checklist): IceReport {
     refusedPeers: bases.flatMap(({ permissions }) =>
       permissions.filter((one) => one.state === "refused").map(({ why }) => why),
     ),
+    probing: list.components.flatMap((component) => probingOf(state, component)),
     unsealed: list.unsealed,
   };
 }

@@ -31,22 +31,26 @@ export function sendRequest(
   timing: TransactionTiming,
   now: Instant,
 ): ReturnType<AgentState["transactions"]["start"]> {
-  const { list } = pair;
+  const data = writeCheck(state, pair.list, priorityShown(pair), nominates);
+  state.outputs.push({ kind: "send", base: pair.base.id, to: pair.remoteAddress, data });
+  return state.transactions.start(data, ask, timing, now);
+}
+
+/** The bytes of a check; `priority` is that of the candidate that it may show. */
+export function writeCheck(state: AgentState, list: Checklist, priority: number, nominates: boolean): Uint8Array {
   const remote = list.remote as KeyedCredentials;
   const { writer, ports } = state;
   writer
     .begin(Method.Binding, MessageClass.Request, messageId(ports.random.bytes(12)))
     // RFC 8445 §7.2.2: the fragment of who is asked stands first.
     .text(Attribute.Username, `${remote.ufrag}:${list.local.ufrag}`)
-    .u32(Attribute.Priority, priorityShown(pair));
+    .u32(Attribute.Priority, priority);
   if (nominates) writer.bytes(Attribute.UseCandidate, NOTHING);
   writer
     .bytes(state.isControlling ? Attribute.IceControlling : Attribute.IceControlled, state.tieBreaker)
     .integritySha1(ports.crypto, remote.key)
     .fingerprint();
-  const data = writer.finish();
-  state.outputs.push({ kind: "send", base: pair.base.id, to: pair.remoteAddress, data });
-  return state.transactions.start(data, ask, timing, now);
+  return writer.finish();
 }
 
 /** RFC 8445 §7.2.2: an answer is sealed with the password of who gives it. */

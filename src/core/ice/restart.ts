@@ -23,6 +23,8 @@ const LINGER_MS = 3_000;
 export interface RemoteDescription extends IceCredentials {
   /** RFC 8839 §5.3: `a=ice-lite`. */
   readonly isLite?: boolean;
+  /** It has the option `HARD_NATS_OPTION`. */
+  readonly hardNats?: boolean;
   /** Those that stand in the description; others may follow one by one. */
   readonly candidates?: readonly Candidate[];
   /** There will be no others (RFC 8840 §8.2). */
@@ -89,6 +91,7 @@ export function describe(state: AgentState, stream: Stream, told: RemoteDescript
   const list = stream.current as Checklist;
   list.remote = remote;
   list.remoteIsLite = told.isLite === true;
+  list.remoteHardNats = told.hardNats === true;
   // RFC 8445 §6.1.1: of a lite and a full agent the full one is controlling.
   if (list.remoteIsLite && !state.config.isLite && !state.isControlling) giveWay(state);
   state.deadlines.set(list.likelyCauseTimer, after(now, LIKELY_CAUSE_MS));

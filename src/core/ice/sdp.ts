@@ -70,6 +70,9 @@ export function formatRemoteCandidates(candidates: readonly RemoteCandidateName[
   return `remote-candidates:${words.join(" ")}`;
 }
 
+/** The ice-option of an agent that takes part in probing hard NATs: letters, digits, + and / (RFC 8839 §5.6). */
+export const HARD_NATS_OPTION = "postern+hardnats";
+
 export interface IceLines {
   readonly ufrag: string;
   readonly password: string;

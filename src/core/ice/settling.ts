@@ -2,6 +2,7 @@
 import type { Instant } from "../base/machine.ts";
 import type { Checklist, ListedComponent } from "./checklist.ts";
 import { diagnose } from "./diagnosis.ts";
+import { considerHardNats } from "./hard-nat/probing.ts";
 import { considerNominations } from "./nomination.ts";
 import type { IceState } from "./outputs.ts";
 import type { CandidatePair } from "./pair.ts";
@@ -14,6 +15,7 @@ import type { Stream } from "./stream.ts";
 export function settle(state: AgentState, now: Instant): void {
   if (state.isClosed) return;
   considerNominations(state, now);
+  considerHardNats(state, now);
   let verdict: Reason | undefined;
   for (const stream of state.streams) {
     const { current } = stream;

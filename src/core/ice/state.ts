@@ -12,6 +12,7 @@ import type { LocalCandidate } from "./candidate.ts";
 import type { Checklist, ConsentTimer, ListTimer } from "./checklist.ts";
 import type { IceConfig, IceRole } from "./config.ts";
 import { Foundations } from "./foundation.ts";
+import { HardNats, type HardNatTimer } from "./hard-nat/hard-nats.ts";
 import type { IceEvent, IceOutput, IceState } from "./outputs.ts";
 import type { CandidatePair, Timer } from "./pair.ts";
 import { Stream } from "./stream.ts";
@@ -43,7 +44,7 @@ export interface ConsentAsk {
 
 export type PlainTimer = Timer<"pace" | "nominate" | "budget" | "keepalive">;
 
-export type Due = ClientTransaction<Ask> | PlainTimer | ConsentTimer | ListTimer;
+export type Due = ClientTransaction<Ask> | PlainTimer | ConsentTimer | ListTimer | HardNatTimer;
 
 export type IceDropReason = "malformed" | "unexpected" | "unsealed" | "unvalidated" | "unknown-base";
 
@@ -75,6 +76,7 @@ export class AgentState {
   readonly nominateTimer: PlainTimer = timer("nominate");
   readonly budgetTimer: PlainTimer = timer("budget");
   readonly keepaliveTimer: PlainTimer = timer("keepalive");
+  readonly hardNats: HardNats = new HardNats();
   readonly drops: Record<IceDropReason, number> = {
     malformed: 0,
     unexpected: 0,

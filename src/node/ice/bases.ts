@@ -66,9 +66,22 @@ export class Bases {
     if (!isRelayOnly) this.#watch = watchInterfaces((change) => void this.#follow(change), { everyMs: lookEveryMs });
   }
 
+  /** Another socket on the address of `like`, for the agent. */
+  async openLike(like: BaseId): Promise<void> {
+    const host = await this.#hosts.openLike(like);
+    this.#driver.input((agent, now) => {
+      if (host === undefined) agent.handleSocketFailed(like, now);
+      else agent.handleSocketOpened(like, host.base, host.address, now);
+    });
+  }
+
+  closeSocket(base: BaseId): void {
+    this.#hosts.close(base);
+  }
+
   async close(): Promise<void> {
     this.#watch?.[Symbol.dispose]();
-    await Promise.all([this.#hosts.close(), this.#relays.close()]);
+    await Promise.all([this.#hosts.closeAll(), this.#relays.close()]);
   }
 
   #next(): BaseId {

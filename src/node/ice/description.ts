@@ -6,7 +6,7 @@ import { PosternError } from "../../core/base/failure.ts";
 import type { Candidate } from "../../core/ice/candidate.ts";
 import type { IceCredentials } from "../../core/ice/credentials.ts";
 import type { RemoteDescription } from "../../core/ice/restart.ts";
-import { formatIceLines, parseIceAttribute } from "../../core/ice/sdp.ts";
+import { formatIceLines, HARD_NATS_OPTION, parseIceAttribute } from "../../core/ice/sdp.ts";
 import { formatCandidate } from "../../core/ice/sdp-candidate.ts";
 
 export const END_OF_CANDIDATES = "end-of-candidates";
@@ -20,9 +20,11 @@ export function formatDescription(
   { ufrag, password }: IceCredentials,
   candidates: readonly Candidate[],
   isEnd: boolean,
+  hardNats: boolean = false,
 ): string {
   // RFC 8838 §3: an agent that can take candidates one by one says so.
-  const own = formatIceLines({ ufrag, password, isLite: false, options: ["ice2", "trickle"] });
+  const options = ["ice2", "trickle", ...(hardNats ? [HARD_NATS_OPTION] : [])];
+  const own = formatIceLines({ ufrag, password, isLite: false, options });
   const lines = [...own, ...candidates.map(formatCandidate), ...(isEnd ? [END_OF_CANDIDATES] : [])];
   return lines.map((line) => `a=${line}\r\n`).join("");
 }
@@ -38,17 +40,18 @@ function firstMedia(text: string): string[] {
 
 /** Throws `PosternError` `bad-ice-description`. */
 export function parseDescription(text: string): RemoteDescription {
-  let [ufrag, password, isLite, isEnd]: [string?, string?, boolean?, boolean?] = [];
+  let [ufrag, password, isLite, isEnd, hardNats]: [string?, string?, boolean?, boolean?, boolean?] = [];
   const candidates: Candidate[] = [];
   for (const attribute of firstMedia(text).map(parseIceAttribute)) {
     if (attribute?.kind === "ufrag") ufrag = attribute.ufrag;
     else if (attribute?.kind === "password") password = attribute.password;
     else if (attribute?.kind === "lite") isLite = true;
     else if (attribute?.kind === "end-of-candidates") isEnd = true;
+    else if (attribute?.kind === "options") hardNats ||= attribute.options.includes(HARD_NATS_OPTION);
     else if (attribute?.kind === "candidate") candidates.push(attribute.candidate);
   }
   if (ufrag !== undefined && password !== undefined) {
-    return { ufrag, password, candidates, isLite: isLite === true, isEnd: isEnd === true };
+    return { ufrag, password, candidates, isLite: isLite === true, isEnd: isEnd === true, hardNats: hardNats === true };
   }
   throw new PosternError(
     "bad-ice-description",

@@ -9,6 +9,7 @@ import type { Lane, LaneHost } from "./lane.ts";
 
 interface HostLane extends Lane {
   readonly base: BaseId;
+  readonly component: number;
   readonly socket: SocketId;
   readonly address: Readonly<Address>;
 }
@@ -34,7 +35,7 @@ export class HostLanes {
     const base = this.#host.nextBase();
     this.#datapath.bind({ ...address, port: 0 }, "relay", {
       handleBound: (socket, bound) => {
-        this.#lanes.set(base, this.#laneOf(base, socket, bound));
+        this.#lanes.set(base, this.#laneOf(base, component, socket, bound));
         resolve({ base, stream: 0, component, address: bound });
       },
       handleBindFailed: () => resolve(undefined),
@@ -44,10 +45,11 @@ export class HostLanes {
     return promise;
   }
 
-  #laneOf(base: BaseId, socket: SocketId, address: Readonly<Address>): HostLane {
+  #laneOf(base: BaseId, component: number, socket: SocketId, address: Readonly<Address>): HostLane {
     const datapath = this.#datapath;
     return {
       base,
+      component,
       socket,
       address,
       send: (to, data) => datapath.send(socket, data, 0, data.length, to),
@@ -56,17 +58,28 @@ export class HostLanes {
     };
   }
 
+  /** Opens another on the address of `like`. */
+  openLike(like: BaseId): Promise<HostBase | undefined> {
+    const lane = this.#lanes.get(like);
+    return lane === undefined ? Promise.resolve(undefined) : this.open(lane.address, lane.component);
+  }
+
+  /** Closes one socket. */
+  close(base: BaseId): void {
+    const lane = this.#lanes.get(base);
+    if (lane === undefined) return;
+    this.#lanes.delete(base);
+    this.#datapath.release(lane.socket);
+  }
+
   /** The address is gone: closes its sockets, and says which bases they were. */
   release(address: Readonly<Address>): BaseId[] {
     const gone = [...this.#lanes.values()].filter((lane) => sameIp(lane.address, address));
-    for (const { base, socket } of gone) {
-      this.#lanes.delete(base);
-      this.#datapath.release(socket);
-    }
+    for (const { base } of gone) this.close(base);
     return gone.map(({ base }) => base);
   }
 
-  close(): Promise<void> {
+  closeAll(): Promise<void> {
     this.#isClosed = true;
     this.#lanes.clear();
     return this.#datapath.close();

@@ -48,6 +48,7 @@ export class IceConnection implements AsyncDisposable {
   readonly #bases: Bases;
   readonly #outcomes = new Outcomes();
   readonly #candidates: Candidate[] = [];
+  readonly #hardNats: boolean;
   readonly #paths: Map<number, Path> = new Map();
   #credentials: IceCredentials | undefined;
   #isGathered = false;
@@ -72,6 +73,7 @@ export class IceConnection implements AsyncDisposable {
     this.onData = options.onData ?? (() => {});
     this.onCandidate = options.onCandidate ?? (() => {});
     this.onEvent = options.onEvent ?? (() => {});
+    this.#hardNats = options.hardNats === true;
     const ports = { crypto: nodeCrypto, random: new PooledRandom(), wallClock };
     this.#agent = new IceAgent(agentConfig(options, stunServers), ports);
     this.#driver = new IceDriver(this.#agent, {
@@ -109,7 +111,7 @@ export class IceConnection implements AsyncDisposable {
     return this.#outcomes.await(() => {
       this.#refuseClosed();
       if (this.#credentials === undefined || !(trickle || this.#isGathered)) return undefined;
-      return formatDescription(this.#credentials, this.#candidates, this.#isGathered);
+      return formatDescription(this.#credentials, this.#candidates, this.#isGathered, this.#hardNats);
     }, signal);
   }
 
@@ -189,6 +191,8 @@ export class IceConnection implements AsyncDisposable {
   #perform(output: IceOutput): void {
     if (output.kind === "send") this.#bases.lane(output.base)?.send(output.to, output.data);
     else if (output.kind === "permit") void this.#permit(output.base, output.peer);
+    else if (output.kind === "openSocket") void this.#bases.openLike(output.like);
+    else if (output.kind === "closeSocket") this.#bases.closeSocket(output.base);
     else this.#tell(output.event);
   }
 
@@ -242,7 +246,7 @@ function componentsOf({ components = 1 }: IceConnectionOptions): readonly number
 
 /** Throws `PosternError` `bad-components`. */
 function agentConfig(options: IceConnectionOptions, stunServers: readonly Readonly<Address>[]): Partial<IceConfig> {
-  const { components = 1, role, policy, relayFirst, gatheringBudget } = options;
+  const { components = 1, role, policy, relayFirst, hardNats, gatheringBudget } = options;
   if (!Number.isInteger(components) || components < 1 || components > 256) {
     throw new PosternError("bad-components", "A connection has 1 to 256 components.");
   }
@@ -252,6 +256,7 @@ function agentConfig(options: IceConnectionOptions, stunServers: readonly Readon
     ...(role && { role }),
     ...(policy && { policy }),
     ...(relayFirst !== undefined && { relayFirst }),
+    ...(hardNats !== undefined && { hardNats }),
     ...(gatheringBudget !== undefined && { gatheringBudget }),
   };
 }

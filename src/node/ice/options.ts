@@ -32,6 +32,12 @@ export interface IceConnectionOptions {
   readonly interfaces?: readonly string[];
   /** Data may pass a relay before it is known that nothing better works. */
   readonly relayFirst?: boolean;
+  /**
+   * Where ordinary checks find no direct path, ports of the peer's NAT are guessed, if the peer does so too: for up to 20 s,
+   * with at most 256 sockets, 1,280 datagrams and 100 of them in a second. It needs STUN servers at two addresses. Off when
+   * not given.
+   */
+  readonly hardNats?: boolean;
   /** Milliseconds that servers may take before gathering is called done; 2,000 when not given. */
   readonly gatheringBudget?: number;
   /** For `turns:`; the names are those of node:tls. */

@@ -71,7 +71,7 @@ export class Call {
       if (other.agent.credentials === undefined) other.gather();
       for (const stream of one.streams.keys()) {
         const own = candidates.flatMap((told) => (told.stream === stream ? [told.candidate] : []));
-        const description = { ...credentials, candidates: own };
+        const description = { ...credentials, candidates: own, hardNats: one.config.hardNats === true };
         other.input((agent, now) => agent.handleRemoteDescription(stream, description, now));
       }
       this.#has.add(other);

@@ -35,6 +35,8 @@ export class Endpoint {
   /** Sees each datagram that leaves a socket or an allocation, and may take it away. */
   onSend: (output: Extract<IceOutput, { kind: "send" }>) => boolean = () => true;
   readonly config: EndpointOptions;
+  /** Sockets that can be opened when the agent asks for them. */
+  descriptors = Number.POSITIVE_INFINITY;
   readonly sockets: Map<BaseId, UdpSocket> = new Map();
   readonly allocations: Map<BaseId, Allocation> = new Map();
   readonly #alarm: ReturnType<World["alarm"]>;
@@ -66,6 +68,8 @@ export class Endpoint {
       this.events.push({ at: this.world.now, event: output.event });
       this.onEvent(output.event);
     } else if (output.kind === "permit") this.allocations.get(output.base)?.permit(output.peer);
+    else if (output.kind === "openSocket") this.#openLike(output.like);
+    else if (output.kind === "closeSocket") this.#closeSocket(output.base);
     else if (this.onSend(output)) this.#send(output.base, output.to, output.data);
   }
 
@@ -96,6 +100,21 @@ export class Endpoint {
     this.sockets.set(base, socket);
     socket.onMessage = (data, from) => this.#receive(base, data, from);
     return { base, stream, component, address: socket.address };
+  }
+
+  /** Another socket on the address of `like`. */
+  #openLike(like: BaseId): void {
+    const { address } = this.sockets.get(like) as UdpSocket;
+    this.world.at(this.world.now, () => {
+      if (this.descriptors-- <= 0) return this.input((agent, now) => agent.handleSocketFailed(like, now));
+      const { base, address: bound } = this.bind({ ...address, port: 0 }, 0, 1);
+      this.input((agent, now) => agent.handleSocketOpened(like, base, bound, now));
+    });
+  }
+
+  #closeSocket(base: BaseId): void {
+    this.sockets.get(base)?.close();
+    this.sockets.delete(base);
   }
 
   #receive(base: BaseId, data: Uint8Array, from: Readonly<Address>): void {

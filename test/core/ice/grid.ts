@@ -123,6 +123,8 @@ export interface Outcome {
 export interface RunOptions extends CallOptions {
   readonly seed?: number;
   readonly config?: EndpointOptions;
+  /** What the second side has instead. */
+  readonly bobs?: EndpointOptions;
   readonly ports?: PortAssignment;
   readonly loss?: number;
   /** Milliseconds on every way over the Internet. */
@@ -185,7 +187,7 @@ function together(net: Net, cell: Cell): [Link, Link] {
 
 /** Every way over the Internet takes `delay`. */
 export function build(cell: Cell, options: RunOptions = {}) {
-  const { seed = 1, config = {}, loss = 0, delay = 25 } = options;
+  const { seed = 1, config = {}, bobs = {}, loss = 0, delay = 25 } = options;
   const world = new World({ seed });
   const internet = world.link("internet", { delay, loss });
   const net: Net = { ...options, world, internet };
@@ -212,6 +214,7 @@ export function build(cell: Cell, options: RunOptions = {}) {
       stunServers: [...servers, ...six],
       turn: [servers[0] as Address],
       ...config,
+      ...(side === 1 && bobs),
     });
   });
   return { world, internet, turn: turn as TurnService, a: endpoints[0] as Endpoint, b: endpoints[1] as Endpoint };

@@ -55,6 +55,7 @@ export class Solo {
   readonly agent: IceAgent;
   readonly sent: Sent[] = [];
   readonly events: { readonly at: Instant; readonly event: IceEvent }[] = [];
+  readonly socketOrders: Extract<IceOutput, { kind: "openSocket" | "closeSocket" }>[] = [];
   readonly permits: Extract<IceOutput, { kind: "permit" }>[] = [];
   #ids = 0;
 
@@ -86,6 +87,7 @@ export class Solo {
     for (let o = this.agent.pollOutput(); o !== undefined; o = this.agent.pollOutput()) {
       if (o.kind === "event") this.events.push({ at: this.now, event: o.event });
       else if (o.kind === "permit") this.permits.push(o);
+      else if (o.kind === "openSocket" || o.kind === "closeSocket") this.socketOrders.push(o);
       else this.sent.push({ at: this.now, base: o.base, to: formatAddress(o.to), view: viewOf(o.data) });
     }
   }

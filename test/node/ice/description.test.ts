@@ -16,7 +16,7 @@ suite("what is written", () => {
   test("can be read, with its end or without", () => {
     for (const isEnd of [true, false]) {
       const { candidates, ...read } = parseDescription(formatDescription(credentials, [candidate], isEnd));
-      assert.deepEqual(read, { ...credentials, isLite: false, isEnd });
+      assert.deepEqual(read, { ...credentials, isLite: false, isEnd, hardNats: false });
       assert.deepEqual(candidates, [candidate]);
     }
   });

@@ -1,0 +1,122 @@
+/** Two agents behind NATs that ordinary checks do not get through, and a count of what they do about it, packet by packet. */
+import { formatAddress, formatIp } from "../../../src/core/base/address.ts";
+import type { Instant } from "../../../src/core/base/machine.ts";
+import { type NatBehavior, natBehavior, type PortAssignment } from "../../../src/natlab/behavior.ts";
+import type { Sighting } from "../../../src/natlab/sightings.ts";
+import { Call, type CallOptions } from "./call.ts";
+import type { Endpoint, EndpointOptions } from "./endpoint.ts";
+import { build, type Cell } from "./grid.ts";
+
+export function symmetric(ports: PortAssignment = { kind: "random" }, more: Partial<NatBehavior> = {}): NatBehavior {
+  const apart = "address-and-port-dependent";
+  return natBehavior({ mapping: apart, filtering: apart, ports, parity: false, hairpin: "none", ...more });
+}
+
+export function portRestricted(): NatBehavior {
+  return natBehavior({ filtering: "address-and-port-dependent", parity: false, hairpin: "none" });
+}
+
+export interface HardOptions extends CallOptions {
+  readonly a?: NatBehavior;
+  readonly b?: NatBehavior;
+  readonly seed?: number;
+  readonly config?: EndpointOptions;
+  /** What B has instead. */
+  readonly bobs?: EndpointOptions;
+  readonly loss?: number;
+}
+
+const NAT_OF = ["5.1.0.1", "5.1.0.2"] as const;
+
+/** The first datagram of one side's from a socket to an address at the other's NAT. */
+export interface SeenProbe {
+  readonly at: Instant;
+  readonly from: string;
+  readonly to: string;
+}
+
+export class HardCall {
+  readonly a: Endpoint;
+  readonly b: Endpoint;
+  readonly call: Call;
+  readonly net: ReturnType<typeof build>;
+  /** Of each side, from the socket and to the addresses that were told. */
+  readonly checks: readonly [SeenProbe[], SeenProbe[]] = [[], []];
+  /** Of each side all others that answer nothing. */
+  readonly probes: readonly [SeenProbe[], SeenProbe[]] = [[], []];
+  readonly #known: readonly [Set<string>, Set<string>] = [new Set(), new Set()];
+
+  constructor({
+    a = symmetric(),
+    b = portRestricted(),
+    seed = 1,
+    config = {},
+    bobs = {},
+    loss = 0,
+    ...how
+  }: HardOptions) {
+    const cell: Cell = { name: "hard", family: "apart", a: [a], b: [b], ipv6: "none", expected: "relayed" };
+    this.net = build(cell, { seed, loss, config: { hardNats: true, ...config }, bobs });
+    this.a = this.net.a;
+    this.b = this.net.b;
+    this.call = new Call(this.a, this.b, how).start().talk();
+    this.net.world.watch((sighting) => this.#see(sighting));
+  }
+
+  get now(): Instant {
+    return this.net.world.now;
+  }
+
+  run(ms: number): this {
+    this.net.world.advance(ms);
+    return this;
+  }
+
+  /** Until both use a direct path; milliseconds since both had both descriptions, or undefined: not within `ms`. */
+  untilDirect(ms = 20_000): number | undefined {
+    for (let passed = 0; passed < ms && !this.isDirect; passed += 10) this.run(10);
+    return this.isDirect ? this.now - (this.call.began as Instant) : undefined;
+  }
+
+  get isDirect(): boolean {
+    return [this.a, this.b].every((one) => one.agent.state === "connected" && one.path()?.kind === "direct");
+  }
+
+  /** Sockets beside those that the agents gathered from. */
+  extraSockets(side: 0 | 1): number {
+    return new Set(this.probes[side].map(({ from }) => from).filter((from) => from !== this.#bases[side])).size;
+  }
+
+  get #bases(): readonly string[] {
+    return [this.a, this.b].map((one) => formatAddress(one.candidates.find(({ type }) => type === "host")!.address));
+  }
+
+  #see({ kind, place, packet, at }: Sighting): void {
+    const me = ["inside 0.0", "inside 1.0"].indexOf(place) as 0 | 1 | -1;
+    if (kind !== "carried" || me < 0) return;
+    const [from, to] = [formatAddress(packet.source), formatAddress(packet.destination)];
+    const known = this.#known[me as 0 | 1];
+    // What answers the peer is no probe, even from a port that nobody has told of.
+    if (formatIp(packet.source) === NAT_OF[1 - me]) known.add(`${to} ${from}`);
+    if (formatIp(packet.destination) !== NAT_OF[1 - me] || known.has(`${from} ${to}`)) return;
+    known.add(`${from} ${to}`);
+    const told = (me === 0 ? this.b : this.a).candidates.some(({ address }) => formatAddress(address) === to);
+    const isOrdinary = told && from === this.#bases[me];
+    (isOrdinary ? this.checks : this.probes)[me as 0 | 1].push({ at, from, to });
+  }
+
+  close(): void {
+    this.a.close();
+    this.b.close();
+  }
+}
+
+/** The most of them in any second. */
+export function densest(probes: readonly SeenProbe[]): number {
+  let [most, first] = [0, 0];
+  for (const [i, { at }] of probes.entries()) {
+    while ((probes[first] as SeenProbe).at <= at - 1_000) first++;
+    most = Math.max(most, i - first + 1);
+  }
+  return most;
+}
