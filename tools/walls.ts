@@ -14,10 +14,15 @@ const walls: Readonly<Record<string, Imports>> = {
   "core/stun": { area: ["core/base"], packages: false },
   // turn, ice and sip are siblings: composition happens above them.
   "core/turn": { area: ["core/base", "core/stun"], packages: false },
-  "core/ice": { area: ["core/base", "core/stun"], packages: false },
+  "core/ice": { area: ["core/base", "core/stun", "core/sdp"], packages: false },
   "core/sip": { area: ["core/base", "core/sdp"], packages: false },
   "core/sdp": { area: ["core/base"], packages: false },
+  "core/rtp": { area: ["core/base"], packages: false },
+  // What a call is, in nobody's words; the relay of its media knows neither SIP nor TURN.
+  "core/call": { area: ["core/base", "core/sdp", "core/rtp"], packages: false },
+  "core/relay": { area: ["core/base", "core/sdp", "core/rtp", "core/call"], packages: false },
   "core/portmap": { area: ["core/base"], packages: false },
+  "core/rendezvous": { area: ["core/base"], packages: false },
   // A simulated network reads what middleboxes read, and knows no machine.
   natlab: { area: ["core/base", "core/stun/registry.ts"], packages: false },
   node: { area: ["core"], packages: true },

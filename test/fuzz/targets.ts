@@ -2,6 +2,7 @@
 import { configTarget } from "./config.ts";
 import { channelDataTarget, framingTarget } from "./framing.ts";
 import { iceTarget } from "./ice.ts";
+import { sdpTarget } from "./sdp.ts";
 import { stunTarget } from "./stun.ts";
 import type { Target } from "./target.ts";
 import { addressTarget, base64Target, nonceTarget, opaqueStringTarget, uriTarget, utf8Target } from "./text.ts";
@@ -20,4 +21,5 @@ export const targets: readonly Target[] = [
   configTarget,
   turnClientTarget,
   iceTarget,
+  sdpTarget,
 ];

@@ -1,0 +1,34 @@
+/** `postern/sdp`: session descriptions that are read and edited line by line; what is not edited stays byte for byte. */
+export {
+  type CryptoLine,
+  type Direction,
+  directionOf,
+  type FingerprintLine,
+  formatParametersOf,
+  formatRtpmap,
+  parseCrypto,
+  parseFingerprint,
+  parseRtpmap,
+  type Rtpmap,
+  setDirection,
+} from "./attributes.ts";
+export {
+  type Candidate,
+  type CandidateLine,
+  type CandidateType,
+  formatCandidate,
+  parseCandidate,
+} from "./candidate.ts";
+export {
+  type Connection,
+  connectionOf,
+  formatConnection,
+  isUnspecified,
+  parseConnection,
+  parseRtcp,
+  type RtcpPlace,
+} from "./connection.ts";
+export { parseSdp, SdpDocument, type SdpFailure } from "./document.ts";
+export { hasIce, removeIce } from "./ice-attributes.ts";
+export { type MediaLine, mediaLineOf, parseMediaLine, setMediaPort } from "./media-line.ts";
+export { type SdpLine, SdpSection } from "./section.ts";
