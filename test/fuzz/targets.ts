@@ -2,6 +2,7 @@
 import { configTarget } from "./config.ts";
 import { channelDataTarget, framingTarget } from "./framing.ts";
 import { iceTarget } from "./ice.ts";
+import { mediaTarget } from "./media.ts";
 import { sdpTarget } from "./sdp.ts";
 import { stunTarget } from "./stun.ts";
 import type { Target } from "./target.ts";
@@ -22,4 +23,5 @@ export const targets: readonly Target[] = [
   turnClientTarget,
   iceTarget,
   sdpTarget,
+  mediaTarget,
 ];
