@@ -38,7 +38,7 @@ import { doWithout, forgetSocket, takeSocket } from "./hard-nat/sockets.ts";
 import { isStun, isValidated, routeOf } from "./media.ts";
 import type { IceOutput, IceState } from "./outputs.ts";
 import type { Route } from "./pair.ts";
-import { addRemote } from "./pairing.ts";
+import { addRemote, noteNameFailure } from "./pairing.ts";
 import { type IceReport, reportOf } from "./report.ts";
 import { beginLists, describe, forget, type RemoteDescription, restart } from "./restart.ts";
 import { settle } from "./settling.ts";
@@ -170,6 +170,17 @@ export class IceAgent implements Machine<IceOutput> {
     const list = this.#list(stream);
     if (ufrag !== undefined && list.remote !== undefined && list.remote.ufrag !== ufrag) return;
     addRemote(this.#state, list, candidate, now);
+    this.#settle(now);
+  }
+
+  /**
+   * A candidate of the peer's has a name, and no address was found for it. `why`: a sentence. `ufrag`: as with
+   * `handleRemoteCandidate`.
+   */
+  handleRemoteNameFailed(stream: number, why: string, now: Instant, ufrag?: string): void {
+    const list = this.#list(stream);
+    if (ufrag !== undefined && list.remote !== undefined && list.remote.ufrag !== ufrag) return;
+    noteNameFailure(list, why);
     this.#settle(now);
   }
 

@@ -67,6 +67,8 @@ export class Checklist {
   /** RFC 8445 §6.1.4.1: first in, first out. */
   readonly triggered: CandidatePair[] = [];
   readonly early: EarlyCheck[] = [];
+  /** Why candidates with names could not be used: sentences. */
+  readonly nameFailures: string[] = [];
   /** The peer has told its last candidate. */
   remoteEnded = false;
   isFailed = false;

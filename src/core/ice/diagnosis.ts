@@ -27,11 +27,15 @@ function lostPath({ components, pairs }: Checklist): CauseCode | undefined {
 }
 
 /** Something without which no check can be made. */
-function missing(state: AgentState, list: Checklist, { local, remote, unsealed }: IceReport): CauseCode | undefined {
+function missing(
+  state: AgentState,
+  list: Checklist,
+  { local, remote, unsealed, nameFailures }: IceReport,
+): CauseCode | undefined {
   if (list.remote === undefined) return "no-answer-from-signaling";
   if (unsealed > 0 && !list.pairs.some(({ isHeard }) => isHeard)) return "credentials-differ";
   if (local.length === 0) return state.config.policy === "relay" ? "no-relay" : "no-local-candidates";
-  if (remote.length === 0) return "no-remote-candidates";
+  if (remote.length === 0) return nameFailures.length > 0 ? "names-not-found" : "no-remote-candidates";
   const families = new Set(local.map(({ address }) => address.family));
   if (!remote.some(({ address }) => families.has(address.family))) return "no-common-family";
   return undefined;

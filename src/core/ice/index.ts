@@ -19,5 +19,5 @@ export {
   parseIceAttribute,
   type RemoteCandidateName,
 } from "./sdp.ts";
-export { type CandidateLine, formatCandidate, parseCandidate } from "./sdp-candidate.ts";
+export { type CandidateLine, formatCandidate, type NamedCandidate, parseCandidate } from "./sdp-candidate.ts";
 export type { IceDropReason } from "./state.ts";

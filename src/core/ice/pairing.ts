@@ -97,6 +97,13 @@ export function addRemote(state: AgentState, list: Checklist, told: Candidate, n
   for (const base of state.bases.values()) if (base.stream === list.stream) addPair(state, list, base, remote, now);
 }
 
+/** Enough to tell what is wrong. */
+const MAX_NAME_FAILURES = 20;
+
+export function noteNameFailure({ nameFailures }: Checklist, why: string): void {
+  if (nameFailures.length < MAX_NAME_FAILURES && !nameFailures.includes(why)) nameFailures.push(why);
+}
+
 /** Several servers have seen one socket at several ports of its NAT. */
 function isOfOneSocket(one: Candidate, other: Candidate): boolean {
   return (

@@ -22,6 +22,7 @@ export type ChoiceCode =
 export type CauseCode =
   | "no-answer-from-signaling"
   | "no-remote-candidates"
+  | "names-not-found"
   | "no-local-candidates"
   | "no-relay"
   | "no-common-family"
@@ -64,6 +65,10 @@ const CAUSES: Readonly<Record<CauseCode, readonly [why: string, help: string]>> 
   "no-remote-candidates": [
     "The peer has told no candidate: it has no usable address, or its candidates do not come through the signaling.",
     "See whether candidates that the peer finds later are passed on to this agent.",
+  ],
+  "names-not-found": [
+    "The peer hides its addresses behind names, which nobody on this link answers for: it is on another network.",
+    ADD_TURN,
   ],
   "no-local-candidates": [
     "This host has no address to be reached at.",

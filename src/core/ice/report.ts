@@ -50,6 +50,8 @@ export interface IceReport {
   readonly servers: readonly ServerReport[];
   /** Why allocations failed: sentences. */
   readonly relayFailures: readonly string[];
+  /** Why candidates of the peer that have names could not be used: sentences. */
+  readonly nameFailures: readonly string[];
   /** Why relays refuse peers: sentences. */
   readonly refusedPeers: readonly string[];
   /** Where ports of the peer's NAT were guessed. */
@@ -100,6 +102,7 @@ export function reportOf(state: AgentState, list: Checklist): IceReport {
         mapped: base.sightings.findLast((one) => one.server === server)?.mapped,
       })),
     relayFailures: [...state.relayFailures],
+    nameFailures: [...list.nameFailures],
     refusedPeers: bases.flatMap(({ permissions }) =>
       permissions.filter((one) => one.state === "refused").map(({ why }) => why),
     ),

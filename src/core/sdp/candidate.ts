@@ -18,6 +18,16 @@ export interface Candidate {
   readonly related: Readonly<Address> | undefined;
 }
 
+/** A candidate that has a name in the place of its address, which somebody has to look up. */
+export interface NamedCandidate {
+  /** `<uuid>.local`, in small letters. */
+  readonly name: string;
+  readonly port: number;
+  /** What the line says of it besides. */
+  readonly candidate: Omit<Candidate, "address">;
+  readonly ufrag: string | undefined;
+}
+
 export type CandidateLine =
   | {
       readonly kind: "candidate";
@@ -25,7 +35,9 @@ export type CandidateLine =
       /** RFC 8839 §5.1, RFC 8838 §8.1: of which description it is, where the line says so. */
       readonly ufrag: string | undefined;
     }
-  /** RFC 8839 §5.1: to be ignored. `name`: a host name stands in the place of the address. */
+  /** draft-ietf-mmusic-mdns-ice-candidates §3.2: the peer hides the address from all who are not on its link. */
+  | ({ readonly kind: "named" } & NamedCandidate)
+  /** RFC 8839 §5.1: to be ignored. `name`: another host name stands in the place of the address. */
   | {
       readonly kind: "unusable";
       readonly why: "malformed" | "transport" | "type" | "name";
@@ -35,6 +47,8 @@ export type CandidateLine =
 const LINE =
   /^(?:a=)?candidate:([A-Za-z0-9+/]{1,32}) (\d{1,3}) ([!-~]+) (\d{1,10}) ([!-~]+) (\d{1,5}) typ ([!-~]+)((?: [!-~]+ [!-~]+)*) *$/;
 const TYPES: readonly string[] = ["host", "srflx", "prflx", "relay"] satisfies CandidateType[];
+/** Of no more than one label, and random: nothing that any other service may be found by. */
+const LOCAL_NAME = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.local$/;
 const MAX_PRIORITY = 2 ** 31 - 1;
 
 function unusable(why: Extract<CandidateLine, { kind: "unusable" }>["why"], name?: string): CandidateLine {
@@ -50,18 +64,20 @@ export function parseCandidate(line: string): CandidateLine {
   if (!isInRange(...numbers)) return unusable("malformed");
   if (transport?.toLowerCase() !== "udp") return unusable("transport");
   if (!TYPES.includes(type as string)) return unusable("type");
-  const address = parseIp(host as string, numbers[2]);
-  if (address === undefined) return unusable("name", host);
   const extensions = parseExtensions(rest as string);
-  const candidate: Candidate = {
+  const candidate = {
     foundation: foundation as string,
     component: numbers[0],
     priority: numbers[1],
-    address,
     type: type as CandidateType,
     related: relatedOf(extensions),
   };
-  return { kind: "candidate", candidate, ufrag: extensions.get("ufrag") };
+  const ufrag = extensions.get("ufrag");
+  const address = parseIp(host as string, numbers[2]);
+  if (address !== undefined) return { kind: "candidate", candidate: { ...candidate, address }, ufrag };
+  const name = host?.toLowerCase() ?? "";
+  // RFC 8839 §5.1: other names are ignored.
+  return LOCAL_NAME.test(name) ? { kind: "named", name, port: numbers[2], candidate, ufrag } : unusable("name", host);
 }
 
 function isInRange(component: number, priority: number, port: number): boolean {
@@ -88,9 +104,12 @@ function withoutZone(address: Readonly<Address>): string {
   return formatIp(address).replace(/%.*/, "");
 }
 
-/** The value of the attribute, without `a=`. */
-export function formatCandidate({ foundation, component, priority, address, type, related }: Candidate): string {
-  const at = `${withoutZone(address)} ${address.port}`;
+/** The value of the attribute, without `a=`. `name`: shown in the place of the IP address. */
+export function formatCandidate(
+  { foundation, component, priority, address, type, related }: Candidate,
+  name: string = withoutZone(address),
+): string {
+  const at = `${name} ${address.port}`;
   const line = `candidate:${foundation} ${component} udp ${priority} ${at} typ ${type}`;
   // RFC 8839 §5.1: raddr and rport stand behind every candidate but a host candidate.
   return type === "host" || related === undefined

@@ -17,6 +17,7 @@ export {
   type CandidateLine,
   type CandidateType,
   formatCandidate,
+  type NamedCandidate,
   parseCandidate,
 } from "./candidate.ts";
 export {

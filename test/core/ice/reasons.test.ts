@@ -32,6 +32,19 @@ test("no candidates of the peer's; RFC 8863 §4: and no verdict before 39.5 s", 
   assert.equal(solo.all("failed")[0]?.reason.code, "no-remote-candidates");
 });
 
+test("mDNS candidates draft §3.2: names that nobody answers for are a reason, and of an older description none", () => {
+  const solo = new Solo().begin();
+  const fail = (why: string, ufrag: string) =>
+    solo.do((agent) => agent.handleRemoteNameFailed(0, why, solo.now, ufrag));
+  fail("Nobody answers for a.local.", PEERS.ufrag);
+  fail("Nobody answers for a.local.", PEERS.ufrag);
+  fail("Nobody answers for b.local.", "older");
+  assert.equal(likely(solo), "names-not-found");
+  assert.deepEqual(solo.all("likely-cause")[0]?.report.nameFailures, ["Nobody answers for a.local."]);
+  for (let n = 0; n < 100; n++) fail(`Nobody answers for ${n}.local.`, PEERS.ufrag);
+  assert.equal(solo.agent.report(0)?.nameFailures.length, 20);
+});
+
 test("no address of its own, or no relay where only relays are allowed", () => {
   const solo = new Solo();
   solo.do((agent) => agent.gather([], solo.now));

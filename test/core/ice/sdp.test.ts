@@ -41,7 +41,10 @@ suite("RFC 8839 §5.1: candidates", () => {
 
   const unusable: Record<string, readonly [string, string]> = {
     TCP: ["candidate:1 1 tcp 1 192.0.2.1 9 typ host tcptype active", "transport"],
-    "an mDNS name": ["candidate:1 1 udp 1 3f2a.local 9 typ host", "name"],
+    "a name that is no UUID": ["candidate:1 1 udp 1 printer.local 9 typ host", "name"],
+    "a UUID in a domain": ["candidate:1 1 udp 1 0f8e3c1a-6b7d-4c9e-8a21-5d4f3b2c1a09.lan.local 9 typ host", "name"],
+    "a UUID of the DNS": ["candidate:1 1 udp 1 0f8e3c1a-6b7d-4c9e-8a21-5d4f3b2c1a09.example 9 typ host", "name"],
+    "another name": ["candidate:1 1 udp 1 example.org 9 typ host", "name"],
     "another type": ["candidate:1 1 udp 1 192.0.2.1 9 typ birthday", "type"],
     "component 0": ["candidate:1 0 udp 1 192.0.2.1 9 typ host", "malformed"],
     "component 257": ["candidate:1 257 udp 1 192.0.2.1 9 typ host", "malformed"],
@@ -58,6 +61,24 @@ suite("RFC 8839 §5.1: candidates", () => {
       assert.equal(parsed.why, why);
     });
   }
+
+  test("mDNS candidates draft §3.2: a UUID under .local is a name to be looked up, in small letters", () => {
+    const uuid = "0F8E3C1A-6b7d-4c9e-8a21-5d4f3b2c1a09";
+    const parsed = parseIceAttribute(`a=candidate:7 2 udp 2113937151 ${uuid}.local 51234 typ host ufrag EsAw`);
+    assert.deepEqual(parsed, {
+      kind: "named",
+      name: `${uuid.toLowerCase()}.local`,
+      port: 51_234,
+      candidate: { foundation: "7", component: 2, priority: 2_113_937_151, type: "host", related: undefined },
+      ufrag: "EsAw",
+    });
+  });
+
+  test("a name is shown in the place of the address", () => {
+    const parsed = parseCandidate("candidate:1 1 udp 5 192.0.2.1 7000 typ host");
+    assert.ok(parsed.kind === "candidate");
+    assert.equal(formatCandidate(parsed.candidate, "a.local"), "candidate:1 1 udp 5 a.local 7000 typ host");
+  });
 
   test("a malformed related address is none", () => {
     for (const rest of [
