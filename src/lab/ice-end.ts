@@ -11,10 +11,10 @@ export class IceEnd {
   #chosen: Extract<IceEvent, { type: "selected" }> | undefined;
 
   static async open(
-    { iceServers }: Order<"iceOpen">,
+    { iceServers, hardNats = false }: Order<"iceOpen">,
     onData: (from: string, data: Uint8Array) => void,
   ): Promise<IceEnd> {
-    return new IceEnd(await IceConnection.open({ iceServers }), onData);
+    return new IceEnd(await IceConnection.open({ iceServers, hardNats }), onData);
   }
 
   private constructor(connection: IceConnection, onData: (from: string, data: Uint8Array) => void) {

@@ -30,7 +30,7 @@ interface Orders {
   /** Serves HTTP CONNECT. */
   proxy: { port: number };
   /** Opens an ICE connection; answers with its description when its candidates are known. */
-  iceOpen: { id: string; iceServers: readonly IceServer[] };
+  iceOpen: { id: string; iceServers: readonly IceServer[]; hardNats?: boolean };
   /** Answers with the path to the peer that the description is of, or with the likely cause why there is none. */
   iceMeet: { id: string; description: string };
   /** Answers with the path in use. */

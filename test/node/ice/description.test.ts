@@ -21,6 +21,16 @@ suite("what is written", () => {
     }
   });
 
+  test("says whether hard NATs are probed, and nothing of it when they are not", () => {
+    for (const hardNats of [true, false]) {
+      const text = formatDescription(credentials, [], true, hardNats);
+      assert.equal(text.includes("a=ice-options:ice2 trickle postern+hardnats\r\n"), hardNats);
+      assert.equal(parseDescription(text).hardNats, hardNats);
+    }
+    const lines = formatDescription(credentials, [], true).replace("ice2 trickle", "trickle rtp+ecn");
+    assert.equal(parseDescription(`a=ice-options:postern+hardnats\r\nm=audio 9 RTP/AVP 0\r\n${lines}`).hardNats, true);
+  });
+
   test("RFC 8839 §5.1: a candidate that is told by itself says of which description it is", () => {
     assert.equal(candidateLine(candidate, "abcd"), "candidate:1 1 udp 100 192.0.2.1 7000 typ host ufrag abcd");
   });

@@ -34,7 +34,7 @@ export function predictedPort({ ports, step = 1 }: Translation, n: number): numb
   return LEAST + ((((port - LEAST) % size) + size) % size);
 }
 
-/** Without an end that matters: no budget is as large as the range. */
+/** Each port of the range once, and before them those that are predicted. */
 export function* guesses(of: Translation, range: PortRange, random: Random): Generator<number, void> {
   // Those that are seen lead back to servers, and were checked.
   const known = new Set(of.ports);
@@ -48,9 +48,10 @@ export function* guesses(of: Translation, range: PortRange, random: Random): Gen
       if (isNew(port)) yield port;
     }
   }
-  const size = range.max - range.min + 1;
-  for (let left = size - known.size; left > 0; ) {
-    const port = range.min + randomBelow(random, size);
+  const { min, max } = range;
+  const size = max - min + 1;
+  for (let left = size - [...known].filter((port) => port >= min && port <= max).length; left > 0; ) {
+    const port = min + randomBelow(random, size);
     if (!isNew(port)) continue;
     left--;
     yield port;

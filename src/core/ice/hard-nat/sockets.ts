@@ -17,7 +17,7 @@ export function askForSocket(state: AgentState, attempt: Attempt): void {
 /** Throws `PosternError` `base-taken`. */
 export function takeSocket(state: AgentState, like: BaseId, id: BaseId, address: HostBase["address"]): void {
   const { attempt, sockets } = state.hardNats;
-  if (attempt === undefined || attempt.base.id !== like || attempt.isSpent) {
+  if (state.isClosed || attempt?.isAwaiting !== true || attempt.base.id !== like || attempt.isSpent) {
     return void state.outputs.push({ kind: "closeSocket", base: id });
   }
   const { stream, component, localPreference } = attempt.base;
@@ -31,7 +31,7 @@ export function takeSocket(state: AgentState, like: BaseId, id: BaseId, address:
 /** Where one cannot be had the next will not be either. */
 export function doWithout(state: AgentState, like: BaseId): void {
   const { attempt } = state.hardNats;
-  if (attempt === undefined || attempt.base.id !== like) return;
+  if (attempt?.isAwaiting !== true || attempt.base.id !== like) return;
   attempt.isAwaiting = false;
   attempt.wanted = 0;
 }
