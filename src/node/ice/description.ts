@@ -25,7 +25,7 @@ export function formatDescription(
   // RFC 8838 §3: an agent that can take candidates one by one says so.
   const options = ["ice2", "trickle", ...(hardNats ? [HARD_NATS_OPTION] : [])];
   const own = formatIceLines({ ufrag, password, isLite: false, options });
-  const lines = [...own, ...candidates.map(formatCandidate), ...(isEnd ? [END_OF_CANDIDATES] : [])];
+  const lines = [...own, ...candidates.map((one) => formatCandidate(one)), ...(isEnd ? [END_OF_CANDIDATES] : [])];
   return lines.map((line) => `a=${line}\r\n`).join("");
 }
 

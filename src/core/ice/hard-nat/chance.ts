@@ -9,7 +9,7 @@ const CHANCE_MS = 2_000;
 
 /** Its peer would take part, and it has no direct path, nor one that has just been lost. */
 export function mayProbe(state: AgentState, { list, selected, hadPath }: ListedComponent): boolean {
-  const isAgreed = state.config.hardNats && list.remoteHardNats && !list.remoteIsLite && !state.config.isLite;
+  const isAgreed = list.remoteHardNats && !list.remoteIsLite && !state.config.isLite;
   if (!isAgreed || list.stream.current !== list) return false;
   // RFC 7675 §5.1: who has answered and does so no more is sent nothing.
   return selected === undefined ? !hadPath : selected.isRelayed;
