@@ -1,0 +1,21 @@
+/** Where a SIP message came from, and where a new one goes. */
+import type { Address } from "../base/address.ts";
+
+export type SipTransport = "udp" | "tcp" | "tls";
+
+/** Where a message really came from, whatever its headers say, and can be answered to. */
+export interface SipFlow {
+  readonly transport: SipTransport;
+  readonly local: Readonly<Address>;
+  readonly remote: Readonly<Address>;
+  /** The connection's number, 0 for UDP. */
+  readonly connection: number;
+}
+
+/** Where a new request goes; of streams the shell uses a connection that is open, or opens one. */
+export interface SipTarget {
+  readonly transport: SipTransport;
+  readonly address: Readonly<Address>;
+  /** The name that a TLS certificate must bear. */
+  readonly serverName?: string;
+}

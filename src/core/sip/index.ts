@@ -1,0 +1,30 @@
+/** `postern/sip`: SIP messages (RFC 3261): parsed, edited with every other byte kept, and built. */
+export type { SipFlow, SipTarget, SipTransport } from "./flow.ts";
+export {
+  createRequest,
+  createResponse,
+  type HeaderLine,
+  type RequestParts,
+  type ResponseParts,
+} from "./message/build.ts";
+export { MALFORMED, type Malformed, quoted } from "./message/characters.ts";
+export type { Credentials } from "./message/credentials.ts";
+export type { MessageFailure, Refusal, RefusalCode } from "./message/failure.ts";
+export type { HeaderField } from "./message/header-field.ts";
+export type { Headers } from "./message/headers.ts";
+export { type CSeq, type SipMessage, SipRequest, SipResponse } from "./message/message.ts";
+export type { NameAddress } from "./message/name-address.ts";
+export type { Param, Params } from "./message/params.ts";
+export { parseMessage } from "./message/parse.ts";
+export { reasonPhrase } from "./message/reason-phrase.ts";
+export {
+  formatUri,
+  isSipUri,
+  isTelUri,
+  type OtherUri,
+  parseUri,
+  type SipUri,
+  type TelUri,
+  type Uri,
+} from "./message/uri.ts";
+export { uniqueBranch, type Via } from "./message/via.ts";
