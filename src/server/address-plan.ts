@@ -5,8 +5,8 @@
 import { type Address, type Family, formatIp, sameIp } from "../core/base/address.ts";
 import { PosternError } from "../core/base/failure.ts";
 import { type Prefix, parsePrefix, prefixContains } from "../core/base/prefix.ts";
+import { FORBIDDEN_BY_DEFAULT } from "../core/base/special-purpose.ts";
 import type { RelayAddress } from "../core/turn/server/config.ts";
-import { FORBIDDEN_BY_DEFAULT } from "../core/turn/server/special-purpose.ts";
 import type { InterfaceAddress } from "../node/interfaces.ts";
 import type { Config } from "./config/config.ts";
 import type { ResolvedExternal } from "./external-address.ts";

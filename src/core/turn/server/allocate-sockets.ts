@@ -5,12 +5,12 @@
  */
 import { copyBytes } from "../../base/bytes.ts";
 import { after, type Instant } from "../../base/machine.ts";
+import type { PortParity, RelayPlace } from "../../base/relay-places.ts";
 import { Attribute, ErrorCode, FAMILY_IPV4, FAMILY_IPV6 } from "../../stun/registry.ts";
 import type { StunWriter } from "../../stun/writer.ts";
 import { type Allocation, type Relay, type Reservation, summarize } from "./allocation.ts";
 import type { RelayId } from "./flow.ts";
 import { dropRelay, endAllocation, endRelay, extend, releaseRelay, withPort } from "./lifetime.ts";
-import type { PortParity, RelayPlace } from "./relay-places.ts";
 import { finishSuccess, refuse, success } from "./reply.ts";
 import type { ReplyTo } from "./reply-to.ts";
 import type { ServerState } from "./state.ts";

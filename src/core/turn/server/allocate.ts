@@ -4,13 +4,13 @@
  */
 import { equalConstantTime } from "../../base/bytes.ts";
 import type { Instant } from "../../base/machine.ts";
+import type { PortParity } from "../../base/relay-places.ts";
 import { Attribute, ErrorCode, FAMILY_IPV4, FAMILY_IPV6, TRANSPORT_UDP } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
 import { claim, openRelays, sendAllocated, settle } from "./allocate-sockets.ts";
 import type { Allocation, Reservation } from "./allocation.ts";
 import type { Authenticated } from "./authenticate.ts";
 import { grantedLifetime, sessionEnd } from "./lifetime.ts";
-import type { PortParity } from "./relay-places.ts";
 import { refuse } from "./reply.ts";
 import type { ReplyTo } from "./reply-to.ts";
 import type { ServerState } from "./state.ts";

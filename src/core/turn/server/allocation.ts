@@ -5,11 +5,11 @@
 import { type Address, type PeerAddress, sameAddress, sameIp } from "../../base/address.ts";
 import type { Timed } from "../../base/deadlines.ts";
 import type { Instant } from "../../base/machine.ts";
+import type { PortParity, RelayPlace } from "../../base/relay-places.ts";
 import type { ClientPath } from "./client-path.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Flow, RelayId } from "./flow.ts";
 import type { AllocationSummary } from "./outputs.ts";
-import type { PortParity, RelayPlace } from "./relay-places.ts";
 import type { ReplyTo } from "./reply-to.ts";
 import type { TokenBucket } from "./token-bucket.ts";
 

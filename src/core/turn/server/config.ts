@@ -1,14 +1,9 @@
 /** What a TURN server is told when it starts. Times are in seconds unless a name says otherwise. */
 import type { Address } from "../../base/address.ts";
 import type { Prefix } from "../../base/prefix.ts";
+import type { RelayAddress } from "../../base/relay-places.ts";
 
-/** An address on which relayed transport addresses are opened. Ports are ignored. */
-export interface RelayAddress {
-  /** What the socket binds to. */
-  readonly bound: Readonly<Address>;
-  /** What clients and peers are told: the same, or the outside of a 1:1 NAT. Of the same family. */
-  readonly advertised: Readonly<Address>;
-}
+export type { RelayAddress };
 
 /** A secret shared with the application that hands out time-limited credentials. */
 export interface SharedSecret {

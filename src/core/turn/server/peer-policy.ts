@@ -5,8 +5,8 @@
  */
 import { type Address, blankAddress, sameIp } from "../../base/address.ts";
 import { anyPrefixContains, type Prefix, prefixContains } from "../../base/prefix.ts";
+import { ALWAYS_FORBIDDEN, FORBIDDEN_BY_DEFAULT, GLOBAL_IPV6 } from "../../base/special-purpose.ts";
 import type { PeerPolicy, RelayAddress } from "./config.ts";
-import { ALWAYS_FORBIDDEN, FORBIDDEN_BY_DEFAULT, GLOBAL_IPV6 } from "./special-purpose.ts";
 
 /** `own`: one of our relayed transport addresses' IPs, good for hand-over to a live allocation and nothing else. */
 export type PeerVerdict = "open" | "own" | "forbidden";

@@ -3,7 +3,7 @@
  * with multicast and what was reserved before. `ALWAYS` cannot be opened by configuration: on many hosts 0.0.0.0 is
  * the host itself, and a relay must not multiply packets.
  */
-import { type Prefix, parsePrefix } from "../../base/prefix.ts";
+import { type Prefix, parsePrefix } from "./prefix.ts";
 
 function prefixes(...texts: readonly string[]): readonly Prefix[] {
   return texts.map((text) => parsePrefix(text) as Prefix);

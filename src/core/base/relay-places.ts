@@ -2,10 +2,17 @@
  * Ports of relayed transport addresses: which are taken on each relay address, and which to try next. Ports are chosen
  * at random, so that nobody can guess the next one (RFC 8656 §7.2 leaves the choice open; RFC 6056 says why).
  */
-import { type Address, sameIp } from "../../base/address.ts";
-import type { Random } from "../../base/ports.ts";
-import { randomBelow } from "../../base/random.ts";
-import type { RelayAddress } from "./config.ts";
+import { type Address, sameIp } from "./address.ts";
+import type { Random } from "./ports.ts";
+import { randomBelow } from "./random.ts";
+
+/** An address on which ports are opened for others' packets. Its own port is ignored. */
+export interface RelayAddress {
+  /** What the socket binds to. */
+  readonly bound: Readonly<Address>;
+  /** What clients and peers are told: the same, or the outside of a 1:1 NAT. Of the same family. */
+  readonly advertised: Readonly<Address>;
+}
 
 export interface PortRange {
   readonly min: number;
