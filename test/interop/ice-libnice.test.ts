@@ -1,36 +1,39 @@
 /**
- * IceConnection and libnice, which knows nothing of it: in both roles, with candidates told at once and one by one, directly
- * and through relays alone, by Postern's TURN server and by coturn, with one component and with two.
+ * IceConnection and libnice, which knows nothing of it: in both roles and in the same, with candidates told at once and one by
+ * one, directly and with either side confined to a relay, by Postern's TURN server and by coturn, with one component and two.
  */
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { IceRole } from "../../src/core/ice/config.ts";
 import { IceConnection } from "../../src/node/ice/ice-connection.ts";
-import type { IceServer } from "../../src/node/ice/options.ts";
-import { startCoturn } from "../support/coturn.ts";
-import { requireLibrary, requirePeer } from "../support/peers.ts";
-import { freePort, freePortRange } from "../support/ports.ts";
-import { startPostern } from "../support/postern.ts";
-import type { RelayUnderTest } from "../support/relay-under-test.ts";
+import { requireLibrary } from "../support/peers.ts";
 import { until } from "../support/until.ts";
 import { buildLibnicePeer, Libnice, type LibniceBuild } from "./ice-libnice.ts";
+import {
+  iceServers,
+  introduce,
+  opposite,
+  type Policy,
+  type RunningRelay,
+  relayAddress,
+  relayPolicies,
+  relays,
+  roles,
+  telling,
+  tellings,
+  user,
+} from "./ice-peer.ts";
 
-const user = { name: "alice", password: "wonderland" };
-/** Each has an address of its own: a relay does not send to its own host's. */
-const [relayAddress, niceAddress] = ["127.0.0.3", "127.0.0.2"];
+const niceAddress = "127.0.0.2";
 
 interface Meeting {
   readonly role: IceRole;
+  readonly theirs?: IceRole;
   readonly trickle: boolean;
-  /** Ours, and libnice's. */
-  readonly policies?: readonly ["all" | "relay", "all" | "relay"];
+  readonly policies?: readonly [ours: Policy, libnice: Policy];
   readonly components?: number;
   /** Port of a TURN server. */
   readonly port?: number;
-}
-
-function how(role: IceRole, trickle: boolean): string {
-  return `${role}, ${trickle ? "candidates one by one" : "whole descriptions"}`;
 }
 
 suite("libnice", { skip: requireLibrary("nice") }, () => {
@@ -40,17 +43,14 @@ suite("libnice", { skip: requireLibrary("nice") }, () => {
   });
   after(() => build[Symbol.asyncDispose]());
 
-  async function meet({ role, trickle, policies = ["all", "all"], components = 1, port }: Meeting) {
-    const iceServers: IceServer[] =
-      port === undefined
-        ? []
-        : [{ urls: `turn:${relayAddress}:${port}?transport=udp`, username: user.name, credential: user.password }];
+  async function meet(meeting: Meeting) {
+    const { role, theirs = opposite(role), trickle, policies = ["all", "all"], components = 1, port } = meeting;
     const nice = await Libnice.start(build.program, {
-      ...{ address: niceAddress, components, trickle, policy: policies[1] },
-      role: role === "controlling" ? "controlled" : "controlling",
+      ...{ address: niceAddress, role: theirs, components, trickle, policy: policies[1] },
       ...(port !== undefined && { turn: [relayAddress, port, user.name, user.password, "udp"] }),
     });
-    const options = { role, components, iceServers, interfaces: ["lo"] };
+    const servers = port === undefined ? [] : iceServers(port);
+    const options = { role, components, iceServers: servers, interfaces: ["lo"] };
     const ours = await IceConnection.open({ ...options, policy: policies[0] });
     const both = {
       ours,
@@ -70,17 +70,6 @@ suite("libnice", { skip: requireLibrary("nice") }, () => {
     return both;
   }
 
-  async function introduce(ours: IceConnection, nice: Libnice, trickle: boolean): Promise<void> {
-    if (!trickle) {
-      nice.describe(await ours.localDescription());
-      return ours.setRemoteDescription(await nice.description({ whole: true }));
-    }
-    ours.onCandidate = (line) => nice.candidate(line);
-    nice.describe(await ours.localDescription({ trickle: true }));
-    ours.setRemoteDescription(await nice.description({ whole: false }));
-    await nice.eachCandidate((line) => ours.addRemoteCandidate(line));
-  }
-
   async function speakBothWays(ours: IceConnection, nice: Libnice, component = 1): Promise<void> {
     const heard: string[] = [];
     ours.onData = (data, at) => heard.push(`${at} ${Buffer.from(data)}`);
@@ -94,9 +83,9 @@ suite("libnice", { skip: requireLibrary("nice") }, () => {
     });
   }
 
-  for (const role of ["controlling", "controlled"] as const) {
-    for (const trickle of [false, true]) {
-      test(`directly, ${how(role, trickle)}`, async () => {
+  for (const role of roles) {
+    for (const trickle of tellings) {
+      test(`directly, ${role}, ${telling(trickle)}`, async () => {
         await using both = await meet({ role, trickle });
         await both.nice.says("state 1 ready");
         assert.equal(both.ours.path()?.kind, "direct");
@@ -104,12 +93,18 @@ suite("libnice", { skip: requireLibrary("nice") }, () => {
         await speakBothWays(both.ours, both.nice);
       });
 
-      test(`two components, ${how(role, trickle)}`, async () => {
+      test(`two components, ${role}, ${telling(trickle)}`, async () => {
         await using both = await meet({ role, trickle, components: 2 });
         for (const component of [1, 2]) {
           await both.nice.says(`state ${component} ready`);
           await speakBothWays(both.ours, both.nice, component);
         }
+      });
+
+      test(`both say ${role}, ${telling(trickle)}`, async () => {
+        await using both = await meet({ role, theirs: role, trickle });
+        await both.nice.says("state 1 ready");
+        await speakBothWays(both.ours, both.nice);
       });
     }
   }
@@ -136,36 +131,31 @@ suite("libnice", { skip: requireLibrary("nice") }, () => {
     });
   }
 
-  const relays = { Postern: startPostern, coturn: startCoturn };
-  for (const [name, start] of Object.entries(relays)) {
-    suite(`through ${name}`, { skip: name === "coturn" && requirePeer("turnserver") }, () => {
-      let relay: RelayUnderTest;
-      let port: number;
+  for (const { name, skip, start } of relays) {
+    suite(`through ${name}`, { skip: skip() }, () => {
+      let relay: RunningRelay;
       before(async () => {
-        port = await freePort();
-        const relayPorts = await freePortRange(64);
-        relay = await start({ port, user, relayPorts, addresses: [relayAddress], allowPeers: ["127.0.0.0/8"] });
+        relay = await start();
       });
       after(() => relay.stop());
 
-      for (const role of ["controlling", "controlled"] as const) {
-        for (const trickle of [false, true]) {
-          test(`relays alone, ${how(role, trickle)}`, async () => {
-            await using both = await meet({ role, trickle, policies: ["relay", "relay"], port });
-            await both.nice.says(/^selected 1 relay (relay|prflx)$/);
-            assert.equal(both.ours.path()?.kind, "relayed");
-            await speakBothWays(both.ours, both.nice);
-          });
+      for (const policies of relayPolicies) {
+        for (const role of roles) {
+          for (const trickle of tellings) {
+            test(`ours ${policies[0]}, libnice ${policies[1]}, ${role}, ${telling(trickle)}`, async () => {
+              await using both = await meet({ role, trickle, policies, port: relay.port });
+              if (policies[1] === "relay") await both.nice.says(/^selected 1 relay /);
+              assert.equal(both.ours.path()?.kind, "relayed");
+              await speakBothWays(both.ours, both.nice);
+            });
+          }
         }
+      }
 
-        test(`ours a relay alone, ${role}`, async () => {
-          await using both = await meet({ role, trickle: true, policies: ["relay", "all"], port });
-          assert.equal(both.ours.path()?.kind, "relayed");
-          await speakBothWays(both.ours, both.nice);
-        });
-
-        test(`libnice a relay alone, ${role}, two components`, async () => {
-          await using both = await meet({ role, trickle: false, policies: ["all", "relay"], components: 2, port });
+      for (const role of roles) {
+        test(`two components, libnice a relay alone, ${role}`, async () => {
+          const policies = ["all", "relay"] as const;
+          await using both = await meet({ role, trickle: false, policies, components: 2, port: relay.port });
           for (const component of [1, 2]) {
             assert.equal(both.ours.path(component)?.kind, "relayed");
             await speakBothWays(both.ours, both.nice, component);

@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import type { IceRole } from "../../src/core/ice/config.ts";
 import { type Child, startChild } from "../support/child.ts";
 import { until } from "../support/until.ts";
+import { candidatesIn, credentialsIn, type IcePeer, type Policy } from "./ice-peer.ts";
 
 const run = promisify(execFile);
 
@@ -28,12 +29,12 @@ export interface LibniceOptions {
   readonly role: IceRole;
   readonly components: number;
   readonly trickle: boolean;
-  readonly policy: "all" | "relay";
+  readonly policy: Policy;
   /** Host, port, user name, password, and `udp` or `tcp`. */
   readonly turn?: readonly [host: string, port: number, user: string, password: string, transport: string];
 }
 
-export class Libnice {
+export class Libnice implements IcePeer {
   readonly #child: Child;
 
   static async start(
@@ -84,10 +85,9 @@ export class Libnice {
 
   /** A description of ours, whole or in part. */
   describe(text: string): void {
-    const value = (name: string): string => new RegExp(`^a=${name}:(.*?)\r?$`, "m").exec(text)?.[1] ?? "";
-    this.#write(`credentials ${value("ice-ufrag")} ${value("ice-pwd")}`);
-    for (const [, line] of text.matchAll(/^a=(candidate:.*?)\r?$/gm)) this.candidate(line as string);
-    if (text.includes("a=end-of-candidates")) this.candidate("end-of-candidates");
+    const { ufrag, password } = credentialsIn(text);
+    this.#write(`credentials ${ufrag} ${password}`);
+    for (const line of candidatesIn(text)) this.candidate(line);
   }
 
   candidate(line: string): void {
