@@ -1,0 +1,78 @@
+/** The INVITE server transaction (RFC 3261 §17.2.1), with RFC 6026's state for an INVITE that was accepted. */
+import type { Instant } from "../../base/machine.ts";
+import type { SipRequest } from "../message/message.ts";
+import { startTimer, type TransactionContext } from "./context.ts";
+import { endServer } from "./ending.ts";
+import type { ServerTransaction } from "./server.ts";
+import { LONGEST, T1, T2, T4 } from "./timers.ts";
+
+/** A response of the user's; false when it comes too late to be sent. */
+export function respondToInvite(
+  context: TransactionContext,
+  transaction: ServerTransaction,
+  status: number,
+  text: string,
+  now: Instant,
+): boolean {
+  const { state } = transaction;
+  // RFC 6026 §7.1: once accepted only 2xx follow, those of other branches of a fork too.
+  const fits = state === "proceeding" || (state === "accepted" && status >= 200 && status < 300);
+  if (!fits) return false;
+  transaction.response = text;
+  if (status >= 300) complete(context, transaction, now);
+  else if (status >= 200 && state === "proceeding") {
+    transaction.state = "accepted";
+    startTimer(context, transaction.end, now, LONGEST);
+  }
+  sendResponse(context, transaction);
+  return true;
+}
+
+/** The same INVITE again. */
+export function handleInviteAgain(context: TransactionContext, transaction: ServerTransaction): void {
+  const { state } = transaction;
+  // RFC 6026 §7.1: an accepted INVITE's repetitions are absorbed; its user repeats the 2xx.
+  if (state === "proceeding" || state === "completed") sendResponse(context, transaction);
+}
+
+export function handleAck(
+  context: TransactionContext,
+  transaction: ServerTransaction,
+  request: SipRequest,
+  now: Instant,
+): void {
+  if (transaction.state === "completed") {
+    transaction.state = "confirmed";
+    context.deadlines.clear(transaction.repeat);
+    startTimer(context, transaction.end, now, transaction.isReliable ? 0 : T4);
+  } else if (transaction.state === "accepted") context.outputs.push({ kind: "ack", request, from: transaction.from });
+}
+
+export function handleInviteServerTimer(
+  context: TransactionContext,
+  transaction: ServerTransaction,
+  what: "repeat" | "end",
+  now: Instant,
+): void {
+  if (what === "repeat") {
+    transaction.interval = Math.min(transaction.interval * 2, T2);
+    startTimer(context, transaction.repeat, now, transaction.interval);
+    sendResponse(context, transaction);
+    return;
+  }
+  const isUnheard = transaction.state === "completed";
+  endServer(context, transaction);
+  if (isUnheard) context.outputs.push({ kind: "unacknowledged", transaction });
+}
+
+function complete(context: TransactionContext, transaction: ServerTransaction, now: Instant): void {
+  transaction.state = "completed";
+  transaction.interval = T1;
+  if (!transaction.isReliable) startTimer(context, transaction.repeat, now, T1);
+  startTimer(context, transaction.end, now, LONGEST);
+}
+
+function sendResponse(context: TransactionContext, transaction: ServerTransaction): void {
+  const { from, response } = transaction;
+  if (response !== undefined) context.outputs.push({ kind: "send", to: from, text: response, by: undefined });
+}

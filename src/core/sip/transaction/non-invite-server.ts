@@ -1,0 +1,40 @@
+/** The server transaction of every other request (RFC 3261 §17.2.2). */
+import type { Instant } from "../../base/machine.ts";
+import { startTimer, type TransactionContext } from "./context.ts";
+import { endServer } from "./ending.ts";
+import type { ServerTransaction } from "./server.ts";
+import { LONGEST } from "./timers.ts";
+
+/** A response of the user's; false when it is not to be sent. */
+export function respondToNonInvite(
+  context: TransactionContext,
+  transaction: ServerTransaction,
+  status: number,
+  text: string,
+  now: Instant,
+): boolean {
+  if (transaction.state !== "trying" && transaction.state !== "proceeding") return false;
+  // RFC 4320 §4.1: no provisional response but 100.
+  if (status > 100 && status < 200) return false;
+  // RFC 4320 §4.2: a 408 comes too late to be of use, and keeps others from trying elsewhere.
+  if (status === 408) {
+    endServer(context, transaction);
+    return false;
+  }
+  transaction.state = status < 200 ? "proceeding" : "completed";
+  transaction.response = text;
+  if (status >= 200) startTimer(context, transaction.end, now, transaction.isReliable ? 0 : LONGEST);
+  handleNonInviteAgain(context, transaction);
+  return true;
+}
+
+/** RFC 3261 §17.2.2: timer J, the only one. */
+export function handleNonInviteServerTimer(context: TransactionContext, transaction: ServerTransaction): void {
+  endServer(context, transaction);
+}
+
+/** The same request again gets the last answer, if there is one. */
+export function handleNonInviteAgain(context: TransactionContext, transaction: ServerTransaction): void {
+  const { from, response } = transaction;
+  if (response !== undefined) context.outputs.push({ kind: "send", to: from, text: response, by: undefined });
+}

@@ -1,0 +1,35 @@
+/** A server transaction: a request that came, and the answer that it gets each time it comes again. */
+import type { SipFlow } from "../flow.ts";
+import type { SipRequest } from "../message/message.ts";
+import { type TransactionTimer, timerOf } from "./context.ts";
+
+/** RFC 3261 Figures 7 and 8, with RFC 6026's `accepted`. A request that is no INVITE begins in `trying`. */
+export type ServerState = "trying" | "proceeding" | "accepted" | "completed" | "confirmed" | "terminated";
+
+export class ServerTransaction {
+  readonly key: string;
+  readonly request: SipRequest;
+  /** Where the request came from, which is where its answers go. */
+  readonly from: SipFlow;
+  readonly isInvite: boolean;
+  readonly isReliable: boolean;
+  readonly repeat: TransactionTimer;
+  readonly end: TransactionTimer;
+  /** Whatever the transactions' user keeps with it. */
+  owner: unknown;
+  state: ServerState;
+  interval = 0;
+  /** The last, if there was any. */
+  response: string | undefined;
+
+  constructor(key: string, request: SipRequest, from: SipFlow) {
+    this.key = key;
+    this.request = request;
+    this.from = from;
+    this.isInvite = request.method === "INVITE";
+    this.isReliable = from.transport !== "udp";
+    this.state = this.isInvite ? "proceeding" : "trying";
+    this.repeat = timerOf(this, "repeat");
+    this.end = timerOf(this, "end");
+  }
+}
