@@ -19,6 +19,11 @@ export interface RemoteCandidate extends Candidate {
   readonly isSpare: boolean;
 }
 
+/** The peer does not tell which socket: 0.0.0.0 or :: stand in its place (RFC 8839 §5.1). */
+export function isHidden({ w0, w1, w2, w3, port }: Readonly<Address>): boolean {
+  return port === 0 || (w0 | w1 | w2 | w3) === 0;
+}
+
 /** Whether what goes to, or comes from, this candidate passes a relay. */
 export function isRelayed({ type, priority }: Candidate): boolean {
   return type === "relay" || (type === "prflx" && priority < LEAST_DIRECT_PRIORITY);

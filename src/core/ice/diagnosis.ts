@@ -1,6 +1,6 @@
 /** The likeliest reason why a stream has no path, from what was seen. The first that fits is the one. */
 import { type Address, formatAddress, sameAddress, sameIp } from "../base/address.ts";
-import type { Candidate } from "./candidate.ts";
+import { type Candidate, isHidden } from "./candidate.ts";
 import type { Checklist } from "./checklist.ts";
 import { isPending } from "./pacing.ts";
 import { type CauseCode, cause, type Reason } from "./reasons.ts";
@@ -88,5 +88,5 @@ function hasSiblings(candidates: readonly Candidate[]): boolean {
 /** As far as is known: a peer-reflexive candidate has no related address to go by. */
 function isOfOneSocket(one: Candidate, other: Candidate): boolean {
   if (one.related === undefined || other.related === undefined) return true;
-  return one.related.port !== 0 && formatAddress(one.related) === formatAddress(other.related);
+  return !isHidden(one.related) && formatAddress(one.related) === formatAddress(other.related);
 }

@@ -40,6 +40,8 @@ export type IceEvent =
   | { readonly type: "selected"; readonly path: Path; readonly reason: Reason }
   /** RFC 8445 §7.3.1.1: both agents took the same role, and this one has given way. */
   | { readonly type: "role"; readonly role: IceRole }
+  /** Said by a driver that hides addresses behind names, and can answer for none: the peer is told no host candidate. */
+  | { readonly type: "names-not-offered"; readonly why: string }
   | { readonly type: "state"; readonly state: IceState; readonly reason: Reason | undefined }
   /** Not connected after five seconds: why that probably is. It is no verdict. */
   | { readonly type: "likely-cause"; readonly stream: number; readonly reason: Reason; readonly report: IceReport }

@@ -2,7 +2,7 @@
 import { type Address, copyAddress, sameAddress, sameIp } from "../base/address.ts";
 import type { Instant } from "../base/machine.ts";
 import type { Base } from "./base.ts";
-import type { Candidate, LocalCandidate, RemoteCandidate } from "./candidate.ts";
+import { type Candidate, isHidden, type LocalCandidate, type RemoteCandidate } from "./candidate.ts";
 import type { Checklist } from "./checklist.ts";
 import { endCheck } from "./failing.ts";
 import { wake } from "./pacing.ts";
@@ -112,7 +112,7 @@ function isOfOneSocket(one: Candidate, other: Candidate): boolean {
     one.component === other.component &&
     one.related !== undefined &&
     other.related !== undefined &&
-    one.related.port !== 0 &&
+    !isHidden(one.related) &&
     sameAddress(one.related, other.related) &&
     sameIp(one.address, other.address)
   );

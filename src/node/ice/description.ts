@@ -7,25 +7,30 @@ import type { Candidate } from "../../core/ice/candidate.ts";
 import type { IceCredentials } from "../../core/ice/credentials.ts";
 import type { RemoteDescription } from "../../core/ice/restart.ts";
 import { formatIceLines, HARD_NATS_OPTION, parseIceAttribute } from "../../core/ice/sdp.ts";
-import { formatCandidate } from "../../core/ice/sdp-candidate.ts";
+import { formatCandidate, type NamedCandidate } from "../../core/ice/sdp-candidate.ts";
+import type { ShownCandidate } from "./shown-candidate.ts";
 
 export const END_OF_CANDIDATES = "end-of-candidates";
 
 /** A candidate to be told by itself; `ufrag` says of which description it is (RFC 8839 §5.1). */
-export function candidateLine(candidate: Candidate, ufrag: string): string {
-  return `${formatCandidate(candidate)} ufrag ${ufrag}`;
+export function candidateLine(candidate: ShownCandidate, ufrag: string): string {
+  return `${formatCandidate(candidate, candidate.name)} ufrag ${ufrag}`;
 }
 
 export function formatDescription(
   { ufrag, password }: IceCredentials,
-  candidates: readonly Candidate[],
+  candidates: readonly ShownCandidate[],
   isEnd: boolean,
   hardNats: boolean = false,
 ): string {
   // RFC 8838 §3: an agent that can take candidates one by one says so.
   const options = ["ice2", "trickle", ...(hardNats ? [HARD_NATS_OPTION] : [])];
   const own = formatIceLines({ ufrag, password, isLite: false, options });
-  const lines = [...own, ...candidates.map((one) => formatCandidate(one)), ...(isEnd ? [END_OF_CANDIDATES] : [])];
+  const lines = [
+    ...own,
+    ...candidates.map((one) => formatCandidate(one, one.name)),
+    ...(isEnd ? [END_OF_CANDIDATES] : []),
+  ];
   return lines.map((line) => `a=${line}\r\n`).join("");
 }
 
@@ -57,4 +62,11 @@ export function parseDescription(text: string): RemoteDescription {
     "bad-ice-description",
     "A description has the lines a=ice-ufrag:… and a=ice-pwd:…: hand over what the peer's localDescription gave, whole.",
   );
+}
+
+/** The candidates of a description whose addresses have to be looked up. */
+export function namedCandidates(text: string): NamedCandidate[] {
+  return firstMedia(text)
+    .map(parseIceAttribute)
+    .filter((attribute) => attribute?.kind === "named");
 }

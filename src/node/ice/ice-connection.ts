@@ -20,15 +20,24 @@ import type { IceEvent, IceOutput, IceState, Path } from "../../core/ice/outputs
 import type { Reason } from "../../core/ice/reasons.ts";
 import type { IceReport } from "../../core/ice/report.ts";
 import { parseIceAttribute } from "../../core/ice/sdp.ts";
+import type { NamedCandidate } from "../../core/ice/sdp-candidate.ts";
 import { wallClock } from "../clock.ts";
 import { nodeCrypto } from "../crypto.ts";
+import { LocalNames } from "../mdns/local-names.ts";
 import { PooledRandom } from "../random.ts";
 import { Bases } from "./bases.ts";
-import { candidateLine, END_OF_CANDIDATES, formatDescription, parseDescription } from "./description.ts";
+import {
+  candidateLine,
+  END_OF_CANDIDATES,
+  formatDescription,
+  namedCandidates,
+  parseDescription,
+} from "./description.ts";
 import { IceDriver } from "./ice-driver.ts";
 import type { IceConnectionOptions, OnIceData } from "./options.ts";
 import { Outcomes } from "./outcomes.ts";
 import { findStunServers, readServers } from "./servers.ts";
+import { behindNames, type ShownCandidate } from "./shown-candidate.ts";
 
 export interface DescriptionOptions {
   /** What is known so far; what is found later comes by `onCandidate`, and is told with `addRemoteCandidate`. */
@@ -47,8 +56,9 @@ export class IceConnection implements AsyncDisposable {
   readonly #driver: IceDriver;
   readonly #bases: Bases;
   readonly #outcomes = new Outcomes();
-  readonly #candidates: Candidate[] = [];
-  readonly #hardNats: boolean;
+  readonly #candidates: ShownCandidate[] = [];
+  readonly #names: LocalNames;
+  readonly #options: IceConnectionOptions;
   readonly #paths: Map<number, Path> = new Map();
   #credentials: IceCredentials | undefined;
   #isGathered = false;
@@ -65,6 +75,7 @@ export class IceConnection implements AsyncDisposable {
     const { stun, turn } = readServers(options.iceServers ?? []);
     const stunServers = options.policy === "relay" ? [] : await findStunServers(stun, options.signal);
     const connection = new IceConnection(options, stunServers);
+    if (options.mdns === true && options.policy !== "relay") await connection.#offerNames();
     await connection.#bases.open(turn);
     return connection;
   }
@@ -73,7 +84,8 @@ export class IceConnection implements AsyncDisposable {
     this.onData = options.onData ?? (() => {});
     this.onCandidate = options.onCandidate ?? (() => {});
     this.onEvent = options.onEvent ?? (() => {});
-    this.#hardNats = options.hardNats === true;
+    this.#options = options;
+    this.#names = new LocalNames(options.interfaces);
     const ports = { crypto: nodeCrypto, random: new PooledRandom(), wallClock };
     this.#agent = new IceAgent(agentConfig(options, stunServers), ports);
     this.#driver = new IceDriver(this.#agent, {
@@ -111,7 +123,7 @@ export class IceConnection implements AsyncDisposable {
     return this.#outcomes.await(() => {
       this.#refuseClosed();
       if (this.#credentials === undefined || !(trickle || this.#isGathered)) return undefined;
-      return formatDescription(this.#credentials, this.#candidates, this.#isGathered, this.#hardNats);
+      return formatDescription(this.#credentials, this.#candidates, this.#isGathered, this.#options.hardNats);
     }, signal);
   }
 
@@ -122,6 +134,7 @@ export class IceConnection implements AsyncDisposable {
   setRemoteDescription(text: string): void {
     const description = parseDescription(text);
     this.#driver.ask((agent, now) => agent.handleRemoteDescription(0, description, now));
+    for (const named of namedCandidates(text)) void this.#lookUp({ ...named, ufrag: description.ufrag });
   }
 
   /** A line that the peer's `onCandidate` gave, or the `candidate` of a browser's. Throws `PosternError` `closed`. */
@@ -133,6 +146,23 @@ export class IceConnection implements AsyncDisposable {
       else if (attribute?.kind === "candidate")
         agent.handleRemoteCandidate(0, attribute.candidate, now, attribute.ufrag);
     });
+    if (attribute?.kind === "named") void this.#lookUp(attribute);
+  }
+
+  /** The candidate is used when its address is found, and holds up nothing until then. */
+  async #lookUp({ name, port, candidate, ufrag }: NamedCandidate): Promise<void> {
+    // Who may not be told of this host's address gains nothing by a neighbour's.
+    if (this.#options.policy === "relay") return;
+    const found = await this.#names.find(name);
+    this.#driver.input((agent, now) => {
+      if ("why" in found) return agent.handleRemoteNameFailed(0, found.why, now, ufrag);
+      agent.handleRemoteCandidate(0, { ...candidate, address: { ...found.address, port } }, now, ufrag);
+    });
+  }
+
+  async #offerNames(): Promise<void> {
+    const why = await this.#names.beginOffering();
+    if (why !== undefined) this.#tell({ type: "names-not-offered", why });
   }
 
   /**
@@ -174,7 +204,7 @@ export class IceConnection implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#driver.input((agent, now) => agent.close(now));
     this.#driver.stop();
-    await this.#bases.close();
+    await Promise.all([this.#bases.close(), this.#names.close()]);
   }
 
   #refuseClosed(): void {
@@ -221,8 +251,7 @@ export class IceConnection implements AsyncDisposable {
         this.#isGathered = false;
         return;
       case "candidate":
-        this.#candidates.push(event.candidate);
-        return this.#tellCandidate(candidateLine(event.candidate, this.#credentials?.ufrag ?? ""));
+        return this.#noteCandidate(event.candidate);
       case "gathered":
         this.#isGathered = true;
         return this.#tellCandidate(END_OF_CANDIDATES);
@@ -233,6 +262,13 @@ export class IceConnection implements AsyncDisposable {
         this.#failure = event.reason;
         return this.#paths.clear();
     }
+  }
+
+  #noteCandidate(candidate: Candidate): void {
+    const shown = this.#options.mdns === true ? behindNames(candidate, this.#names) : candidate;
+    if (shown === undefined) return;
+    this.#candidates.push(shown);
+    this.#tellCandidate(candidateLine(shown, this.#credentials?.ufrag ?? ""));
   }
 
   #tellCandidate(line: string): void {

@@ -38,6 +38,11 @@ export interface IceConnectionOptions {
    * not given.
    */
   readonly hardNats?: boolean;
+  /**
+   * The peer is told random names instead of the host's addresses, which only those on the same link can look up, by
+   * mDNS. Off when not given. Names of the peer's are looked up in any case.
+   */
+  readonly mdns?: boolean;
   /** Milliseconds that servers may take before gathering is called done; 2,000 when not given. */
   readonly gatheringBudget?: number;
   /** For `turns:`; the names are those of node:tls. */
