@@ -124,6 +124,10 @@ test("RFC 3261 §17.1.2.2: the final response is told once, and its repetitions 
   assert.equal(world.transactions.size, 1);
   world.pass(1);
   assert.equal(world.transactions.size, 0);
+  const quick = world.send("REGISTER", "tcp");
+  world.transactions.handleResponse(answer(quick.text, 200), world.now);
+  world.pass(0);
+  assert.equal(world.transactions.size, 0, "nothing is repeated on TCP");
 });
 
 test("RFC 3261 §17.1.3: a response is its transaction's by branch and method", () => {

@@ -79,6 +79,7 @@ test("RFC 6026 §7.1: once accepted an INVITE's repetitions are absorbed for 32 
   assert.equal(respond(world, transaction, 200), true);
   assert.equal(respond(world, transaction, 200), true, "its user repeats it");
   assert.equal(respond(world, transaction, 486), false);
+  assert.equal(respond(world, transaction, 180), false);
   assert.deepEqual(world.summary(), ["200", "200"]);
   assert.deepEqual(again(world, "INVITE"), []);
   assert.deepEqual(again(world, "ACK", { toTag: "t" }), ["ack"]);
