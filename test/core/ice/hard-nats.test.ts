@@ -7,8 +7,9 @@ import { densest, HardCall, portRestricted, symmetric } from "./hard-nats.ts";
 import { Solo } from "./solo.ts";
 
 const counting = (step: number) => symmetric({ kind: "sequential", step });
-/** Of a run that guesses everything it may, and meets nothing. */
-const MISS = 31;
+/** Its ports are none that are guessed, so that everything is tried in vain. */
+const hopeless = symmetric({ kind: "random" }, { portRange: { min: 512, max: 1_023 } });
+const fullCone = natBehavior({ filtering: "endpoint-independent", hairpin: "none" });
 
 function assertLimits({ probes }: HardCall, what: string): void {
   assert.ok(probes[0].length + probes[1].length <= 1_280, `${what}: ${probes.map(({ length }) => length)} probes`);
@@ -20,7 +21,7 @@ function assertLimits({ probes }: HardCall, what: string): void {
 test("symmetric and port-restricted, 1,000 seeds: direct in 97 %, and the limits hold in all", () => {
   let direct = 0;
   for (let seed = 1; seed <= 1_000; seed++) {
-    const call = new HardCall({ seed });
+    const call = new HardCall({ seed, isSilent: true });
     if (call.untilDirect() !== undefined) direct++;
     assertLimits(call, `seed ${seed}`);
     assert.ok(call.extraSockets(0) <= 256 && call.extraSockets(1) === 0, `seed ${seed}`);
@@ -46,7 +47,6 @@ suite("nothing is probed", () => {
   });
 
   test("where ordinary checks get through", () => {
-    const fullCone = natBehavior({ filtering: "endpoint-independent", hairpin: "none" });
     for (const b of [fullCone, natBehavior({ hairpin: "none" })]) {
       const call = new HardCall({ b });
       assert.deepEqual(probesOf(call), [0, 0]);
@@ -59,19 +59,21 @@ suite("nothing is probed", () => {
   });
 
   test("before ordinary checks have been unanswered for two seconds", () => {
-    const call = new HardCall({ seed: MISS }).run(5_000);
+    const call = new HardCall({ a: hopeless }).run(5_000);
     for (const side of [0, 1] as const) {
       const passed = (call.probes[side][0]?.at ?? 0) - (call.checks[side][0]?.at ?? 0);
       assert.ok(passed >= 2_000 && passed < 2_500, `${passed} ms`);
     }
   });
 
-  test("after the path that worked is gone", () => {
-    const call = new HardCall({ seed: 1 });
-    assert.ok(call.untilDirect());
-    const before = call.run(5_000).probes.map(({ length }) => length);
-    call.net.internet.change({ loss: 1 });
-    assert.deepEqual(probesOf(call, 90_000), before);
+  test("after the path that worked is gone, whether it was found by probing or not", () => {
+    for (const b of [portRestricted(), fullCone]) {
+      const call = new HardCall({ b });
+      assert.ok(call.untilDirect());
+      const before = call.run(5_000).probes.map(({ length }) => length);
+      call.net.internet.change({ loss: 1 });
+      assert.deepEqual(probesOf(call, 90_000), before);
+    }
   });
 });
 
@@ -142,13 +144,19 @@ suite("what was opened is closed", () => {
     const call = new HardCall({});
     assert.ok(call.untilDirect());
     assert.ok(call.a.sockets.size < 10, `${call.a.sockets.size} sockets at once`);
+    const before = call.probes.map(({ length }) => length);
     call.run(4_000);
+    assert.deepEqual(
+      call.probes.map(({ length }) => length),
+      before,
+      "and nothing more is sent",
+    );
     assert.deepEqual([call.a.sockets.size, call.b.sockets.size], [2, 1]);
     assert.ok(call.isDirect);
   });
 
   test("when everything has been tried; the call stays with the relay, and nothing more is sent", () => {
-    const call = new HardCall({ seed: MISS });
+    const call = new HardCall({ a: hopeless });
     assert.equal(call.untilDirect(40_000), undefined);
     assert.deepEqual([call.a.sockets.size, call.b.sockets.size], [1, 1]);
     assert.deepEqual(
@@ -161,17 +169,8 @@ suite("what was opened is closed", () => {
     assert.deepEqual([guessed?.part, guessed?.probes, guessed?.isOver], ["guess", 1_024, true]);
   });
 
-  test("when the socket's address is gone", () => {
-    const call = new HardCall({ seed: MISS }).run(4_000);
-    assert.ok(call.a.sockets.size > 50);
-    call.a.input((agent, now) => agent.handleAddressLost(1 as BaseId, now));
-    assert.equal(call.a.sockets.size, 1, "the lost one itself is the driver's to close");
-    const { length } = call.probes[0];
-    assert.equal(call.run(10_000).probes[0].length, length);
-  });
-
   test("when the agent is closed: nothing is due any more", () => {
-    const call = new HardCall({ seed: MISS }).run(4_000);
+    const call = new HardCall({ a: hopeless }).run(4_000);
     call.a.input((agent, now) => agent.close(now));
     assert.equal(call.a.agent.pollTimeout(), undefined);
     call.run(1_000);
@@ -181,27 +180,30 @@ suite("what was opened is closed", () => {
 
 suite("limits", () => {
   test("no restart refills the budget", () => {
-    const call = new HardCall({ seed: MISS });
+    const call = new HardCall({ a: hopeless });
     for (let n = 0; n < 8; n++) {
       call.run(40_000);
       call.call.restart();
     }
     call.run(40_000);
-    for (const side of [0, 1] as const) {
-      assert.ok(call.probes[side].length <= 1_280, `${call.probes[side].length}`);
-      assert.ok(densest(call.probes[side]) <= 100);
-    }
-    assert.ok(call.probes[1].length > 1_024, "but the rest is used");
+    const [opened, guessed] = call.probes.map(({ length }) => length) as [number, number];
+    assert.equal(opened, 1_280);
+    // What was guessed before may be guessed again.
+    assert.ok(guessed > 1_024 && guessed <= 1_280, `${guessed}`);
+    assert.ok(Math.max(...call.probes.map(densest)) <= 100);
   });
 
   test("RTP and RTCP apart share it", () => {
-    const call = new HardCall({ seed: MISS, config: { streams: [[1, 2]] } }).run(60_000);
-    for (const side of [0, 1] as const) assert.ok(call.probes[side].length <= 1_280);
-    for (const side of [0, 1] as const) assert.ok(densest(call.probes[side]) <= 100);
+    const call = new HardCall({ a: hopeless, config: { streams: [[1, 2]] } }).run(60_000);
+    assert.deepEqual(
+      call.probes.map(({ length }) => length),
+      [512, 1_280],
+    );
+    assert.ok(Math.max(...call.probes.map(densest)) <= 100);
   });
 
   test("where there are few descriptors, there are as many sockets", () => {
-    const call = new HardCall({ seed: MISS });
+    const call = new HardCall({ a: hopeless });
     call.a.descriptors = 10;
     call.run(40_000);
     assert.equal(call.probes[0].length, 10);
@@ -209,7 +211,7 @@ suite("limits", () => {
   });
 
   test("a stranger who finds a socket is no peer", () => {
-    const call = new HardCall({ seed: MISS }).run(4_000);
+    const call = new HardCall({ a: hopeless }).run(4_000);
     const [extra] = [...call.a.sockets].filter(([base]) => base > 2);
     const before = call.a.agent.report(0);
     const stranger = new Solo().gather();

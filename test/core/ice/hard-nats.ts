@@ -23,7 +23,8 @@ export interface HardOptions extends CallOptions {
   readonly config?: EndpointOptions;
   /** What B has instead. */
   readonly bobs?: EndpointOptions;
-  readonly loss?: number;
+  /** The application says nothing. */
+  readonly isSilent?: boolean;
 }
 
 const NAT_OF = ["5.1.0.1", "5.1.0.2"] as const;
@@ -52,14 +53,15 @@ export class HardCall {
     seed = 1,
     config = {},
     bobs = {},
-    loss = 0,
+    isSilent = false,
     ...how
   }: HardOptions) {
     const cell: Cell = { name: "hard", family: "apart", a: [a], b: [b], ipv6: "none", expected: "relayed" };
-    this.net = build(cell, { seed, loss, config: { hardNats: true, ...config }, bobs });
+    this.net = build(cell, { seed, config: { hardNats: true, ...config }, bobs });
     this.a = this.net.a;
     this.b = this.net.b;
-    this.call = new Call(this.a, this.b, how).start().talk();
+    this.call = new Call(this.a, this.b, how).start();
+    if (!isSilent) this.call.talk();
     this.net.world.watch((sighting) => this.#see(sighting));
   }
 
@@ -84,11 +86,12 @@ export class HardCall {
 
   /** Sockets beside those that the agents gathered from. */
   extraSockets(side: 0 | 1): number {
-    return new Set(this.probes[side].map(({ from }) => from).filter((from) => from !== this.#bases[side])).size;
+    return new Set(this.probes[side].map(({ from }) => from).filter((from) => !this.#bases[side]?.includes(from))).size;
   }
 
-  get #bases(): readonly string[] {
-    return [this.a, this.b].map((one) => formatAddress(one.candidates.find(({ type }) => type === "host")!.address));
+  get #bases(): readonly (readonly string[])[] {
+    const hosts = (one: Endpoint) => one.candidates.filter(({ type }) => type === "host");
+    return [this.a, this.b].map((one) => hosts(one).map(({ address }) => formatAddress(address)));
   }
 
   #see({ kind, place, packet, at }: Sighting): void {
@@ -101,7 +104,7 @@ export class HardCall {
     if (formatIp(packet.destination) !== NAT_OF[1 - me] || known.has(`${from} ${to}`)) return;
     known.add(`${from} ${to}`);
     const told = (me === 0 ? this.b : this.a).candidates.some(({ address }) => formatAddress(address) === to);
-    const isOrdinary = told && from === this.#bases[me];
+    const isOrdinary = told && this.#bases[me]?.includes(from);
     (isOrdinary ? this.checks : this.probes)[me as 0 | 1].push({ at, from, to });
   }
 

@@ -1,25 +1,22 @@
 /** Whether a component has nothing to hope for but probing, and from when on that may be said. */
 import { after, type Instant } from "../../base/machine.ts";
 import type { ListedComponent } from "../checklist.ts";
-import { isUnlikely } from "../likelihood.ts";
-import type { AgentState } from "../state.ts";
 
 /** Ordinary checks are sent three times in it. */
 const CHANCE_MS = 2_000;
 
 /** Its peer would take part, and it has no direct path, nor one that has just been lost. */
-export function mayProbe(state: AgentState, { list, selected, hadPath }: ListedComponent): boolean {
-  const isAgreed = list.remoteHardNats && !list.remoteIsLite && !state.config.isLite;
-  if (!isAgreed || list.stream.current !== list) return false;
+export function mayProbe({ list, selected, hadPath }: ListedComponent): boolean {
+  if (!list.remoteHardNats || list.stream.current !== list) return false;
   // RFC 7675 §5.1: who has answered and does so no more is sent nothing.
   return selected === undefined ? !hadPath : selected.isRelayed;
 }
 
 /** Undefined: direct pairs have yet to be tried. */
-export function chanceEnds(state: AgentState, { list, id }: ListedComponent): Instant | undefined {
+export function chanceEnds({ list, id }: ListedComponent): Instant | undefined {
   let ends = Number.NEGATIVE_INFINITY as Instant;
   for (const pair of list.of(id)) {
-    if (pair.isRelayed || pair.state === "failed" || isUnlikely(state, pair)) continue;
+    if (pair.isRelayed || pair.state === "failed") continue;
     if (pair.sentAt === undefined) return undefined;
     const end = after(pair.sentAt, CHANCE_MS);
     if (end > ends) ends = end;

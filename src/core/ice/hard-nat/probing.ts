@@ -30,7 +30,7 @@ export function considerHardNats(state: AgentState, now: Instant): void {
   if (!config.hardNats) return;
   if (hardNats.attempt === undefined) beginSome(state, now);
   else if (isGone(state, hardNats.attempt)) end(state, now);
-  else if (!mayProbe(state, hardNats.attempt.component)) succeed(state, hardNats.attempt, now);
+  else if (!mayProbe(hardNats.attempt.component)) stop(state, hardNats.attempt, now);
   const due = nextDue(state, now);
   if (due === undefined) state.deadlines.clear(hardNats.timer);
   else state.deadlines.set(hardNats.timer, due);
@@ -53,13 +53,13 @@ function nextDue(state: AgentState, now: Instant): Instant | undefined {
   const ends = state.lists
     .flatMap(({ components }) => components)
     .filter((component) => isUntried(state, component))
-    .map((component) => chanceEnds(state, component))
+    .map(chanceEnds)
     .filter((at) => at !== undefined && at > now) as Instant[];
   return ends.length === 0 ? undefined : (Math.min(...ends) as Instant);
 }
 
 function isUntried(state: AgentState, component: ListedComponent): boolean {
-  return mayProbe(state, component) && !state.hardNats.attempts.has(component) && state.hardNats.probesLeft > 0;
+  return mayProbe(component) && !state.hardNats.attempts.has(component) && state.hardNats.probesLeft > 0;
 }
 
 function beginSome(state: AgentState, now: Instant): void {
@@ -67,7 +67,7 @@ function beginSome(state: AgentState, now: Instant): void {
   if (state.gathering !== "done") return;
   for (const component of state.lists.flatMap(({ components }) => components)) {
     if (!isUntried(state, component)) continue;
-    const ends = chanceEnds(state, component);
+    const ends = chanceEnds(component);
     if (ends === undefined || ends > now) continue;
     if (begin(state, component, now)) return;
   }
@@ -120,19 +120,17 @@ function open(state: AgentState, attempt: Attempt, { to }: Opening, now: Instant
   attempt.isSpent = attempt.wanted === 0 && !attempt.isAwaiting && attempt.ready.length === 0;
 }
 
-/** There is a direct path, whatever brought it. */
-function succeed(state: AgentState, attempt: Attempt, now: Instant): void {
+/** There is a direct path, whatever brought it; or a restart has come. */
+function stop(state: AgentState, attempt: Attempt, now: Instant): void {
   closeUnheard(state);
   const ends = after(now, LINGER_MS);
   if (attempt.ends > ends) attempt.ends = ends;
   attempt.isSpent = true;
 }
 
-/** The socket, the peer's consent or the description that it was for is no more. */
-function isGone(state: AgentState, { base, component }: Attempt): boolean {
-  const { list, selected, hadPath } = component;
-  const isLost = selected === undefined && hadPath;
-  return isLost || list.stream.current !== list || state.bases.get(base.id) !== base;
+/** The socket or the peer's consent is no more. */
+function isGone(state: AgentState, { base, component: { selected, hadPath } }: Attempt): boolean {
+  return (selected === undefined && hadPath) || state.bases.get(base.id) !== base;
 }
 
 function end(state: AgentState, now: Instant): void {

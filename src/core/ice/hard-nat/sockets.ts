@@ -76,6 +76,9 @@ export function closeUnused(state: AgentState, now: Instant): void {
 
 /** The socket is gone by itself. */
 export function forgetSocket({ hardNats }: AgentState, id: BaseId): void {
-  hardNats.sockets.delete(id);
-  for (const base of hardNats.adopted) if (base.id === id) hardNats.adopted.delete(base);
+  const { attempt, sockets, adopted } = hardNats;
+  const base = sockets.get(id);
+  sockets.delete(id);
+  if (base !== undefined && attempt?.ready.includes(base)) attempt.ready.splice(attempt.ready.indexOf(base), 1);
+  for (const one of adopted) if (one.id === id) adopted.delete(one);
 }
