@@ -12,11 +12,14 @@ export type { Credentials } from "./message/credentials.ts";
 export type { MessageFailure, Refusal, RefusalCode } from "./message/failure.ts";
 export type { HeaderField } from "./message/header-field.ts";
 export type { Headers } from "./message/headers.ts";
+export { type Judge, judgeRequest, type Verdict } from "./message/judge.ts";
 export { type CSeq, type SipMessage, SipRequest, SipResponse } from "./message/message.ts";
+export { type BodyPart, bodyParts, withPart } from "./message/multipart.ts";
 export type { NameAddress } from "./message/name-address.ts";
 export type { Param, Params } from "./message/params.ts";
 export { parseMessage } from "./message/parse.ts";
 export { reasonPhrase } from "./message/reason-phrase.ts";
+export { SipStreamFramer, type StreamFailure, type StreamFrame } from "./message/stream-framer.ts";
 export {
   formatUri,
   isSipUri,
@@ -27,4 +30,5 @@ export {
   type TelUri,
   type Uri,
 } from "./message/uri.ts";
+export { isSameHost, isSameUri, unescaped } from "./message/uri-comparison.ts";
 export { uniqueBranch, type Via } from "./message/via.ts";

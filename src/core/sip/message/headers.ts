@@ -127,7 +127,7 @@ export class Headers {
 }
 
 function checkedField(name: string, value: string): HeaderField {
-  if (!isAll(name, TOKEN) || value.includes("\n") || value.includes("\r") || value.includes("\0")) {
+  if (!isAll(name, TOKEN) || value.includes("\n") || value.includes("\r")) {
     throw new PosternError(
       "bad-header",
       `The header field ${JSON.stringify(name)} needs a name that is a token and a value on one line.`,

@@ -1,5 +1,5 @@
 /** A host, by name or by address, and a port: in URIs and in Via. */
-import { blankAddress, parseIpInto } from "../../base/address.ts";
+import { type Address, blankAddress, parseIpInto } from "../../base/address.ts";
 import { DIGIT, HOST, indexWithin, isAll, runEnd } from "./characters.ts";
 
 const scratch = blankAddress();
@@ -14,7 +14,15 @@ export function hostEnd(text: string, at: number, end: number): number {
   if (close < 0) return -1;
   const literal = text.slice(at + 1, close);
   // RFC 3261 §25.1: there is no zone in IPv6reference.
-  return literal.includes(":") && !literal.includes("%") && parseIpInto(literal, scratch) ? close + 1 : -1;
+  return !literal.includes("%") && parseIpv6Literal(literal, scratch) ? close + 1 : -1;
+}
+
+/** Without the brackets. */
+export function parseIpv6Literal(literal: string, out: Address): boolean {
+  // RFC 5118 §4.10: the grammar of RFC 3261 gives three colons before an IPv4 address: taken, never made.
+  const colons = literal.indexOf(":::");
+  const text = colons >= 0 && literal.includes(".", colons) ? literal.replace(":::", "::") : literal;
+  return text.includes(":") && parseIpInto(text, out);
 }
 
 /** A port's number; undefined when it is none. */

@@ -110,6 +110,14 @@ function wrongRequest(request: SipRequest): RefusalCode | undefined {
   return request.routes === MALFORMED ? "bad-route" : undefined;
 }
 
+// RFC 3261 §25.1: a NUL is only in quoted-pair; anywhere else some reader would end there.
+function hasBareNul(text: string, end: number): boolean {
+  for (let i = text.indexOf("\0"); i >= 0 && i < end; i = text.indexOf("\0", i + 1)) {
+    if (text.charCodeAt(i - 1) !== 0x5c) return true;
+  }
+  return false;
+}
+
 interface StartLine {
   readonly make: (headers: Headers, body: string) => SipMessage;
   readonly wrong: RefusalCode | undefined;
@@ -168,8 +176,7 @@ export function parseMessage(text: string): SipMessage | MessageFailure {
   const message = start.make(headers, body);
   if (start.wrong !== undefined) return failureOf(start.wrong, message);
   if (typeof bodyAt === "string") return failureOf(bodyAt, message);
-  const nul = text.indexOf("\0");
-  if (nul >= 0 && nul < bodyAt) return failureOf("bad-header", message);
+  if (hasBareNul(text, bodyAt)) return failureOf("bad-header", message);
   const wrong = message.kind === "request" ? wrongRequest(message) : wrongFields(message);
   if (wrong !== undefined) return failureOf(wrong, message);
   return typeof length === "string" ? failureOf(length, message) : message;
