@@ -36,11 +36,12 @@ import { handleProbeAnswer } from "./hard-nat/probe.ts";
 import { handleHardNatsDue } from "./hard-nat/probing.ts";
 import { doWithout, forgetSocket, takeSocket } from "./hard-nat/sockets.ts";
 import { isStun, isValidated, routeOf } from "./media.ts";
-import type { IceOutput, IceState } from "./outputs.ts";
+import type { IceOutput, IceState, Path } from "./outputs.ts";
 import type { Route } from "./pair.ts";
 import { addRemote, noteNameFailure } from "./pairing.ts";
 import { type IceReport, reportOf } from "./report.ts";
 import { beginLists, describe, forget, type RemoteDescription, restart } from "./restart.ts";
+import { pathOf } from "./selection.ts";
 import { settle } from "./settling.ts";
 import { useSlot } from "./slots.ts";
 import { AgentState, type Ask, type Due, type IceDropReason } from "./state.ts";
@@ -76,6 +77,17 @@ export class IceAgent implements Machine<IceOutput> {
   report(stream: number): IceReport | undefined {
     const { current } = this.#state.stream(stream);
     return current && reportOf(this.#state, current);
+  }
+
+  /**
+   * The selected path, as it is known now; undefined: there is none. What was taken for direct shows to be relayed when the
+   * peer tells of the candidate only after its check has come.
+   */
+  path(stream: number, component: number): Path | undefined {
+    const { checklists } = this.#state.stream(stream);
+    const listed = checklists.flatMap(({ components }) => components).filter(({ id }) => id === component);
+    const selected = listed.find((one) => one.selected !== undefined)?.selected;
+    return selected && pathOf(selected);
   }
 
   /**

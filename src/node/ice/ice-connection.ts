@@ -59,7 +59,6 @@ export class IceConnection implements AsyncDisposable {
   readonly #candidates: ShownCandidate[] = [];
   readonly #names: LocalNames;
   readonly #options: IceConnectionOptions;
-  readonly #paths: Map<number, Path> = new Map();
   #credentials: IceCredentials | undefined;
   #isGathered = false;
   #failure: Reason | undefined;
@@ -105,9 +104,9 @@ export class IceConnection implements AsyncDisposable {
     return this.#agent.role;
   }
 
-  /** What data is sent over now; undefined: no path has been selected. */
+  /** The selected path, as it is known now; undefined: there is none. */
   path(component: number = 1): Path | undefined {
-    return this.#paths.get(component);
+    return this.#agent.path(0, component);
   }
 
   /** Candidates, checks and answers: the evidence behind a reason. */
@@ -173,7 +172,7 @@ export class IceConnection implements AsyncDisposable {
     return this.#outcomes.await(() => {
       this.#refuseClosed();
       if (this.state === "failed") throw failureOf(this.#failure);
-      return this.state === "connected" ? this.#paths.get(1) : undefined;
+      return this.state === "connected" ? this.path() : undefined;
     }, signal);
   }
 
@@ -256,11 +255,10 @@ export class IceConnection implements AsyncDisposable {
         this.#isGathered = true;
         return this.#tellCandidate(END_OF_CANDIDATES);
       case "selected":
-        this.#paths.set(event.path.component, event.path);
         return this.#bases.lane(event.path.base)?.prefer(event.path.remote.address);
       case "failed":
         this.#failure = event.reason;
-        return this.#paths.clear();
+        return;
     }
   }
 

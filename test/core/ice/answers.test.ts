@@ -92,6 +92,18 @@ test("RFC 8838 §11.4: what the peer tells of a candidate that a check has shown
   assert.equal(solo.pair()?.kind, "relayed");
 });
 
+test("RFC 8838 §11.4: a path in use that was taken for direct is said to be relayed once the peer tells so", () => {
+  const solo = new Solo().begin();
+  solo.check({ priority: 2 ** 30 });
+  solo.answer();
+  solo.run(60);
+  solo.answer();
+  assert.equal(solo.agent.path(0, 1)?.kind, "direct");
+  assert.equal(solo.agent.path(0, 2), undefined, "there is no such component");
+  solo.do((agent) => agent.handleRemoteCandidate(0, candidate("198.51.100.7:2000", "relay"), solo.now));
+  assert.equal(solo.agent.path(0, 1)?.kind, "relayed");
+});
+
 test("a peer-reflexive candidate with the priority of a relayed one is taken for that", () => {
   const solo = new Solo().begin();
   solo.check({ priority: 2 ** 24 - 1 });
