@@ -1,6 +1,6 @@
 /**
- * IceConnection and Chromium: in both roles, with candidates told at once and one by one, directly and with either side
- * confined to a relay. That the path carries data is seen from the browser's DTLS handshake, which arrives as data.
+ * IceConnection and Chromium: in both roles and in the same, with candidates told at once and one by one, directly and with
+ * either side confined to a relay, by Postern and by coturn. That the path carries data is seen from the browser's DTLS handshake, which arrives as data.
  */
 import assert from "node:assert/strict";
 import { networkInterfaces } from "node:os";
@@ -8,39 +8,29 @@ import { after, before, suite, test } from "node:test";
 import type { IceRole } from "../../src/core/ice/config.ts";
 import { IceConnection } from "../../src/node/ice/ice-connection.ts";
 import { requirePeer } from "../support/peers.ts";
-import { freePort, freePortRange } from "../support/ports.ts";
-
-import { type RelayUnderTest, startRelay } from "../support/relay-under-test.ts";
 import { until } from "../support/until.ts";
 import { type Browser, startBrowser } from "./browser.ts";
 import { IcePage } from "./ice-page.ts";
-
-const user = { name: "alice", password: "wonderland" };
-/** An address of its own: a relay does not send to its own host's. */
-const relayAddress = "127.0.0.3";
-
-type Policy = "all" | "relay";
+import {
+  introduce,
+  opposite,
+  type Policy,
+  type RunningRelay,
+  relayPolicies,
+  relays,
+  roles,
+  iceServers as serversAt,
+  telling,
+  tellings,
+} from "./ice-peer.ts";
 
 interface Meeting {
   readonly role: IceRole;
+  readonly theirs?: IceRole;
   readonly trickle: boolean;
-  /** Ours, and the browser's. */
-  readonly policies?: readonly [Policy, Policy];
-}
-
-/** Keeps what comes before somebody reads it. */
-class Letterbox {
-  readonly #kept: string[] = [];
-  #read: ((line: string) => void) | undefined;
-  readonly put = (line: string): void => {
-    if (this.#read === undefined) this.#kept.push(line);
-    else this.#read(line);
-  };
-
-  open(read: (line: string) => void): void {
-    this.#read = read;
-    for (const line of this.#kept.splice(0)) read(line);
-  }
+  readonly policies?: readonly [ours: Policy, browser: Policy];
+  /** Port of a TURN server. */
+  readonly port?: number;
 }
 
 /** RFC 9147 §4.1: a handshake record whose first message is a ClientHello. */
@@ -50,38 +40,19 @@ function isClientHello(data: Uint8Array): boolean {
 
 suite("Chromium", { skip: requirePeer("chromium") }, () => {
   let browser: Browser;
-  let relay: RelayUnderTest;
-  let url: string;
 
   before(async () => {
-    const port = await freePort();
-    const own = { port, user, addresses: [relayAddress], relayPorts: await freePortRange(64) };
-    relay = await startRelay({ ...own, allowPeers: ["0.0.0.0/0"] });
-    url = `turn:${relayAddress}:${port}?transport=udp`;
     browser = await startBrowser({});
   });
-  after(async () => {
-    await browser?.close();
-    await relay?.stop();
-  });
+  after(() => browser?.close());
 
-  async function meet({ role, trickle, policies: [own, theirs] = ["all", "all"] }: Meeting) {
-    const iceServers = [{ urls: url, username: user.name, credential: user.password }];
-    const [toPage, toUs] = [new Letterbox(), new Letterbox()];
+  async function meet({ role, theirs = opposite(role), trickle, policies = ["all", "all"], port }: Meeting) {
+    const iceServers = port === undefined ? [] : serversAt(port);
     const interfaces = Object.keys(networkInterfaces());
-    const ours = await IceConnection.open({ role, policy: own, iceServers, interfaces, onCandidate: toPage.put });
-    const page = await IcePage.open(await browser.newPage(), { policy: theirs, iceServers }, toUs.put);
-    if (role === "controlled") {
-      ours.setRemoteDescription(await page.offer({ whole: !trickle }));
-      await page.takeAnswer(await ours.localDescription({ trickle }));
-    } else {
-      ours.setRemoteDescription(await page.answer(await ours.localDescription({ trickle }), { whole: !trickle }));
-    }
-    if (trickle) {
-      // The page may be closing by now.
-      toPage.open((line) => void page.addCandidate(line).catch(() => {}));
-      toUs.open((line) => ours.addRemoteCandidate(line));
-    }
+    const ours = await IceConnection.open({ role, policy: policies[0], iceServers, interfaces });
+    const turn = iceServers.map(({ urls, ...rest }) => ({ urls: [urls].flat(), ...rest }));
+    const page = await IcePage.open(await browser.newPage(), { role: theirs, policy: policies[1], iceServers: turn });
+    await introduce(ours, page, trickle);
     return {
       ours,
       page,
@@ -99,26 +70,42 @@ suite("Chromium", { skip: requirePeer("chromium") }, () => {
     await hello.promise;
   }
 
-  for (const role of ["controlling", "controlled"] as const) {
-    for (const trickle of [false, true]) {
-      test(`directly, ${role}, ${trickle ? "candidates one by one" : "whole descriptions"}`, async () => {
+  for (const role of roles) {
+    for (const trickle of tellings) {
+      test(`directly, ${role}, ${telling(trickle)}`, async () => {
         await using both = await meet({ role, trickle });
         await connects(both);
         assert.equal(both.ours.path()?.kind, "direct");
         assert.equal(both.ours.role, role);
       });
-    }
 
-    for (const policies of [
-      ["relay", "all"],
-      ["all", "relay"],
-      ["relay", "relay"],
-    ] as const) {
-      test(`ours ${policies[0]}, the browser ${policies[1]}, ${role}`, async () => {
-        await using both = await meet({ role, trickle: role === "controlling", policies });
+      test(`both say ${role}, ${telling(trickle)}`, async () => {
+        await using both = await meet({ role, theirs: role, trickle });
         await connects(both);
-        assert.equal(both.ours.path()?.kind, "relayed");
       });
     }
+  }
+
+  for (const { name, skip, start } of relays) {
+    suite(`through ${name}`, { skip: skip() }, () => {
+      let relay: RunningRelay;
+      before(async () => {
+        // The browser has none but addresses of its machine, which nobody foresees.
+        relay = await start(["0.0.0.0/0"]);
+      });
+      after(() => relay?.stop());
+
+      for (const policies of relayPolicies) {
+        for (const role of roles) {
+          for (const trickle of tellings) {
+            test(`ours ${policies[0]}, the browser ${policies[1]}, ${role}, ${telling(trickle)}`, async () => {
+              await using both = await meet({ role, trickle, policies, port: relay.port });
+              await connects(both);
+              assert.equal(both.ours.path()?.kind, "relayed");
+            });
+          }
+        }
+      }
+    });
   }
 });

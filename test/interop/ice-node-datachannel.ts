@@ -21,9 +21,6 @@ export class NodeDataChannel implements IcePeer, Disposable {
   readonly heard: string[] = [];
   readonly #connection: PeerConnection;
   readonly #role: IceRole;
-  /** Ours that came before our description. */
-  readonly #early: string[] = [];
-  #isDescribed = false;
   #channel: DataChannel | undefined;
 
   constructor({ address, role, policy, port }: NodeDataChannelOptions) {
@@ -86,15 +83,12 @@ export class NodeDataChannel implements IcePeer, Disposable {
     const [setup, type] =
       this.#role === "controlling" ? (["active", "answer"] as const) : (["actpass", "offer"] as const);
     this.#connection.setRemoteDescription(sessionAround(text, setup), type);
-    this.#isDescribed = true;
-    for (const line of this.#early.splice(0)) this.candidate(line);
   }
 
   candidate(line: string): void {
     // It has no word for the end.
     if (line === "end-of-candidates") return;
-    if (!this.#isDescribed) this.#early.push(line);
-    else this.#connection.addRemoteCandidate(`a=${line.replace(/^a=/, "")}`, "0");
+    this.#connection.addRemoteCandidate(`a=${line.replace(/^a=/, "")}`, "0");
   }
 
   /** When DTLS and SCTP are done. */

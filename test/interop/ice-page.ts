@@ -3,9 +3,14 @@
  * fingerprint that nobody has. ICE connects; what the browser sends then is the beginning of its DTLS handshake.
  */
 import type { Page } from "playwright-core";
+import type { IceRole } from "../../src/core/ice/config.ts";
+import { until } from "../support/until.ts";
+import { type IcePeer, type Policy, sessionAround } from "./ice-peer.ts";
 
 export interface PageOptions {
-  readonly policy: RTCIceTransportPolicy;
+  /** Who offers is controlling. */
+  readonly role: IceRole;
+  readonly policy: Policy;
   readonly iceServers: RTCIceServer[];
 }
 
@@ -16,57 +21,56 @@ interface IceWindow extends Window {
 }
 declare const window: IceWindow;
 
-/** RFC 8122 §5: of no certificate. */
-const fingerprint = `sha-256 ${Array.from({ length: 32 }, () => "AB").join(":")}`;
-
-/** Around our lines of ICE, the data channel's section (RFC 8841). `setup`: who begins the DTLS handshake. */
-function sessionAround(ice: string, setup: "actpass" | "passive"): string {
-  return [
-    ...["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0", "a=group:BUNDLE 0"],
-    ...["m=application 9 UDP/DTLS/SCTP webrtc-datachannel", "c=IN IP4 0.0.0.0", "a=mid:0", "a=sctp-port:5000"],
-    ...[`a=fingerprint:${fingerprint}`, `a=setup:${setup}`],
-    ice,
-  ]
-    .map((line) => line.replace(/(\r\n)?$/, "\r\n"))
-    .join("");
-}
-
-export class IcePage {
+export class IcePage implements IcePeer {
   readonly #page: Page;
+  readonly #role: IceRole;
+  readonly #lines: string[];
 
-  /** `onCandidate` hears of each candidate, and last of `end-of-candidates`. */
-  static async open(page: Page, options: PageOptions, onCandidate: (line: string) => void): Promise<IcePage> {
-    await page.exposeFunction("tell", onCandidate);
+  static async open(page: Page, options: PageOptions): Promise<IcePage> {
+    const lines: string[] = [];
+    await page.exposeFunction("tell", (line: string) => void lines.push(line));
     await page.evaluate(prepare, options);
-    return new IcePage(page);
+    if (options.role === "controlling") await page.evaluate(offer);
+    return new IcePage(page, options.role, lines);
   }
 
-  private constructor(page: Page) {
+  private constructor(page: Page, role: IceRole, lines: string[]) {
     this.#page = page;
+    this.#role = role;
+    this.#lines = lines;
   }
 
-  /** The page's offer; `whole`: with all candidates. */
-  offer({ whole }: { whole: boolean }): Promise<string> {
-    return this.#page.evaluate(makeOffer, whole);
+  description({ whole }: { whole: boolean }): Promise<string> {
+    return this.#page.evaluate(readDescription, whole);
   }
 
-  /** Gives it our answer. */
-  takeAnswer(ice: string): Promise<void> {
-    return this.#page.evaluate(takeAnswer, sessionAround(ice, "passive"));
+  /** Our answer to its offer, or our offer. */
+  describe(ice: string): Promise<void> {
+    if (this.#role === "controlling") return this.#page.evaluate(takeAnswer, sessionAround(ice, "passive"));
+    return this.#page.evaluate(answer, sessionAround(ice, "actpass"));
   }
 
-  /** Gives it our offer; resolves with its answer. */
-  answer(ice: string, { whole }: { whole: boolean }): Promise<string> {
-    return this.#page.evaluate(makeAnswer, { sdp: sessionAround(ice, "actpass"), whole });
+  candidate(line: string): void {
+    // The page may be closing by now.
+    this.#page.evaluate(addCandidate, line).catch(() => {});
   }
 
-  addCandidate(line: string): Promise<void> {
-    return this.#page.evaluate(addCandidate, line);
+  async eachCandidate(tell: (line: string) => void): Promise<void> {
+    let told = 0;
+    await until("the browser to gather", () => {
+      for (; told < this.#lines.length; told++) tell(this.#lines[told]!);
+      return this.#lines.includes("end-of-candidates");
+    });
   }
 
   /** `iceConnectionState`, each that it had. */
   states(): Promise<string[]> {
     return this.#page.evaluate(() => window.states);
+  }
+
+  /** Of which types our candidates are, to it. */
+  remoteTypes(): Promise<string[]> {
+    return this.#page.evaluate(readRemoteTypes);
   }
 
   async close(): Promise<void> {
@@ -85,10 +89,13 @@ function prepare({ policy, iceServers }: PageOptions): void {
   call.onicecandidate = ({ candidate }) => void window.tell(candidate?.candidate || "end-of-candidates");
 }
 
-async function makeOffer(whole: boolean): Promise<string> {
+async function offer(): Promise<void> {
+  window.call.createDataChannel("ice");
+  await window.call.setLocalDescription();
+}
+
+async function readDescription(whole: boolean): Promise<string> {
   const { call } = window;
-  call.createDataChannel("ice");
-  await call.setLocalDescription();
   while (whole && call.iceGatheringState !== "complete") {
     await new Promise((resolve) => (call.onicegatheringstatechange = resolve));
   }
@@ -99,14 +106,17 @@ async function takeAnswer(sdp: string): Promise<void> {
   await window.call.setRemoteDescription({ type: "answer", sdp });
 }
 
-async function makeAnswer({ sdp, whole }: { sdp: string; whole: boolean }): Promise<string> {
-  const { call } = window;
-  await call.setRemoteDescription({ type: "offer", sdp });
-  await call.setLocalDescription();
-  while (whole && call.iceGatheringState !== "complete") {
-    await new Promise((resolve) => (call.onicegatheringstatechange = resolve));
-  }
-  return call.localDescription!.sdp;
+async function answer(sdp: string): Promise<void> {
+  await window.call.setRemoteDescription({ type: "offer", sdp });
+  await window.call.setLocalDescription();
+}
+
+async function readRemoteTypes(): Promise<string[]> {
+  const types: string[] = [];
+  (await window.call.getStats()).forEach((report) => {
+    if (report.type === "remote-candidate") types.push(report.candidateType);
+  });
+  return types;
 }
 
 async function addCandidate(line: string): Promise<void> {

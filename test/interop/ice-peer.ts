@@ -27,7 +27,8 @@ export function telling(trickle: boolean): string {
 
 export interface IcePeer {
   /** Takes a description of ours, whole or in part. */
-  describe(text: string): void;
+  describe(text: string): void | Promise<void>;
+  /** Not before `describe`. */
   candidate(line: string): void;
   /** Its own; `whole`: with all candidates. */
   description(options: { whole: boolean }): Promise<string>;
@@ -37,11 +38,14 @@ export interface IcePeer {
 
 export async function introduce(ours: IceConnection, peer: IcePeer, trickle: boolean): Promise<void> {
   if (!trickle) {
-    peer.describe(await ours.localDescription());
+    await peer.describe(await ours.localDescription());
     return ours.setRemoteDescription(await peer.description({ whole: true }));
   }
+  const early: string[] = [];
+  ours.onCandidate = (line) => early.push(line);
+  await peer.describe(await ours.localDescription({ trickle: true }));
+  for (const line of early) peer.candidate(line);
   ours.onCandidate = (line) => peer.candidate(line);
-  peer.describe(await ours.localDescription({ trickle: true }));
   ours.setRemoteDescription(await peer.description({ whole: false }));
   await peer.eachCandidate((line) => ours.addRemoteCandidate(line));
 }
