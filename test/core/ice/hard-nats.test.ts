@@ -1,9 +1,9 @@
-/** Paths between NATs that ordinary checks do not get through: how often there is one, and that the limits hold. */
+/** Paths between NATs that ordinary checks do not get through. How often there is one: `hard-nats.long.test.ts`. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import type { BaseId } from "../../../src/core/ice/base.ts";
 import { natBehavior } from "../../../src/natlab/behavior.ts";
-import { densest, HardCall, portRestricted, symmetric } from "./hard-nats.ts";
+import { densest, HardCall, portRestricted, symmetric, trySeeds } from "./hard-nats.ts";
 import { Solo } from "./solo.ts";
 
 const counting = (step: number) => symmetric({ kind: "sequential", step });
@@ -11,23 +11,9 @@ const counting = (step: number) => symmetric({ kind: "sequential", step });
 const hopeless = symmetric({ kind: "random" }, { portRange: { min: 512, max: 1_023 } });
 const fullCone = natBehavior({ filtering: "endpoint-independent", hairpin: "none" });
 
-function assertLimits({ probes }: HardCall, what: string): void {
-  assert.ok(probes[0].length + probes[1].length <= 1_280, `${what}: ${probes.map(({ length }) => length)} probes`);
-  for (const side of [0, 1] as const) {
-    assert.ok(densest(probes[side]) <= 100, `${what}: ${densest(probes[side])} in a second`);
-  }
-}
-
-test("symmetric and port-restricted, 1,000 seeds: direct in 97 %, and the limits hold in all", () => {
-  let direct = 0;
-  for (let seed = 1; seed <= 1_000; seed++) {
-    const call = new HardCall({ seed, isSilent: true });
-    if (call.untilDirect() !== undefined) direct++;
-    assertLimits(call, `seed ${seed}`);
-    assert.ok(call.extraSockets(0) <= 256 && call.extraSockets(1) === 0, `seed ${seed}`);
-    call.close();
-  }
-  assert.ok(direct >= 970, `${direct} of 1,000`);
+test("symmetric and port-restricted: mostly direct, and the limits hold", () => {
+  const { direct } = trySeeds(60);
+  assert.ok(direct.length >= 57, `${direct.length} of 60`);
 });
 
 suite("nothing is probed", () => {

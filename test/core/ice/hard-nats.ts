@@ -1,4 +1,5 @@
 /** Two agents behind NATs that ordinary checks do not get through, and a count of what they do about it, packet by packet. */
+import assert from "node:assert/strict";
 import { formatAddress, formatIp } from "../../../src/core/base/address.ts";
 import type { Instant } from "../../../src/core/base/machine.ts";
 import { type NatBehavior, natBehavior, type PortAssignment } from "../../../src/natlab/behavior.ts";
@@ -122,4 +123,29 @@ export function densest(probes: readonly SeenProbe[]): number {
     most = Math.max(most, i - first + 1);
   }
   return most;
+}
+
+export interface Tried {
+  /** Milliseconds until each that became direct was; the least first. */
+  readonly direct: readonly number[];
+  /** Of both sides together, the least first. */
+  readonly probes: readonly number[];
+}
+
+/** Symmetric and port-restricted, so many seeds; the limits have to hold in all of them. */
+export function trySeeds(count: number): Tried {
+  const [direct, probes]: [number[], number[]] = [[], []];
+  for (let seed = 1; seed <= count; seed++) {
+    const call = new HardCall({ seed, isSilent: true });
+    const took = call.untilDirect();
+    if (took !== undefined) direct.push(took);
+    const both = call.probes[0].length + call.probes[1].length;
+    probes.push(both);
+    assert.ok(both <= 1_280, `seed ${seed}: ${both} probes`);
+    assert.ok(call.extraSockets(0) <= 256 && call.extraSockets(1) === 0, `seed ${seed}`);
+    for (const side of call.probes) assert.ok(densest(side) <= 100, `seed ${seed}: ${densest(side)} in a second`);
+    call.close();
+  }
+  const sorted = (values: number[]): number[] => values.sort((a, b) => a - b);
+  return { direct: sorted(direct), probes: sorted(probes) };
 }
