@@ -4,6 +4,7 @@ import { channelDataTarget, framingTarget } from "./framing.ts";
 import { iceTarget } from "./ice.ts";
 import { mediaTarget } from "./media.ts";
 import { sdpTarget } from "./sdp.ts";
+import { sipMessageTarget } from "./sip-message.ts";
 import { stunTarget } from "./stun.ts";
 import type { Target } from "./target.ts";
 import { addressTarget, base64Target, nonceTarget, opaqueStringTarget, uriTarget, utf8Target } from "./text.ts";
@@ -22,6 +23,7 @@ export const targets: readonly Target[] = [
   configTarget,
   turnClientTarget,
   iceTarget,
+  sipMessageTarget,
   sdpTarget,
   mediaTarget,
 ];

@@ -42,7 +42,10 @@ export function canonicalName(name: string): string {
 }
 
 /** RFC 3261 §7.3.1 and §20: fields that hold one value; were there two, two readers could take different ones. */
-export const SINGLE_HEADERS: ReadonlySet<string> = new Set([
+const single = [
   ...["from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type", "expires", "min-expires"],
   ...["event", "session-expires", "min-se", "date", "subject", "mime-version", "refer-to", "rseq", "rack"],
-]);
+];
+
+/** A bit for each of them. */
+export const SINGLE_HEADERS: ReadonlyMap<string, number> = new Map(single.map((name, i) => [name, 1 << i]));

@@ -250,10 +250,15 @@ export class SipRequest extends SipMessageBase {
     return this.#uriText;
   }
 
+  /** The Request-URI, which parsing has made sure of but in a message that it refused. */
   get uri(): Uri {
-    this.#uri ??= parseUri(this.#uriText);
-    if (this.#uri === MALFORMED) throw new PosternError("bad-uri", "The request needs a Request-URI that is a URI.");
-    return this.#uri;
+    const uri = this.parsedUri;
+    if (uri === MALFORMED) throw new PosternError("bad-uri", "The request needs a Request-URI that is a URI.");
+    return uri;
+  }
+
+  get parsedUri(): Uri | Malformed {
+    return (this.#uri ??= parseUri(this.#uriText));
   }
 
   replaceUri(uri: string): void {

@@ -8,7 +8,7 @@ import { HeaderField } from "./header-field.ts";
 import { canonicalName, SINGLE_HEADERS } from "./header-names.ts";
 import { Headers, readAddresses, readVias } from "./headers.ts";
 import { type SipMessage, SipRequest, SipResponse } from "./message.ts";
-import { isSipUri, parseUri } from "./uri.ts";
+import { isSipUri } from "./uri.ts";
 
 /** A datagram's most, and enough for a stream's: each is held in memory until it is whole. */
 export const MAX_MESSAGE_LENGTH = 65_535;
@@ -54,11 +54,11 @@ function fieldEnd(text: string, from: number): number {
 }
 
 function repeatedField(fields: readonly HeaderField[]): boolean {
-  const seen = new Set<string>();
+  let seen = 0;
   for (const { name } of fields) {
-    if (!SINGLE_HEADERS.has(name)) continue;
-    if (seen.has(name)) return true;
-    seen.add(name);
+    const bit = SINGLE_HEADERS.get(name) ?? 0;
+    if ((seen & bit) !== 0) return true;
+    seen |= bit;
   }
   return false;
 }
@@ -99,8 +99,8 @@ function wrongFields(message: SipMessage): RefusalCode | undefined {
 
 /** What a request needs beside: that its first hop can be told, and its Contact. */
 function wrongRequest(request: SipRequest): RefusalCode | undefined {
-  const uri = parseUri(request.uriText);
   if (request.uriText.length > MAX_URI_LENGTH) return "uri-too-long";
+  const uri = request.parsedUri;
   if (uri === MALFORMED) return "bad-uri";
   // RFC 3261 §19.1.1, table 1: no headers in a Request-URI.
   if (isSipUri(uri) && uri.headers.length > 0) return "uri-headers";
@@ -136,7 +136,7 @@ function parseStatusLine(line: string): StartLine {
 // RFC 3261 §7.1: one space on each side of the Request-URI, none in it and none behind the version.
 function parseRequestLine(line: string): StartLine | undefined {
   const methodEnd = tokenEnd(line, 0);
-  const versionAt = line.toUpperCase().lastIndexOf(" SIP/");
+  const versionAt = line.endsWith(" SIP/2.0") ? line.length - 8 : line.toUpperCase().lastIndexOf(" SIP/");
   if (methodEnd === 0 || versionAt < methodEnd) return undefined;
   const uri = line.slice(methodEnd + 1, versionAt);
   const version = line.slice(versionAt + 5);
