@@ -1,0 +1,137 @@
+/**
+ * What an offer and its answer change: only then is a party's description taken for true, so that an offer that is refused
+ * leaves everything as it was. Here it is decided what a new description means for an endpoint that was learned.
+ */
+import type { Instant } from "../base/machine.ts";
+import type { CallDescription, Place, StreamDescription } from "../call/description.ts";
+import { parsePayloadType } from "../sdp/attributes.ts";
+import { type Component, reroute } from "./component.ts";
+import type { Leg, LegParty, LegStream, Session } from "./leg.ts";
+import { closePort } from "./port-pairs.ts";
+import { isPartys, signaledOf, sourceOf } from "./reach.ts";
+import type { RelayState } from "./state.ts";
+
+/** Whether packets of the stream pass the relay. What runs over TCP does not, and is refused on the way. */
+export function isCarried({ isRefused, carrier }: StreamDescription): boolean {
+  return !isRefused && carrier !== "stream";
+}
+
+export function agreed(state: RelayState, offerer: Leg, answerer: Leg, answer: CallDescription, now: Instant): void {
+  const { session } = offerer;
+  if (offerer.offer !== undefined) apply(state, offerer, offerer.offer);
+  apply(state, answerer, answer);
+  answerer.offer = undefined;
+  for (const [index] of answer.streams.entries()) shareFormats(offerer.stream(index), answerer.stream(index));
+  // Once it is settled who speaks, a phone that rang on the side changes nothing.
+  if (!session.isConfirmed || offerer.opposite === answerer) link(offerer, answerer);
+  session.mediaAt = now;
+  trim(state, session);
+}
+
+function apply(state: RelayState, leg: Leg, { streams }: CallDescription): void {
+  for (const [index, description] of streams.entries()) describeStream(state, leg.stream(index), description);
+}
+
+function describeStream(state: RelayState, stream: LegStream, description: StreamDescription): void {
+  stream.description = description;
+  stream.isUnplaced = description.isUnplaced;
+  stream.clockRate = description.codecs[0]?.clockRate ?? 8000;
+  // Held at 0.0.0.0 the party is still where it was.
+  if (!description.isUnplaced) {
+    stream.media.place = moved(stream.media, description.media);
+    stream.control.place = moved(stream.control, description.control);
+  }
+  for (const component of [stream.media, stream.control]) review(state, component, !isCarried(description));
+}
+
+/** A party that wants its media elsewhere is to be learned anew. */
+function moved(component: Component, place: Place | undefined): Place | undefined {
+  const isSame = component.place?.host === place?.host && component.place?.port === place?.port;
+  if (!isSame) component.endpoint = undefined;
+  return place;
+}
+
+/** After a new description, or on a new flow: what was learned stays while it can be the party's, and may be replaced. */
+export function review(state: RelayState, component: Component, isOver = false): void {
+  const { party } = component.stream.leg;
+  const own = state.config.ownAddresses;
+  component.source = isOver ? undefined : sourceOf(component.place, party, own);
+  component.signaled = isOver ? undefined : signaledOf(component.place, party, own);
+  component.contenders = undefined;
+  const { endpoint } = component;
+  if (endpoint !== undefined) {
+    if (isOver || !isPartys(endpoint.address, component.source, party.ranges)) component.endpoint = undefined;
+    else endpoint.isQuestioned = true;
+  }
+  reroute(component);
+}
+
+/** The party's signaling comes from elsewhere now. */
+export function flowChanged(state: RelayState, leg: Leg, party: LegParty): void {
+  leg.party = party;
+  for (const { media, control, description } of leg.streams) {
+    if (description === undefined || !isCarried(description)) continue;
+    review(state, media);
+    review(state, control);
+  }
+}
+
+/** Either party may send by the numbers that either has named; RTCP shares RTP's port where both say so. */
+function shareFormats(a: LegStream, b: LegStream): void {
+  const isMultiplexed = a.description?.isMultiplexed === true && b.description?.isMultiplexed === true;
+  for (const stream of [a, b]) {
+    stream.isMultiplexed = isMultiplexed;
+    stream.payloadTypes.fill(0);
+    for (const format of [...(a.description?.formats ?? []), ...(b.description?.formats ?? [])]) {
+      const type = parsePayloadType(format);
+      if (type !== undefined)
+        stream.payloadTypes[type >> 5] = (stream.payloadTypes[type >> 5] ?? 0) | (1 << (type & 31));
+    }
+  }
+}
+
+/** From now on the two hear each other, and nobody else. */
+export function link(a: Leg, b: Leg): void {
+  if (a.opposite !== b) unlink(a);
+  if (b.opposite !== a) unlink(b);
+  a.opposite = b;
+  b.opposite = a;
+  for (let index = 0; index < Math.max(a.streams.length, b.streams.length); index++) {
+    const [one, other] = [a.stream(index), b.stream(index)];
+    connect(one.media, other.media);
+    connect(one.control, other.control);
+  }
+}
+
+function connect(a: Component, b: Component): void {
+  a.opposite = b;
+  b.opposite = a;
+}
+
+export function unlink(leg: Leg): void {
+  const { opposite } = leg;
+  if (opposite === undefined) return;
+  for (const one of [leg, opposite]) {
+    one.opposite = undefined;
+    for (const { media, control } of one.streams) {
+      media.opposite = undefined;
+      control.opposite = undefined;
+    }
+  }
+}
+
+/** Gives back the sockets that nobody needs, once no other phone can still want them. */
+export function trim(state: RelayState, session: Session): void {
+  if (session.legs.length > 2 && !session.isConfirmed) return;
+  for (const leg of session.legs) {
+    const { opposite } = leg;
+    if (opposite === undefined) continue;
+    for (const stream of leg.streams) {
+      const other = opposite.stream(stream.index);
+      if (stream.description === undefined || other.description === undefined) continue;
+      const isIdle = !isCarried(stream.description) || !isCarried(other.description);
+      if (isIdle) closePort(state, stream.media);
+      if (isIdle || stream.isMultiplexed) closePort(state, stream.control);
+    }
+  }
+}

@@ -1,0 +1,56 @@
+/** One transport of one party's stream: its media, or its RTCP. What comes in here leaves by the route of the `opposite`. */
+import { type Address, blankAddress } from "../base/address.ts";
+import type { Instant } from "../base/machine.ts";
+import type { Place } from "../call/description.ts";
+import type { Contenders } from "./contenders.ts";
+import type { LegStream } from "./leg.ts";
+import type { LocalPort } from "./local-ports.ts";
+import { noDrops, type RelayDrops, type Route } from "./outputs.ts";
+
+/** Where a party has proven to be. */
+export interface Endpoint {
+  readonly address: Readonly<Address>;
+  heardAt: Instant;
+  /** A new offer or another flow allows another endpoint to be learned, until this one is heard again. */
+  isQuestioned: boolean;
+}
+
+export class Component {
+  readonly stream: LegStream;
+  readonly role: "media" | "control";
+  port: LocalPort | undefined;
+  /** Where the party last said it wants packets. */
+  place: Place | undefined;
+  /** The one IP address that packets may come from, beside the party's ranges. Its port means nothing. */
+  source: Readonly<Address> | undefined;
+  /** Where the party says it is, when that is to be believed: good to send to before anything was learned. */
+  signaled: Readonly<Address> | undefined;
+  endpoint: Endpoint | undefined;
+  /** Those that may become the endpoint; made when they are needed. */
+  contenders: Contenders | undefined;
+  route: Route | undefined;
+  opposite: Component | undefined;
+  /** What is carried from here. */
+  packets = 0;
+  bytes = 0;
+  readonly drops: RelayDrops = noDrops();
+  /** The latest address that is not the party's, for the record; port 0 while there was none. */
+  readonly stranger: Address = blankAddress();
+
+  constructor(stream: LegStream, role: Component["role"]) {
+    this.stream = stream;
+    this.role = role;
+  }
+}
+
+/** Makes the route anew, where there is a socket to send from and somewhere to send to. */
+export function reroute(component: Component): void {
+  const { port, endpoint, signaled, stream } = component;
+  const remote = stream.isUnplaced ? undefined : (endpoint?.address ?? signaled);
+  const isSame = component.route?.remote === remote && component.route?.port === port?.id;
+  if (isSame) return;
+  component.route =
+    port === undefined || remote === undefined || port.bound.family !== remote.family
+      ? undefined
+      : { port: port.id, remote, packets: component.route?.packets ?? 0, bytes: component.route?.bytes ?? 0 };
+}

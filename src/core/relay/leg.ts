@@ -1,0 +1,102 @@
+/** Calls, their parties, and the parties' streams. */
+import type { Address, Family } from "../base/address.ts";
+import type { Instant } from "../base/machine.ts";
+import type { Prefix } from "../base/prefix.ts";
+import type { RelayPlace } from "../base/relay-places.ts";
+import type { CallDescription, Carrier, StreamDescription } from "../call/description.ts";
+import { SequenceMeter } from "../rtp/sequence.ts";
+import { Component } from "./component.ts";
+import type { PendingDescription } from "./describe.ts";
+import type { LegId, SessionId } from "./outputs.ts";
+
+/** What signaling knows of a party. */
+export interface LegParty {
+  /** Ours, where its signaling came in: media is offered on the same address where that relays, else on one of its family. */
+  readonly local: Readonly<Address>;
+  /** Of the address to offer; undefined: that of `local`. */
+  readonly family?: Family;
+  /**
+   * Where its signaling has proven to come from: its registered flow, never a proxy's in between. It stands in for the
+   * address of its description where that is private, or a name.
+   */
+  readonly proven: Readonly<Address> | undefined;
+  /** Of a trunk: where its media may come from, whatever it says. */
+  readonly ranges: readonly Prefix[];
+}
+
+export class LegStream {
+  readonly leg: Leg;
+  readonly index: number;
+  readonly media: Component;
+  readonly control: Component;
+  /** What the party has said of it; undefined before an offer has been answered. */
+  description: StreamDescription | undefined;
+  /** RTCP has a socket of its own. */
+  isPaired = false;
+  /** Ports that others on the host held, of this stream's. */
+  attempts = 0;
+  /** The party wants nothing anywhere for now. */
+  isUnplaced = false;
+  isMultiplexed = false;
+  /** A bit for each of the 128 payload types that either party has named. */
+  readonly payloadTypes: Uint32Array = new Uint32Array(4);
+  readonly meter: SequenceMeter = new SequenceMeter();
+  /** Of the first codec, for the jitter. */
+  clockRate = 8000;
+
+  constructor(leg: Leg, index: number) {
+    this.leg = leg;
+    this.index = index;
+    this.media = new Component(this, "media");
+    this.control = new Component(this, "control");
+  }
+
+  get carrier(): Carrier {
+    return this.description?.carrier ?? "datagrams";
+  }
+}
+
+export class Leg {
+  readonly id: LegId;
+  readonly session: Session;
+  party: LegParty;
+  readonly place: RelayPlace | undefined;
+  readonly streams: LegStream[] = [];
+  /** Offered by this party, and not answered yet. */
+  offer: CallDescription | undefined;
+  /** Whose media it hears. */
+  opposite: Leg | undefined;
+
+  constructor(id: LegId, session: Session, party: LegParty, place: RelayPlace | undefined) {
+    this.id = id;
+    this.session = session;
+    this.party = party;
+    this.place = place;
+  }
+
+  stream(index: number): LegStream {
+    while (this.streams.length <= index) this.streams.push(new LegStream(this, this.streams.length));
+    return this.streams[index] as LegStream;
+  }
+}
+
+export class Session {
+  readonly id: SessionId;
+  readonly owner: string;
+  readonly legs: Leg[] = [];
+  /** Descriptions that wait for sockets. */
+  readonly pending: PendingDescription[] = [];
+  /** Sockets that it holds. */
+  ports = 0;
+  /** Which two of its parties speak is settled. */
+  isConfirmed = false;
+  mediaAt: Instant;
+  deadline: Instant = 0 as Instant;
+  heapIndex = -1;
+
+  constructor(id: SessionId, owner: string, now: Instant) {
+    this.id = id;
+    this.owner = owner;
+    this.mediaAt = now;
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * The media relay as one machine: calls, their parties (legs), and the sockets between them. Signaling opens a call, hands
+ * in each description and gets the one to forward; the driver opens sockets and hands in packets.
+ */
+
+import type { Address } from "../base/address.ts";
+import { PosternError } from "../base/failure.ts";
+import { after, type Instant, type Machine } from "../base/machine.ts";
+import type { Random } from "../base/ports.ts";
+import type { RelayAddress } from "../base/relay-places.ts";
+import { isHeld } from "../call/description.ts";
+import { flowChanged, isCarried, link, trim, unlink } from "./agreement.ts";
+import type { MediaRelayConfig } from "./config.ts";
+import { type DescriptionRequest, describe, refuseFor, refuseOf, settle } from "./describe.ts";
+import { Leg, type LegParty, Session } from "./leg.ts";
+import { handlePacket } from "./media.ts";
+import type { LegId, MediaRelayOutput, PortId, Route, SessionId } from "./outputs.ts";
+import { closePort, portBound, portFailed } from "./port-pairs.ts";
+import { reportOf, type SessionReport } from "./report.ts";
+import { type MediaRelayStats, RelayState } from "./state.ts";
+
+export class MediaRelay implements Machine<MediaRelayOutput> {
+  readonly #state: RelayState;
+
+  constructor(config: MediaRelayConfig, ports: { readonly random: Random }) {
+    this.#state = new RelayState(config, ports.random);
+  }
+
+  get stats(): Readonly<MediaRelayStats> {
+    return this.#state.stats;
+  }
+
+  /** A call begins. `owner`: whose quota it counts against. A word instead of a number: which quota is used up. */
+  openSession(owner: string, now: Instant): SessionId | "sessions" | "owner" {
+    const { sessions, owners, config, stats } = this.#state;
+    const held = owners.get(owner) ?? 0;
+    if (sessions.size >= config.quotas.sessions) return "sessions";
+    if (held >= config.quotas.sessionsPerOwner) return "owner";
+    owners.set(owner, held + 1);
+    const session = new Session(this.#state.nextId() as SessionId, owner, now);
+    sessions.set(session.id, session);
+    stats.sessions++;
+    stats.sessionsTotal++;
+    this.#state.deadlines.set(session, after(now, config.setupTimeout));
+    return session.id;
+  }
+
+  /** A party of it: the caller, and one for every phone that is called. */
+  addLeg(session: SessionId, party: LegParty): LegId | "legs" {
+    const state = this.#state;
+    const call = state.sessions.get(session);
+    if (call === undefined) throw new PosternError("no-such-session", "Add legs before the session is closed.");
+    if (call.legs.length >= state.config.quotas.legsPerSession) return "legs";
+    const place = state.places.choose(party.family ?? party.local.family, party.local);
+    const leg = new Leg(state.nextId() as LegId, call, party, place);
+    call.legs.push(leg);
+    state.legs.set(leg.id, leg);
+    return leg.id;
+  }
+
+  /**
+   * A description that `from` has sent, authenticated, to be forwarded to `to`. The output `described` or `undescribed`
+   * follows, at once or when the sockets are open. Throws `PosternError` `not-two-parties`.
+   */
+  describe(request: DescriptionRequest, now: Instant): void {
+    describe(this.#state, request, now);
+  }
+
+  /** The party's last offer was refused, by an error response say: what was agreed before goes on. */
+  withdrawOffer(leg: LegId): void {
+    const found = this.#state.legs.get(leg);
+    if (found !== undefined) found.offer = undefined;
+  }
+
+  /** It is settled that these two speak: the call was answered with a final response. */
+  confirm(caller: LegId, callee: LegId, now: Instant): void {
+    const [a, b] = [this.#state.legs.get(caller), this.#state.legs.get(callee)];
+    if (a === undefined || b === undefined || a.session !== b.session) return;
+    const { session } = a;
+    if (session.isConfirmed && a.opposite === b) return;
+    session.isConfirmed = true;
+    session.mediaAt = now;
+    link(a, b);
+    trim(this.#state, session);
+    this.#state.deadlines.set(session, after(now, this.#state.config.mediaTimeout));
+  }
+
+  /** The party's signaling comes from elsewhere now: it may be learned anew. */
+  handleFlowChanged(leg: LegId, proven: Readonly<Address>): void {
+    const found = this.#state.legs.get(leg);
+    if (found !== undefined) flowChanged(this.#state, found, { ...found.party, proven });
+  }
+
+  /** A phone that is not wanted any more: its sockets are free at once. */
+  closeLeg(leg: LegId): void {
+    const state = this.#state;
+    const found = state.legs.get(leg);
+    if (found === undefined) return;
+    const { session } = found;
+    unlink(found);
+    refuseOf(state, found);
+    for (const { media, control } of found.streams) {
+      closePort(state, media);
+      closePort(state, control);
+    }
+    session.legs.splice(session.legs.indexOf(found), 1);
+    state.legs.delete(leg);
+  }
+
+  /** The call has ended. The report of what it was; undefined when it has ended before. */
+  closeSession(session: SessionId): SessionReport | undefined {
+    const state = this.#state;
+    const call = state.sessions.get(session);
+    if (call === undefined) return undefined;
+    const report = reportOf(call);
+    for (const { id } of [...call.legs]) this.closeLeg(id);
+    state.sessions.delete(session);
+    state.deadlines.clear(call);
+    state.stats.sessions--;
+    const left = (state.owners.get(call.owner) ?? 1) - 1;
+    if (left > 0) state.owners.set(call.owner, left);
+    else state.owners.delete(call.owner);
+    return report;
+  }
+
+  report(session: SessionId): SessionReport | undefined {
+    const call = this.#state.sessions.get(session);
+    return call === undefined ? undefined : reportOf(call);
+  }
+
+  reports(): SessionReport[] {
+    return [...this.#state.sessions.values()].map(reportOf);
+  }
+
+  /** Addresses for calls to come; those that stay keep their ports. */
+  handleAddresses(addresses: readonly RelayAddress[]): void {
+    this.#state.places.setAddresses(addresses);
+  }
+
+  handlePortBound(port: PortId, now: Instant): void {
+    const stream = portBound(this.#state, port);
+    if (stream !== undefined) settle(this.#state, stream.leg.session, now);
+  }
+
+  /** `busy`: the port is somebody else's; `exhausted`: there is no descriptor or memory; `gone`: the address is not ours. */
+  handlePortFailed(port: PortId, why: "busy" | "exhausted" | "gone"): void {
+    const failed = portFailed(this.#state, port, why);
+    if (failed !== undefined) refuseFor(this.#state, failed.stream, failed.refusal);
+  }
+
+  /** One datagram at one of the relay's sockets: `data[0, length)`, borrowed. Where it goes; undefined: nowhere. */
+  handlePacket(
+    data: Uint8Array,
+    length: number,
+    from: Readonly<Address>,
+    port: PortId,
+    now: Instant,
+  ): Route | undefined {
+    return handlePacket(this.#state, data, length, from, port, now);
+  }
+
+  pollOutput(): MediaRelayOutput | undefined {
+    return this.#state.outputs.shift();
+  }
+
+  pollTimeout(): Instant | undefined {
+    return this.#state.deadlines.next;
+  }
+
+  handleTimeout(now: Instant): void {
+    const { deadlines, config } = this.#state;
+    for (let due = deadlines.popDue(now); due !== undefined; due = deadlines.popDue(now)) {
+      if (!due.isConfirmed) this.#state.tell({ type: "timeout", session: due.id, why: "unconfirmed" });
+      else this.#checkMedia(due, now);
+      const next = due.isConfirmed ? after(due.mediaAt, config.mediaTimeout) : after(now, config.setupTimeout);
+      deadlines.set(due, next > now ? next : after(now, config.mediaTimeout));
+    }
+  }
+
+  #checkMedia(session: Session, now: Instant): void {
+    if (now - session.mediaAt < this.#state.config.mediaTimeout || isOnHold(session)) return;
+    this.#state.tell({ type: "timeout", session: session.id, why: "silent" });
+  }
+}
+
+/** Whether nothing needs to come: every stream that is carried is held by one side or the other, or there is none. */
+function isOnHold({ legs }: Session): boolean {
+  const speaking = legs.filter(({ opposite }) => opposite !== undefined);
+  const held = new Set<number>();
+  const live = new Set<number>();
+  for (const { streams } of speaking) {
+    for (const { description, index } of streams) {
+      if (description === undefined || !isCarried(description)) continue;
+      live.add(index);
+      if (isHeld(description)) held.add(index);
+    }
+  }
+  return [...live].every((index) => held.has(index));
+}

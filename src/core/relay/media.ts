@@ -1,0 +1,181 @@
+/**
+ * The media lane: whose packet it is, and where it goes. Nothing is allocated for a packet, and the work for one is the
+ * same whatever it is. Who may be heard is told in docs/relay.md.
+ */
+import { type Address, assignAddress, copyAddress, sameAddress, sameIp } from "../base/address.ts";
+import { readU16, readU32 } from "../base/bytes.ts";
+import type { Instant } from "../base/machine.ts";
+import { type PacketKind, packetKind } from "../rtp/demultiplex.ts";
+import { isRtp, payloadTypeOf, sequenceOf, ssrcOf, timestampOf } from "../rtp/header.ts";
+import { nextRtcp, rtcpSenderOf } from "../rtp/rtcp.ts";
+import { MAX_DROPOUT, sequenceDistance } from "../rtp/sequence.ts";
+import { type Component, reroute } from "./component.ts";
+import { Contenders } from "./contenders.ts";
+import type { LegStream } from "./leg.ts";
+import type { PortId, RelayDrop, Route } from "./outputs.ts";
+import { isPartys } from "./reach.ts";
+import type { RelayState } from "./state.ts";
+
+/** How long an endpoint is silent before its source may go on from another port. */
+const SILENCE_MS = 1000;
+/** RFC 3550 §6.2: RTCP comes every five seconds or so; two that are missing are silence. */
+const CONTROL_SILENCE_MS = 10_000;
+
+export function handlePacket(
+  state: RelayState,
+  data: Uint8Array,
+  length: number,
+  from: Readonly<Address>,
+  id: PortId,
+  now: Instant,
+): Route | undefined {
+  const component = state.ports.find(id)?.component;
+  if (component?.port?.id !== id) return undefined;
+  const { stream } = component;
+  if (stream.description === undefined) return drop(state, component, "idle");
+  const { party, session } = stream.leg;
+  const kind = packetKind(data, length);
+  const { endpoint } = component;
+  if (endpoint === undefined || !sameAddress(endpoint.address, from)) {
+    if (!isPartys(from, component.source, party.ranges)) {
+      assignAddress(component.stranger, from);
+      return drop(state, component, "stranger");
+    }
+    const why = unproven(state, component, kind, data, length, from, now);
+    if (why !== undefined) return drop(state, component, why);
+  } else {
+    if (!isCarriedKind(component, kind, data, length)) return drop(state, component, "malformed");
+    endpoint.heardAt = now;
+    endpoint.isQuestioned = false;
+  }
+  if (component.role === "media") meter(stream, kind, data, now);
+  component.packets++;
+  component.bytes += length;
+  const route = component.opposite?.route;
+  if (route === undefined) return drop(state, component, "no-way");
+  session.mediaAt = now;
+  route.packets++;
+  route.bytes += length;
+  state.stats.packets++;
+  state.stats.bytes += length;
+  return route;
+}
+
+function drop(state: RelayState, component: Component, why: RelayDrop): undefined {
+  component.drops[why]++;
+  state.stats.drops[why]++;
+  return undefined;
+}
+
+/** Whether the component carries packets of this kind. */
+function isCarriedKind({ stream, role }: Component, kind: PacketKind, data: Uint8Array, length: number): boolean {
+  const { description, carrier } = stream;
+  if (carrier !== "rtp") return length > 0;
+  switch (kind) {
+    case "rtp":
+      return role === "media" && isRtp(data, length);
+    case "rtcp":
+      return (role === "control" || stream.isMultiplexed) && nextRtcp(data, length, 0) > 0;
+    case "dtls":
+      return description?.certificate !== undefined;
+    case "zrtp":
+      return role === "media";
+    default:
+      return false;
+  }
+}
+
+/**
+ * A packet from the party's address, and not from where it is known to be. Undefined: it is carried, for it came from just
+ * where the party says it is, or has proven its port.
+ */
+function unproven(
+  state: RelayState,
+  component: Component,
+  kind: PacketKind,
+  data: Uint8Array,
+  length: number,
+  from: Readonly<Address>,
+  now: Instant,
+): RelayDrop | undefined {
+  if (!isCarriedKind(component, kind, data, length)) return "malformed";
+  const { endpoint, signaled, stream } = component;
+  const isWhereSaid = endpoint === undefined && signaled !== undefined && sameAddress(signaled, from);
+  if (component.role === "control") return isWhereSaid ? undefined : unprovenControl(state, component, data, from, now);
+  if (stream.carrier === "rtp") {
+    if (kind !== "rtp") return isWhereSaid ? undefined : "learning";
+    if (!isNegotiated(stream, payloadTypeOf(data))) return "unnegotiated";
+  }
+  const ssrc = stream.carrier === "rtp" ? ssrcOf(data) : 0;
+  const sequence = numberOf(stream, data, length);
+  if (endpoint !== undefined && !mayReplace(component, from, ssrc, sequence, now)) return "other-port";
+  component.contenders ??= new Contenders(readU32(state.random.bytes(4), 0));
+  if (component.contenders.handle(from, ssrc, sequence, now)) {
+    learn(state, component, from, now);
+    return undefined;
+  }
+  return isWhereSaid ? undefined : "learning";
+}
+
+function isNegotiated({ payloadTypes }: LegStream, type: number): boolean {
+  return (((payloadTypes[type >> 5] as number) >>> (type & 31)) & 1) === 1;
+}
+
+/** What counts a stream's packets: T.38 does so in its first two bytes, what nobody knows counts by itself. */
+function numberOf({ carrier, media }: LegStream, data: Uint8Array, length: number): number {
+  if (carrier === "rtp") return sequenceOf(data);
+  if (carrier === "udptl" && length >= 2) return readU16(data, 0);
+  return (media.packets + media.drops.learning) & 0xffff;
+}
+
+/** Whether another endpoint may be learned: signaling has said so, or the same source goes on after a silence. */
+function mayReplace(
+  { endpoint, stream }: Component,
+  from: Readonly<Address>,
+  ssrc: number,
+  sequence: number,
+  now: Instant,
+): boolean {
+  if (endpoint === undefined || endpoint.isQuestioned) return true;
+  if (now - endpoint.heardAt < SILENCE_MS || !sameIp(endpoint.address, from)) return false;
+  const distance = sequenceDistance(stream.meter.highest, sequence);
+  return stream.meter.ssrc === ssrc && distance > 0 && distance <= MAX_DROPOUT;
+}
+
+/** RTCP has no sequence: it is the party's where its media is known, and it names the source of that. */
+function unprovenControl(
+  state: RelayState,
+  component: Component,
+  data: Uint8Array,
+  from: Readonly<Address>,
+  now: Instant,
+): RelayDrop | undefined {
+  const { endpoint, stream } = component;
+  const { media, meter: known } = stream;
+  if (media.endpoint === undefined || !sameIp(media.endpoint.address, from)) return "learning";
+  if (known.ssrc !== rtcpSenderOf(data)) return "other-port";
+  const isOpen = endpoint === undefined || endpoint.isQuestioned || now - endpoint.heardAt >= CONTROL_SILENCE_MS;
+  if (!isOpen) return "other-port";
+  learn(state, component, from, now);
+  return undefined;
+}
+
+function learn(state: RelayState, component: Component, from: Readonly<Address>, now: Instant): void {
+  const { stream, role } = component;
+  const isFirst = component.endpoint === undefined;
+  const address = copyAddress(from);
+  component.endpoint = { address, heardAt: now, isQuestioned: false };
+  component.contenders = undefined;
+  reroute(component);
+  const { leg, index } = stream;
+  const [session, id] = [leg.session.id, leg.id];
+  state.tell({ type: "learned", session, leg: id, stream: index, component: role, remote: address, isFirst });
+}
+
+function meter(stream: LegStream, kind: PacketKind, data: Uint8Array, now: Instant): void {
+  if (stream.carrier === "udptl") stream.meter.handle(0, readU16(data, 0), now, now);
+  else if (kind === "rtp" && stream.carrier === "rtp") {
+    const timestampMs = timestampOf(data) / (stream.clockRate / 1000);
+    stream.meter.handle(ssrcOf(data), sequenceOf(data), timestampMs, now);
+  }
+}

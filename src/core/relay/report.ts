@@ -1,0 +1,89 @@
+/** What is known of a call: whom it is between, where their media is, and what became of it. */
+import type { Address } from "../base/address.ts";
+import type { Instant } from "../base/machine.ts";
+import { isHeld } from "../call/description.ts";
+import type { Component } from "./component.ts";
+import type { Leg, LegStream, Session } from "./leg.ts";
+import type { LegId, RelayDrops, SessionId } from "./outputs.ts";
+
+export interface ComponentReport {
+  /** Ours, as the party is told. */
+  readonly local: Readonly<Address> | undefined;
+  /** Where its packets go; undefined: it cannot be reached. */
+  readonly remote: Readonly<Address> | undefined;
+  /** `learned` from its packets, `signaled`: believed from its description. */
+  readonly by: "learned" | "signaled" | undefined;
+  /** From the party. */
+  readonly packetsIn: number;
+  readonly bytesIn: number;
+  /** Toward it, since it is where it is. */
+  readonly packetsOut: number;
+  readonly bytesOut: number;
+  readonly drops: Readonly<RelayDrops>;
+  /** The latest address that was not the party's. */
+  readonly stranger: Readonly<Address> | undefined;
+}
+
+export interface StreamReport {
+  readonly kind: string;
+  readonly isRefused: boolean;
+  readonly isHeld: boolean;
+  /** Of the party's packets, as they came to us. */
+  readonly lost: number;
+  /** Milliseconds. */
+  readonly jitter: number;
+  readonly media: ComponentReport;
+  /** Undefined where RTCP shares the port of RTP. */
+  readonly control: ComponentReport | undefined;
+}
+
+export interface LegReport {
+  readonly leg: LegId;
+  /** Whose media it hears. */
+  readonly hears: LegId | undefined;
+  readonly streams: readonly StreamReport[];
+}
+
+export interface SessionReport {
+  readonly session: SessionId;
+  readonly owner: string;
+  readonly isConfirmed: boolean;
+  /** When a packet was last carried, or what was agreed on last changed. */
+  readonly mediaAt: Instant;
+  readonly legs: readonly LegReport[];
+}
+
+export function reportOf({ id, owner, isConfirmed, mediaAt, legs }: Session): SessionReport {
+  return { session: id, owner, isConfirmed, mediaAt, legs: legs.map(legReport) };
+}
+
+function legReport({ id, opposite, streams }: Leg): LegReport {
+  return { leg: id, hears: opposite?.id, streams: streams.map(streamReport) };
+}
+
+function streamReport({ description, meter, media, control, isMultiplexed }: LegStream): StreamReport {
+  return {
+    kind: description?.kind ?? "",
+    isRefused: description?.isRefused ?? false,
+    isHeld: description !== undefined && isHeld(description),
+    lost: meter.lost,
+    jitter: meter.jitter,
+    media: componentReport(media),
+    control: isMultiplexed || control.port === undefined ? undefined : componentReport(control),
+  };
+}
+
+function componentReport(component: Component): ComponentReport {
+  const { port, route, endpoint, packets, bytes, drops, stranger } = component;
+  return {
+    local: port?.advertised,
+    remote: route?.remote,
+    by: route === undefined ? undefined : route.remote === endpoint?.address ? "learned" : "signaled",
+    packetsIn: packets,
+    bytesIn: bytes,
+    packetsOut: route?.packets ?? 0,
+    bytesOut: route?.bytes ?? 0,
+    drops,
+    stranger: stranger.port === 0 ? undefined : stranger,
+  };
+}

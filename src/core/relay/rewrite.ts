@@ -1,0 +1,61 @@
+/**
+ * A description as the other party gets it: our address and ports in the place of the sender's (c=, m=, a=rtcp), in the
+ * receiver's address family, without ICE and bundles, which end here. Everything else stays byte for byte.
+ */
+import { type Address, blankAddress } from "../base/address.ts";
+import type { CallDescription } from "../call/description.ts";
+import { formatConnection, isUnspecified, parseConnection, parseRtcp } from "../sdp/connection.ts";
+import { parseSdp, type SdpDocument } from "../sdp/document.ts";
+import { removeIce } from "../sdp/ice-attributes.ts";
+import { mediaLineOf, setMediaPort } from "../sdp/media-line.ts";
+import type { SdpSection } from "../sdp/section.ts";
+import { isCarried } from "./agreement.ts";
+import type { Leg, LegStream } from "./leg.ts";
+
+/** `receiver`: who gets it; its streams have their sockets. */
+export function rewritten(
+  document: SdpDocument,
+  { streams }: CallDescription,
+  receiver: Leg,
+  ours: Readonly<Address>,
+): SdpDocument {
+  const copy = parseSdp(document.format()) as SdpDocument;
+  removeIce(copy);
+  // RFC 8843 §7.3: every stream has its own sockets here, so none shares another's.
+  copy.session.removeAttributes((name, value) => name === "group" && value.startsWith("BUNDLE"));
+  readdress(copy.session, ours);
+  for (const [index, section] of copy.media.entries()) {
+    section.removeAttributes((name) => name === "bundle-only");
+    readdress(section, ours);
+    const stream = receiver.streams[index];
+    const said = streams[index];
+    if (stream?.media.port === undefined || said === undefined || !isCarried(said)) setMediaPort(section, 0);
+    else place(copy, section, stream, stream.media.port.advertised);
+  }
+  return copy;
+}
+
+/** RFC 3264 §8.4: who wants nothing anywhere, at 0.0.0.0, holds: that is not ours to change. */
+function readdress(section: SdpSection, ours: Readonly<Address>): void {
+  section.replace("c", (value) => {
+    const said = parseConnection(value)?.address;
+    return said !== undefined && isUnspecified(said)
+      ? formatConnection({ ...blankAddress(), family: ours.family })
+      : formatConnection(ours);
+  });
+}
+
+function place(document: SdpDocument, section: SdpSection, stream: LegStream, at: Readonly<Address>): void {
+  const isMultiplexed = parseRtcp(section.attribute("rtcp") ?? "")?.port === mediaLineOf(section)?.port;
+  setMediaPort(section, at.port);
+  // RFC 8866 §5.7: there is a c= for every stream, its own or the session's.
+  if (section.value("c") === undefined && document.session.value("c") === undefined) {
+    section.set("c", formatConnection(at));
+  }
+  const control = isMultiplexed ? at : (stream.control.port?.advertised ?? at);
+  // RFC 3605 §2.1: where RTCP is not on the next port, it is said where.
+  const isNext = control.port === at.port + 1;
+  if (section.has("rtcp") || (stream.control.port !== undefined && !isNext)) {
+    section.setAttribute("rtcp", `${control.port} ${formatConnection(control)}`);
+  }
+}
