@@ -8,7 +8,7 @@ export type { HostBase, RelayBase } from "./gathering.ts";
 export type { IceEvent, IceOutput, IceState, Path } from "./outputs.ts";
 export type { PairFailure, PairState, Route } from "./pair.ts";
 export type { CauseCode, ChoiceCode, Reason } from "./reasons.ts";
-export type { IceReport, PairReport, ServerReport } from "./report.ts";
+export type { IceReport, PairReport, ProbingReport, ServerReport } from "./report.ts";
 export type { RemoteDescription } from "./restart.ts";
 export {
   formatIceLines,
