@@ -141,6 +141,11 @@ test("a body brings its length, and takes its type away with it", () => {
   assert.ok(none.format().endsWith("\r\nContent-Length: 0\r\n\r\n"));
 });
 
+test("a field that is removed is gone, and those around it stay", () => {
+  const text = edited(first, (message) => message.headers.remove("f"));
+  assert.equal(text, replaced(first, 'f: "Alice, at home" <sip:alice@example.com>;tag=1928301774\r\n', ""));
+});
+
 test("a copy is edited alone", () => {
   const original = request(first);
   original.copy().prependVia("SIP/2.0/UDP a");
