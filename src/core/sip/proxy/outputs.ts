@@ -1,0 +1,18 @@
+/** What the proxy asks for and tells. */
+import type { SipRequest, SipResponse } from "../message/message.ts";
+import type { Branch, Fork } from "./fork.ts";
+
+/**
+ * A message on its way through. Its body may have to be rewritten for the media relay, which may take time: it goes on
+ * when `handleCarried` is called with it.
+ */
+export type Carriage =
+  | { readonly kind: "request"; readonly branch: Branch; readonly message: SipRequest; readonly mark: string }
+  | { readonly kind: "response"; readonly branch: Branch; readonly message: SipResponse };
+
+export type ProxyOutput =
+  | { readonly kind: "carry"; readonly carriage: Carriage }
+  /** Nothing more comes of this branch: another has answered, or it was refused, or it was never reached. */
+  | { readonly kind: "branch-over"; readonly branch: Branch }
+  /** Every branch is over. */
+  | { readonly kind: "fork-over"; readonly fork: Fork };

@@ -1,0 +1,220 @@
+/**
+ * The stateful proxy (RFC 3261 §16): forwards a request to one place or to several, and gives back the answer that counts.
+ * Where to, and whether at all, has been decided before it is called. It stands on `Transactions`, whose outputs its user
+ * hands to it, and it hands every message on its way to its user, who may change its body.
+ */
+import { Deadlines } from "../../base/deadlines.ts";
+import { after, type Instant, type Machine } from "../../base/machine.ts";
+import { OutputQueue } from "../../base/output-queue.ts";
+import type { Crypto } from "../../base/ports.ts";
+import { createResponse } from "../message/build.ts";
+import type { SipResponse } from "../message/message.ts";
+import type { ClientTransaction } from "../transaction/client.ts";
+import type { ServerTransaction } from "../transaction/server.ts";
+import type { Transactions } from "../transaction/transactions.ts";
+import { Branch, betterRefusal, Fork } from "./fork.ts";
+import { forwarded, LoopMarks } from "./forwarding.ts";
+import type { Hop } from "./hop.ts";
+import type { Carriage, ProxyOutput } from "./outputs.ts";
+
+/** RFC 3261 §16.6 step 11: timer C is more than three minutes. */
+const TIMER_C = 181_000;
+
+export interface SipProxyConfig {
+  readonly crypto: Crypto;
+  /** For the marks by which loops are told. At least 16 bytes. */
+  readonly loopKey: Uint8Array;
+}
+
+export class SipProxy implements Machine<ProxyOutput> {
+  readonly #transactions: Transactions;
+  readonly #marks: LoopMarks;
+  readonly #outputs: OutputQueue<ProxyOutput> = new OutputQueue();
+  readonly #deadlines: Deadlines<Branch> = new Deadlines();
+  readonly #forks: Map<ServerTransaction, Fork> = new Map();
+
+  constructor(transactions: Transactions, { crypto, loopKey }: SipProxyConfig) {
+    this.#transactions = transactions;
+    this.#marks = new LoopMarks(crypto, loopKey);
+  }
+
+  /** Requests that are under way. */
+  get size(): number {
+    return this.#forks.size;
+  }
+
+  pollOutput(): ProxyOutput | undefined {
+    return this.#outputs.shift();
+  }
+
+  pollTimeout(): Instant | undefined {
+    return this.#deadlines.next;
+  }
+
+  handleTimeout(now: Instant): void {
+    for (let due = this.#deadlines.popDue(now); due !== undefined; due = this.#deadlines.popDue(now)) {
+      // RFC 3261 §16.8: where it rings it is cancelled, and its 487 ends it.
+      if (due.transaction?.state === "proceeding") this.#cancel(due, now);
+      else this.#settle(due, createResponse(due.fork.server.request, 408), now);
+    }
+  }
+
+  /**
+   * Forwards to all places of the first group at once, and when all of them have refused, to the next. `owner` is found
+   * again in the branches.
+   */
+  forward(server: ServerTransaction, groups: readonly (readonly Hop[])[], owner: unknown, now: Instant): void {
+    const fork = new Fork(server, groups, owner);
+    this.#forks.set(server, fork);
+    // RFC 3261 §16.2: 100 at once, so that the caller stops repeating.
+    if (fork.isInvite) this.#transactions.respond(server, createResponse(server.request, 100), now);
+    this.#tryNext(fork, now);
+  }
+
+  /** The message of an earlier `carry` is as it is to be; or it goes no further, and `refusal` is its branch's end. */
+  handleCarried(carriage: Carriage, refusal: number | undefined, now: Instant): void {
+    if (carriage.kind === "request") this.#handleRequestCarried(carriage, refusal, now);
+    else this.#handleResponseCarried(carriage, refusal, now);
+  }
+
+  /** A response to a request that was forwarded here. */
+  handleResponse(transaction: ClientTransaction, response: SipResponse, now: Instant): void {
+    const branch = transaction.owner;
+    if (!(branch instanceof Branch)) return;
+    const { fork } = branch;
+    // RFC 3261 §16.7 step 3 and 5: our Via is gone from it; a 100 goes no further.
+    response.removeTopVia();
+    if (fork.isInvite && response.status < 200) this.#deadlines.set(branch, after(now, TIMER_C));
+    if (response.status === 100 || (fork.hasAnswered && response.status < 200)) return;
+    if (response.status < 300)
+      this.#outputs.push({ kind: "carry", carriage: { kind: "response", branch, message: response } });
+    else this.#settle(branch, response, now);
+  }
+
+  /** No response came in time, or the request could not be sent. */
+  handleFailed(transaction: ClientTransaction, why: "timeout" | "transport", now: Instant): void {
+    const branch = transaction.owner;
+    // RFC 3261 §16.9: what could not be sent counts as 503, which goes no further: a 500 stands for it.
+    if (branch instanceof Branch) {
+      this.#settle(branch, createResponse(branch.fork.server.request, why === "timeout" ? 408 : 500), now);
+    }
+  }
+
+  /** RFC 3261 §16.10: the caller has hung up before anybody answered. The places say 487, or were quicker. */
+  handleCancel(invite: ServerTransaction, now: Instant): void {
+    const fork = this.#forks.get(invite);
+    if (fork === undefined || fork.hasAnswered) return;
+    fork.waiting.length = 0;
+    this.#cancelAll(fork, now);
+  }
+
+  #tryNext(fork: Fork, now: Instant): void {
+    const group = fork.waiting.shift() ?? [];
+    const started = group.map((hop) => new Branch(fork, hop));
+    fork.branches.push(...started);
+    for (const branch of started) this.#start(branch, now);
+    if (started.length === 0) this.#answerRefused(fork, now);
+  }
+
+  #start(branch: Branch, now: Instant): void {
+    const { request } = branch.fork.server;
+    const mark = this.#marks.of(request, branch.hop);
+    if (this.#marks.isLoop(request, mark)) {
+      this.#settle(branch, createResponse(request, 482), now);
+      return;
+    }
+    const message = forwarded(request, branch.hop);
+    this.#outputs.push({ kind: "carry", carriage: { kind: "request", branch, message, mark } });
+  }
+
+  #handleRequestCarried(
+    { branch, message, mark }: Extract<Carriage, { kind: "request" }>,
+    refusal: number | undefined,
+    now: Instant,
+  ): void {
+    if (branch.isOver) return;
+    const { server } = branch.fork;
+    if (branch.isCancelled) this.#settle(branch, createResponse(server.request, 487), now);
+    else if (refusal !== undefined) this.#settle(branch, createResponse(server.request, refusal), now);
+    else {
+      const { to, sentBy } = branch.hop;
+      const sending = { to, sentBy, owner: branch, branchSuffix: `.${mark}` };
+      branch.transaction = this.#transactions.request(message, sending, now);
+      if (server.isInvite) this.#deadlines.set(branch, after(now, TIMER_C));
+    }
+  }
+
+  #handleResponseCarried(
+    { branch, message }: Extract<Carriage, { kind: "response" }>,
+    refusal: number | undefined,
+    now: Instant,
+  ): void {
+    const { fork } = branch;
+    if (refusal !== undefined) {
+      if (message.status >= 200) this.#settle(branch, createResponse(fork.server.request, refusal), now);
+      return;
+    }
+    this.#transactions.respond(fork.server, message, now);
+    if (message.status < 200) return;
+    fork.hasAnswered = true;
+    fork.waiting.length = 0;
+    // RFC 3261 §16.7 step 10: who else rings is told at once.
+    this.#cancelAll(fork, now, branch);
+    this.#end(branch, false);
+    this.#endIfOver(fork);
+  }
+
+  /** The branch has come to nothing, for which `response` stands. */
+  #settle(branch: Branch, response: SipResponse, now: Instant): void {
+    if (branch.isOver) return;
+    const { fork } = branch;
+    this.#end(branch, true);
+    fork.best = betterRefusal(fork.best, response);
+    // RFC 3261 §16.7 step 5: a 6xx is meant for all.
+    if (response.status >= 600) {
+      fork.waiting.length = 0;
+      this.#cancelAll(fork, now);
+    }
+    if (!fork.isOver) return;
+    if (!fork.hasAnswered && fork.waiting.length > 0) this.#tryNext(fork, now);
+    else this.#answerRefused(fork, now);
+  }
+
+  #answerRefused(fork: Fork, now: Instant): void {
+    if (!fork.hasAnswered) {
+      fork.hasAnswered = true;
+      const { request } = fork.server;
+      const best = fork.best ?? createResponse(request, 480);
+      // RFC 3261 §16.7 step 6: a 503 is about that server, not about what was asked.
+      const response = best.status === 503 ? createResponse(request, 500) : best;
+      this.#transactions.respond(fork.server, response, now);
+    }
+    this.#endIfOver(fork);
+  }
+
+  #cancelAll(fork: Fork, now: Instant, but?: Branch): void {
+    for (const branch of fork.branches) if (branch !== but && !branch.isOver) this.#cancel(branch, now);
+  }
+
+  /** RFC 3261 §9.1: an INVITE alone; other requests are short enough. */
+  #cancel(branch: Branch, now: Instant): void {
+    if (!branch.fork.isInvite || branch.isCancelled) return;
+    branch.isCancelled = true;
+    if (branch.transaction !== undefined) this.#transactions.cancel(branch.transaction, now);
+    // What it holds is free from now on; what it still answers goes nowhere but for a 2xx.
+    this.#outputs.push({ kind: "branch-over", branch });
+  }
+
+  #end(branch: Branch, isNothing: boolean): void {
+    if (branch.isOver) return;
+    branch.isOver = true;
+    this.#deadlines.clear(branch);
+    if (isNothing && !branch.isCancelled) this.#outputs.push({ kind: "branch-over", branch });
+  }
+
+  #endIfOver(fork: Fork): void {
+    if (!fork.isOver || !fork.hasAnswered || this.#forks.get(fork.server) !== fork) return;
+    this.#forks.delete(fork.server);
+    this.#outputs.push({ kind: "fork-over", fork });
+  }
+}
