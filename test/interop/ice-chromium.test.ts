@@ -86,6 +86,29 @@ suite("Chromium", { skip: requirePeer("chromium") }, () => {
     }
   }
 
+  for (const beginner of ["ours", "the browser"] as const) {
+    test(`a restart that ${beginner} begins leads to a new path`, async () => {
+      await using both = await meet({ role: "controlling", trickle: false });
+      await connects(both);
+      const { ours, page } = both;
+      const [selected, hello] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      ours.onEvent = ({ type }) => void (type === "selected" && selected.resolve());
+      if (beginner === "ours") {
+        ours.restart();
+        await page.takeOffer(await ours.localDescription());
+        ours.setRemoteDescription(await page.description({ whole: true }));
+      } else {
+        ours.setRemoteDescription(await page.restart());
+        await page.takeAnswer(await ours.localDescription());
+      }
+      await selected.promise;
+      // It repeats the beginning of its handshake for as long as nobody answers.
+      ours.onData = (data) => isClientHello(data) && hello.resolve();
+      await hello.promise;
+      assert.ok(!(await page.states()).includes("failed"));
+    });
+  }
+
   for (const { name, skip, start } of relays) {
     suite(`through ${name}`, { skip: skip() }, () => {
       let relay: RunningRelay;

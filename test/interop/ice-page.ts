@@ -46,7 +46,21 @@ export class IcePage implements IcePeer {
 
   /** Our answer to its offer, or our offer. */
   describe(ice: string): Promise<void> {
-    if (this.#role === "controlling") return this.#page.evaluate(takeAnswer, sessionAround(ice, "passive"));
+    return this.#role === "controlling" ? this.takeAnswer(ice) : this.takeOffer(ice);
+  }
+
+  /** Its offer with other credentials, and with all candidates; `takeAnswer` has to follow. */
+  async restart(): Promise<string> {
+    await this.#page.evaluate(restart);
+    return this.description({ whole: true });
+  }
+
+  takeAnswer(ice: string): Promise<void> {
+    return this.#page.evaluate(takeAnswer, sessionAround(ice, "passive"));
+  }
+
+  /** Takes an offer of ours and answers, whoever was first. */
+  takeOffer(ice: string): Promise<void> {
     return this.#page.evaluate(answer, sessionAround(ice, "actpass"));
   }
 
@@ -91,6 +105,11 @@ function prepare({ policy, iceServers }: PageOptions): void {
 
 async function offer(): Promise<void> {
   window.call.createDataChannel("ice");
+  await window.call.setLocalDescription();
+}
+
+async function restart(): Promise<void> {
+  window.call.restartIce();
   await window.call.setLocalDescription();
 }
 
