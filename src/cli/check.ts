@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { parseDuration } from "../server/config/kinds.ts";
 import type { AskedFlags } from "./check/asked.ts";
 import type { Interruption } from "./check/interruption.ts";
+import type { Asked } from "./check/login.ts";
 import type { Servers } from "./check/measure.ts";
 import type { Measurements, Verdict } from "./check/verdict.ts";
 
@@ -15,6 +16,9 @@ interface CheckFlags extends AskedFlags {
   readonly duration: number;
   readonly watch?: boolean;
   readonly every: number;
+  /** The other machine's code; true: this machine is the first. */
+  readonly peer?: string | true;
+  readonly paste?: boolean;
 }
 
 /** What a script tells from a mistake of the caller's, which is 1. */
@@ -27,7 +31,8 @@ Examples:
   postern check stun:stun.example.org
   postern check turn:turn.example.org turns:turn.example.org:443 --user alice
   postern credentials --json | postern check --ice-servers -
-  postern check turn:turn.example.org --user alice --watch`;
+  postern check turn:turn.example.org --user alice --watch
+  postern check turn:turn.example.org --user alice --peer     then what it says, on the other machine`;
 
 export function addCheckCommand(program: Command): void {
   program
@@ -46,6 +51,8 @@ export function addCheckCommand(program: Command): void {
     .option("--lifetime", "find out how long an idle NAT binding lives too, which takes minutes")
     .option("--watch", "go on, one line each round, until Ctrl-C; then say what failed when")
     .option("--every <DURATION>", "how long a round of --watch is", seconds, 10)
+    .option("--peer [CODE]", "run a session with another machine: without CODE the first one, which gives the code")
+    .option("--paste", "with --peer: exchange lines by copy and paste instead, without a relay in between")
     .option("--json", "print JSON; with --watch an object each round, one a line")
     .addHelpText("after", help)
     .action(check);
@@ -67,25 +74,49 @@ function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text.slice(0, (process.stderr.columns || 80) - 1)}`);
 }
 
-async function check(uris: readonly string[], flags: CheckFlags): Promise<void> {
+async function check(uris: readonly string[], given: CheckFlags): Promise<void> {
+  const flags = withoutUri(given);
+  const named = given === flags ? uris : [...uris, given.peer as string];
   const [{ readAsked }, { Interruption }] = await Promise.all([
     import("./check/asked.ts"),
     import("./check/interruption.ts"),
   ]);
-  const asked = await readAsked(uris, flags);
+  // Two machines of one network need no server to find each other.
+  const isAlone =
+    (flags.peer !== undefined || flags.paste === true) && named.length === 0 && flags.iceServers === undefined;
+  const asked = isAlone ? [] : await readAsked(named, flags);
   using interruption = new Interruption();
   try {
     progress("looking the servers up …");
     const { findServers } = await import("./check/servers.ts");
     const servers = await findServers(asked, flags.proxy, interruption.signal);
     progress("");
-    if (flags.watch === true) await watchServers(servers, flags, interruption);
+    if (flags.peer !== undefined || flags.paste === true) await meetPeer(servers, asked, flags, interruption);
+    else if (flags.watch === true) await watchServers(servers, flags, interruption);
     else await measureOnce(servers, flags, interruption.signal);
   } catch (error) {
     progress("");
     if (!interruption.signal.aborted) throw error;
     process.exitCode = interruption.exitCode;
   }
+}
+
+/** `--peer stun:…` is no code: the URI that follows is a server's. */
+function withoutUri(flags: CheckFlags): CheckFlags {
+  return typeof flags.peer === "string" && /^(stun|turn)s?:/i.test(flags.peer) ? { ...flags, peer: true } : flags;
+}
+
+async function meetPeer(
+  { targets }: Servers,
+  asked: readonly Asked[],
+  flags: CheckFlags,
+  { signal }: Interruption,
+): Promise<void> {
+  const { checkPeer } = await import("./check/peer/peer.ts");
+  const proxy = typeof flags.proxy === "string" ? flags.proxy : undefined;
+  const peerFlags = { ...flags, peer: flags.peer ?? true };
+  const isGood = await checkPeer({ asked, targets, flags: peerFlags, proxy, signal, progress });
+  process.exitCode = isGood ? 0 : CALLS_FAIL;
 }
 
 async function measureOnce(servers: Servers, flags: CheckFlags, signal: AbortSignal): Promise<void> {

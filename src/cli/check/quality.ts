@@ -27,8 +27,19 @@ export function percent(fraction: number): string {
   return `${value < 10 && value > 0 ? value.toFixed(1) : Math.round(value)} %`;
 }
 
+interface Pass {
+  readonly lost: number;
+  readonly transit: { readonly jitter: number } | undefined;
+}
+
+/** Of an echo, or of what two ends have told each other. */
+export interface Met extends Pick<EchoFigures, "sent" | "roundTrip"> {
+  readonly there: Pass;
+  readonly back: Pass;
+}
+
 /** Undefined when nothing came back. */
-export function judgeQuality({ sent, roundTrip, there, back }: EchoFigures): Quality | undefined {
+export function judgeQuality({ sent, roundTrip, there, back }: Met): Quality | undefined {
   if (roundTrip === undefined) return undefined;
   const arrived = sent - there.lost;
   const loss = Math.max(there.lost / sent, arrived === 0 ? 0 : back.lost / arrived);
