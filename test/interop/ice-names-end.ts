@@ -2,14 +2,19 @@
  * A process on a host of the lab that has one ICE connection, or lies about names: one JSON command a line on standard
  * input, one JSON answer a line on standard output.
  */
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { createInterface } from "node:readline";
 import mdns from "multicast-dns";
-import { formatAddress } from "../../src/core/base/address.ts";
+import { formatAddress, formatIp, parseIp } from "../../src/core/base/address.ts";
+import { Attribute, MessageClass, Method } from "../../src/core/stun/registry.ts";
+import { StunView } from "../../src/core/stun/view.ts";
+import { StunWriter } from "../../src/core/stun/writer.ts";
 import { IceConnection } from "../../src/node/ice/ice-connection.ts";
 import type { IceConnectionOptions } from "../../src/node/ice/options.ts";
 
 export type Command =
-  | { do: "open"; options: IceConnectionOptions; trickle?: boolean }
+  | { do: "open"; options: IceConnectionOptions }
   /** Gives its description, or all that it has told one by one. */
   | { do: "describe" }
   | { do: "meet"; description: string }
@@ -18,7 +23,12 @@ export type Command =
   | { do: "connect" }
   /** What became of names; waits for as many failures. */
   | { do: "failures"; count: number }
-  | { do: "close" }
+  /** Its peer's candidates: of which type, and where. */
+  | { do: "remote" }
+  /** Takes the port of mDNS, and shares it with nobody. */
+  | { do: "hog" }
+  /** Answers Binding requests, at this address. */
+  | { do: "stun"; address: string }
   /** Answers every question for an address with these, from now on. */
   | { do: "lie"; addresses: readonly string[] };
 
@@ -29,6 +39,7 @@ export interface Answer {
   readonly code?: string | undefined;
   readonly to?: string;
   readonly type?: string;
+  readonly remote?: readonly string[];
   readonly failures?: readonly string[];
   readonly events?: readonly string[];
   readonly failure?: string;
@@ -76,6 +87,24 @@ function lie(addresses: readonly string[]): Answer {
   return {};
 }
 
+async function take(type: "udp4" | "udp6"): Promise<void> {
+  const socket = createSocket({ type, ipv6Only: type === "udp6" }).bind(5353);
+  await once(socket, "listening");
+}
+
+async function answerStun(address: string): Promise<void> {
+  const socket = createSocket("udp4").bind(3478, address);
+  await once(socket, "listening");
+  const [view, writer] = [new StunView(), new StunWriter()];
+  socket.on("message", (data, from) => {
+    if (view.decode(data) !== undefined) return;
+    const mapped = parseIp(from.address, from.port);
+    if (mapped === undefined) return;
+    writer.begin(Method.Binding, MessageClass.Success, data.subarray(4, 20));
+    socket.send(writer.xorAddress(Attribute.XorMappedAddress, mapped).finish(), from.port, from.address);
+  });
+}
+
 async function run(command: Command): Promise<Answer> {
   switch (command.do) {
     case "open":
@@ -92,8 +121,13 @@ async function run(command: Command): Promise<Answer> {
       return connect();
     case "failures":
       return failures(command.count);
-    case "close":
-      await ice().close();
+    case "remote":
+      return { remote: ice().report.remote.map(({ type, address }) => `${type} ${formatIp(address)}`) };
+    case "hog":
+      await Promise.all([take("udp4"), take("udp6")]);
+      return {};
+    case "stun":
+      await answerStun(command.address);
       return {};
     case "lie":
       return lie(command.addresses);

@@ -229,6 +229,15 @@ test("what is unlikely to be of use is checked last, and nobody waits for it", (
     "203.0.113.9:9",
     "198.51.100.7:7002",
   ]);
+  const [one, other] = [first, second].map((told) => ({ ...told, related: address("0.0.0.0:9") })) as [
+    typeof host,
+    typeof host,
+  ];
+  assert.deepEqual(
+    order("198.51.100.99:1", one, other, relay).slice(0, 2),
+    ["198.51.100.7:7001", "198.51.100.7:7002"],
+    "sockets that are not told are not the same",
+  );
   const publicHost = candidate("198.51.100.8:5000");
   assert.deepEqual(order("198.51.100.99:1", publicHost, first)[0], "198.51.100.8:5000");
 });
