@@ -208,6 +208,8 @@ async function obey(command: Command): Promise<unknown> {
       return iceEndOf(command.id).meet(command.description);
     case "icePath":
       return iceEndOf(command.id).path;
+    case "iceClose":
+      return iceEndOf(command.id).connection.close();
   }
 }
 

@@ -35,6 +35,7 @@ interface Orders {
   iceMeet: { id: string; description: string };
   /** Answers with the path in use. */
   icePath: { id: string };
+  iceClose: { id: string };
 }
 
 interface Answers {
@@ -50,6 +51,7 @@ interface Answers {
   iceOpen: string;
   iceMeet: IceOutcome;
   icePath: IceOutcome;
+  iceClose: undefined;
 }
 
 export type Verb = keyof Orders;
