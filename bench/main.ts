@@ -1,21 +1,24 @@
 /**
- * `npm run bench`: Postern beside coturn, on this machine. docs/performance.md says how it measures and what it found.
+ * `npm run bench`: Postern beside coturn, on this machine; `npm run bench -- ice`: its ICE beside libnice's and Chromium's.
+ * docs/performance.md says how it measures and what it found.
  *
  *   npm run bench                          everything: about a quarter of an hour on a machine that does nothing else
  *   npm run bench -- --quick               the same in about a minute, for a first look: one round, small packets
  *   npm run bench -- --only memory         one part: relaying, requesting or memory
  *   npm run bench -- --rounds 5 --seconds 1.5   how often, and how long each run measures
  *   npm run bench -- --report FILE.json    prints the tables of an earlier run; with --document also into the docs
+ *   npm run bench -- ice                   a quarter of an hour, as root; also with --quick, --rounds, --report, --document
  */
 import { execFileSync } from "node:child_process";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { availableParallelism, cpus, release } from "node:os";
-import { join, relative } from "node:path";
+import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { peerPath } from "../test/support/peers.ts";
 import { documentReport } from "./document.ts";
 import { buildGenerators } from "./generator.ts";
 import { judge } from "./goals.ts";
+import { benchIce } from "./ice/main.ts";
+import { machine, saveReport } from "./machine.ts";
 import { measureRelaying, type RelayCell } from "./relaying.ts";
 import { measureMemory } from "./remembering.ts";
 import { formatReport, type Report } from "./report.ts";
@@ -25,7 +28,11 @@ import { type BenchServer, type ServerName, startServer } from "./servers.ts";
 const names: readonly ServerName[] = ["postern", "coturn"];
 const pacedRate = 20_000;
 
-const { values: flags } = parseArgs({
+const {
+  values: flags,
+  positionals: [subject],
+} = parseArgs({
+  allowPositionals: true,
   options: {
     quick: { type: "boolean", default: false },
     only: { type: "string" },
@@ -36,7 +43,8 @@ const { values: flags } = parseArgs({
   },
 });
 
-if (flags.report === undefined) await bench();
+if (subject === "ice") await benchIce(flags);
+else if (flags.report === undefined) await bench();
 else await reportOn(JSON.parse(await readFile(flags.report, "utf8")) as Report);
 
 async function reportOn(report: Report): Promise<void> {
@@ -68,12 +76,10 @@ async function bench(): Promise<void> {
   }
   const memory = does("memory") ? await measureMemory(names, flags.quick ? [1_000] : [1_000, 10_000], progress) : [];
   const when = new Date().toISOString();
-  const report: Report = { when, machine: machine(), rounds, secondsPerRun, pacedRate, relaying, requesting, memory };
-  const file = join(import.meta.dirname, "out", `${when.replaceAll(":", "-")}.json`);
-  await mkdir(join(import.meta.dirname, "out"), { recursive: true });
-  await writeFile(file, `${JSON.stringify(report, undefined, 1)}\n`);
+  const on = { ...machine(), coturn: coturnVersion() };
+  const report: Report = { when, machine: on, rounds, secondsPerRun, pacedRate, relaying, requesting, memory };
   print(report);
-  console.log(`\nAll runs: ${relative(process.cwd(), file)}`);
+  console.log(`\nAll runs: ${await saveReport(report)}`);
 }
 
 function cells(): RelayCell[] {
@@ -83,15 +89,9 @@ function cells(): RelayCell[] {
   );
 }
 
-function machine(): Record<string, string> {
+function coturnVersion(): string {
   const version = execFileSync(peerPath("turnserver") ?? "turnserver", ["--version"], { encoding: "utf8" });
-  const processors = cpus();
-  return {
-    processors: `${processors.length} × ${processors[0]?.model.trim()}`,
-    kernel: release(),
-    Node: process.version,
-    coturn: version.trim().split("\n").at(-1) ?? "",
-  };
+  return version.trim().split("\n").at(-1) ?? "";
 }
 
 function print(report: Report): void {

@@ -26,12 +26,12 @@ export function relayRatio(result: RelayResult): Spread {
   return ratio({ postern: result.runs.postern.saturated, coturn: result.runs.coturn.saturated });
 }
 
-const number = (value: number, digits = 0) =>
+export const number = (value: number, digits = 0) =>
   value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-const range = ({ median, min, max }: Spread, digits = 0) =>
+export const range = ({ median, min, max }: Spread, digits = 0) =>
   `${number(median, digits)} (${number(min, digits)}-${number(max, digits)})`;
 
-function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]!.length)));
   const line = (cells: readonly string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`;
   return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");

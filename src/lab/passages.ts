@@ -50,6 +50,19 @@ export async function forgetPassages(namespace: Namespace): Promise<void> {
   await namespace.nft("flush set inet passages arrived\nflush set inet passages left\n");
 }
 
+/** RFC 6335 §6: where a server opens relayed addresses. */
+const firstRelayPort = 49_152;
+
+/** What went in and out at the relayed addresses of a server. */
+export function relayedPackets(passages: readonly Passage[] = []): number {
+  const isRelay = (address: string): boolean => Number(address.split(":")[1]) >= firstRelayPort;
+  return passages
+    .filter(({ direction, protocol, source, destination }) => {
+      return protocol === "udp" && isRelay(direction === "arrived" ? destination : source);
+    })
+    .reduce((sum, { packets }) => sum + packets, 0);
+}
+
 function read({ name, elem = [] }: CountedSet): Passage[] {
   return elem.map(({ elem: { val, counter } }) => {
     const [source, sourcePort, destination, destinationPort, protocol] = val.concat;

@@ -17,12 +17,12 @@ const flags = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-  "--use-fake-ui-for-media-stream",
   "--use-fake-device-for-media-stream",
   "--autoplay-policy=no-user-gesture-required",
-  "--disable-features=WebRtcHideLocalIpsWithMdns",
-  "--allow-loopback-in-peer-connection",
 ];
+/** A page that may use the microphone learns addresses, whatever the feature says. */
+const plainAddressesFlags = ["--use-fake-ui-for-media-stream", "--disable-features=WebRtcHideLocalIpsWithMdns"];
+const loopbackFlag = "--allow-loopback-in-peer-connection";
 
 export interface Browser {
   /** A page in a context of its own. */
@@ -35,16 +35,25 @@ export interface BrowserOptions {
   readonly ca?: string;
   /** What the browser is started through, such as `["ip", "netns", "exec", name]`. */
   readonly through?: readonly string[];
+  /** Loopback addresses are candidates too; true when not given. No server answers there but one of this host. */
+  readonly loopback?: boolean;
+  /** It tells names instead of its addresses; false when not given. */
+  readonly hidesAddresses?: boolean;
 }
 
-export async function startBrowser({ ca, through = [] }: BrowserOptions): Promise<Browser> {
+export async function startBrowser({
+  ca,
+  through = [],
+  loopback = true,
+  hidesAddresses = false,
+}: BrowserOptions): Promise<Browser> {
   const home = await mkdtemp(join(tmpdir(), "postern-chromium-"));
   const clean = () => rm(home, { recursive: true, force: true, maxRetries: 5 });
   try {
     if (ca !== undefined) await trust(ca, home);
     const browser = await chromium.launch({
       executablePath: await launcher(home, [...through, peerPath("chromium")!]),
-      args: flags,
+      args: [...flags, ...(loopback ? [loopbackFlag] : []), ...(hidesAddresses ? [] : plainAddressesFlags)],
       env: { ...process.env, HOME: home, XDG_CONFIG_HOME: join(home, ".config"), XDG_CACHE_HOME: join(home, ".cache") },
     });
     return {

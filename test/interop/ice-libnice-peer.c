@@ -3,12 +3,14 @@
  *
  *   credentials UFRAG PWD | candidate:… | end | send COMPONENT TEXT | restart
  *
- * and of its standard output: credentials …, candidate:…, gathered, state COMPONENT NAME, selected COMPONENT TYPE TYPE,
- * data COMPONENT TEXT.
+ * and of its standard output: credentials …, candidate:…, gathering, gathered, met (it was told credentials), state
+ * COMPONENT NAME, selected COMPONENT TYPE TYPE, data COMPONENT TEXT. With ICE_PEER_STAMPS in the environment each begins with the milliseconds since 1970.
  *
- *   ice-libnice-peer ADDRESS controlling|controlled COMPONENTS trickle|whole all|relay [TURN-HOST PORT USER PASSWORD TRANSPORT]
+ *   ice-libnice-peer ADDRESS controlling|controlled COMPONENTS trickle|whole all|relay
+ *                    [TURN-HOST PORT USER PASSWORD TRANSPORT [STUN-HOST STUN-PORT]]
  */
 #include <nice/agent.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,25 +19,34 @@ static NiceAgent *agent;
 static guint stream;
 static guint components;
 static GSList *remote;
+static gboolean stamps;
+
+static void tell(const char *format, ...) {
+  va_list values;
+  va_start(values, format);
+  if (stamps) printf("%.3f ", g_get_real_time() / 1000.0);
+  vprintf(format, values);
+  va_end(values);
+}
 
 static void tell_credentials(void) {
   gchar *ufrag = NULL, *password = NULL;
   nice_agent_get_local_credentials(agent, stream, &ufrag, &password);
-  printf("credentials %s %s\n", ufrag, password);
+  tell("credentials %s %s\n", ufrag, password);
   g_free(ufrag);
   g_free(password);
 }
 
 static void tell_candidate(NiceAgent *a, NiceCandidate *candidate, gpointer data) {
   gchar *line = nice_agent_generate_local_candidate_sdp(agent, candidate);
-  printf("%s\n", g_str_has_prefix(line, "a=") ? line + 2 : line);
+  tell("%s\n", g_str_has_prefix(line, "a=") ? line + 2 : line);
   g_free(line);
 }
 
-static void tell_gathered(NiceAgent *a, guint s, gpointer data) { printf("gathered\n"); }
+static void tell_gathered(NiceAgent *a, guint s, gpointer data) { tell("gathered\n"); }
 
 static void tell_state(NiceAgent *a, guint s, guint component, guint state, gpointer data) {
-  printf("state %u %s\n", component, nice_component_state_to_string(state));
+  tell("state %u %s\n", component, nice_component_state_to_string(state));
 }
 
 static const char *type_name(NiceCandidate *candidate) {
@@ -44,11 +55,11 @@ static const char *type_name(NiceCandidate *candidate) {
 }
 
 static void tell_selected(NiceAgent *a, guint s, guint component, NiceCandidate *l, NiceCandidate *r, gpointer data) {
-  printf("selected %u %s %s\n", component, type_name(l), type_name(r));
+  tell("selected %u %s %s\n", component, type_name(l), type_name(r));
 }
 
 static void tell_data(NiceAgent *a, guint s, guint component, guint length, gchar *bytes, gpointer data) {
-  printf("data %u %.*s\n", component, (int)length, bytes);
+  tell("data %u %.*s\n", component, (int)length, bytes);
 }
 
 /* libnice takes the candidates of one component at a time. */
@@ -67,14 +78,15 @@ static void take_remote(void) {
 static void obey(gchar *line) {
   gchar **words = g_strsplit(line, " ", 3);
   if (words[0] == NULL) {
-    printf("refused an empty line\n");
+    tell("refused an empty line\n");
   } else if (g_str_equal(words[0], "credentials")) {
+    tell("met\n");
     nice_agent_set_remote_credentials(agent, stream, words[1], words[2]);
   } else if (g_str_has_prefix(line, "candidate:")) {
     gchar *sdp = g_strconcat("a=", line, NULL);
     NiceCandidate *candidate = nice_agent_parse_remote_candidate_sdp(agent, stream, sdp);
     if (candidate) remote = g_slist_append(remote, candidate);
-    else printf("refused %s\n", line);
+    else tell("refused %s\n", line);
     g_free(sdp);
     take_remote();
   } else if (g_str_equal(words[0], "end")) {
@@ -111,6 +123,7 @@ static void use_relay(char **words) {
 int main(int count, char **words) {
   if (count < 6) return 1;
   setvbuf(stdout, NULL, _IOLBF, 0);
+  stamps = g_getenv("ICE_PEER_STAMPS") != NULL;
   GMainLoop *loop = g_main_loop_new(NULL, FALSE);
   NiceAgentOption options = NICE_AGENT_OPTION_REGULAR_NOMINATION | NICE_AGENT_OPTION_CONSENT_FRESHNESS;
   if (g_str_equal(words[4], "trickle")) options |= NICE_AGENT_OPTION_ICE_TRICKLE;
@@ -127,10 +140,12 @@ int main(int count, char **words) {
   g_signal_connect(agent, "new-selected-pair-full", G_CALLBACK(tell_selected), NULL);
   components = atoi(words[3]);
   stream = nice_agent_add_stream(agent, components);
-  if (count == 11) use_relay(words + 6);
+  if (count >= 11) use_relay(words + 6);
+  if (count == 13) g_object_set(agent, "stun-server", words[11], "stun-server-port", atoi(words[12]), NULL);
   for (guint component = 1; component <= components; component++)
     nice_agent_attach_recv(agent, stream, component, NULL, tell_data, NULL);
   tell_credentials();
+  tell("gathering\n");
   nice_agent_gather_candidates(agent, stream);
   GIOChannel *input = g_io_channel_unix_new(0);
   g_io_add_watch(input, G_IO_IN | G_IO_HUP, read_line, loop);

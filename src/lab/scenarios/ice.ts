@@ -5,15 +5,12 @@ import { call, type Party } from "../call.ts";
 import type { Lab } from "../lab.ts";
 import type { NatName } from "../nats.ts";
 import type { IceOutcome } from "../orders.ts";
-import type { Passage } from "../passages.ts";
+import { relayedPackets } from "../passages.ts";
 import type { Outcome, Scenario } from "../scenario.ts";
 import { Server } from "../server.ts";
 import { type SiteDeclaration, serverAddresses, type Topology } from "../topology.ts";
 
 const iceId = "ice";
-/** RFC 6335 §6: where the server opens relayed addresses. */
-const firstRelayPort = 49_152;
-
 const settlingMs = 200;
 
 type Help = "nothing" | "STUN" | "TURN";
@@ -49,16 +46,6 @@ async function meet(lab: Lab, host: string, description: string): Promise<IceOut
 async function pathOf(lab: Lab, host: string): Promise<IceOutcome> {
   const agent = await lab.agent(host);
   return agent.tell("icePath", { id: iceId });
-}
-
-/** What went in and out at relayed addresses. */
-function relayedPackets(passages: readonly Passage[] = []): number {
-  const isRelay = (address: string): boolean => Number(address.split(":")[1]) >= firstRelayPort;
-  return passages
-    .filter(({ direction, protocol, source, destination }) => {
-      return protocol === "udp" && isRelay(direction === "arrived" ? destination : source);
-    })
-    .reduce((sum, { packets }) => sum + packets, 0);
 }
 
 function words({ kind, from, to, code, why }: IceOutcome): string {
