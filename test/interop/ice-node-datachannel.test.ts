@@ -5,9 +5,9 @@
  */
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import { cleanup } from "node-datachannel";
 import type { IceRole } from "../../src/core/ice/config.ts";
 import { IceConnection } from "../../src/node/ice/ice-connection.ts";
+import { requireBinary } from "../support/peers.ts";
 import { until } from "../support/until.ts";
 import { NodeDataChannel } from "./ice-node-datachannel.ts";
 import {
@@ -34,8 +34,8 @@ interface Meeting {
 async function meet({ trickle, policies = ["all", "all"], roles = ["controlled", "controlling"], port }: Meeting) {
   const resources = new AsyncDisposableStack();
   const turn = port === undefined ? {} : { port };
-  const peer = (role: IceRole) =>
-    resources.use(new NodeDataChannel({ address: "127.0.0.2", role, policy: policies[1], ...turn }));
+  const peer = async (role: IceRole) =>
+    resources.use(await NodeDataChannel.start({ address: "127.0.0.2", role, policy: policies[1], ...turn }));
   const own = async (role: IceRole) =>
     resources.use(
       await IceConnection.open({
@@ -44,7 +44,7 @@ async function meet({ trickle, policies = ["all", "all"], roles = ["controlled",
       }),
     );
   try {
-    const [caller, callee] = [peer("controlling"), peer("controlled")];
+    const [caller, callee] = [await peer("controlling"), await peer("controlled")];
     const ours = [await own(roles[0]), await own(roles[1])] as const;
     ours[0].onData = handOn(ours[1]);
     ours[1].onData = handOn(ours[0]);
@@ -78,9 +78,9 @@ async function speakBothWays(caller: NodeDataChannel, callee: NodeDataChannel): 
   await until("the callee's words", () => caller.heard.includes("from the callee"));
 }
 
-suite("node-datachannel", () => {
+suite("node-datachannel", { skip: requireBinary("node-datachannel") }, () => {
   // Its threads outlive its connections.
-  after(() => cleanup());
+  after(async () => (await import("node-datachannel")).cleanup());
 
   for (const trickle of tellings) {
     test(`directly, ${telling(trickle)}`, async () => {

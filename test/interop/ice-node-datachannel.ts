@@ -2,7 +2,7 @@
  * node-datachannel: libdatachannel, whose ICE agent is libjuice. It has no datagrams without DTLS and SCTP, so its words pass
  * through two of it and two of ours: each of ours meets one of it, and hands on what it hears to the other of ours.
  */
-import { type DataChannel, PeerConnection } from "node-datachannel";
+import type { DataChannel, PeerConnection } from "node-datachannel";
 import type { IceRole } from "../../src/core/ice/config.ts";
 import { until } from "../support/until.ts";
 import { candidatesIn, type IcePeer, type Policy, relayAddress, sessionAround, user } from "./ice-peer.ts";
@@ -23,18 +23,25 @@ export class NodeDataChannel implements IcePeer, Disposable {
   readonly #role: IceRole;
   #channel: DataChannel | undefined;
 
-  constructor({ address, role, policy, port }: NodeDataChannelOptions) {
-    this.#role = role;
+  static async start({ address, role, policy, port }: NodeDataChannelOptions): Promise<NodeDataChannel> {
+    // Not before it is known that there is a binary.
+    const binding = await import("node-datachannel");
     const turn = { hostname: relayAddress, port: port ?? 0, username: user.name, password: user.password };
-    this.#connection = new PeerConnection(role, {
+    const connection = new binding.PeerConnection(role, {
       bindAddress: address,
       iceServers: port === undefined ? [] : [{ ...turn, relayType: "TurnUdp" }],
       iceTransportPolicy: policy,
       // The two do not meet, and so do not know each other's.
       disableFingerprintVerification: true,
     });
-    this.#connection.onDataChannel((channel) => this.#use(channel));
-    if (role === "controlling") this.#use(this.#connection.createDataChannel("words"));
+    return new NodeDataChannel(connection, role);
+  }
+
+  private constructor(connection: PeerConnection, role: IceRole) {
+    this.#connection = connection;
+    this.#role = role;
+    connection.onDataChannel((channel) => this.#use(channel));
+    if (role === "controlling") this.#use(connection.createDataChannel("words"));
   }
 
   #use(channel: DataChannel): void {

@@ -8,6 +8,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { networkInterfaces } from "node:os";
 import { delimiter, join } from "node:path";
 
@@ -75,6 +76,16 @@ export function requireLibrary(name: "nice"): Skip {
   if (tools) return tools;
   const isThere = spawnSync(peerPath("pkg-config")!, ["--exists", name]).status === 0;
   return isThere ? false : unmet(`lib${name} not installed (apt-get install lib${name}-dev)`);
+}
+
+/** Needs a package that npm installs only where there is a binary for the machine. */
+export function requireBinary(name: "node-datachannel"): Skip {
+  try {
+    createRequire(import.meta.url)(name);
+    return false;
+  } catch {
+    return unmet(`${name} has no binary here, or npm left out what is optional`);
+  }
 }
 
 function hasPrivilege(privilege: Privilege): boolean {
