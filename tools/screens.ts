@@ -105,6 +105,24 @@ const screens: readonly Screen[] = [
   { title: "no server", network: "The server does not run.", gateways: [cone], serverRuns: false },
 ];
 
+/** What the first of two machines shows, which run `postern check --peer`. */
+interface PeerScreen {
+  readonly title: string;
+  readonly network: string;
+  /** Of the first one's home, and of the second's. */
+  readonly gateways: readonly [GatewayDeclaration, GatewayDeclaration];
+}
+
+const symmetric: GatewayDeclaration = { nat: "symmetric, random" };
+const peers: readonly PeerScreen[] = [
+  { title: "two machines, direct", network: "Each is behind a port-restricted cone.", gateways: [cone, cone] },
+  {
+    title: "two machines, relayed",
+    network: "One is behind a symmetric NAT, the other behind a port-restricted cone.",
+    gateways: [symmetric, cone],
+  },
+];
+
 async function serve(lab: Lab, { cert, key }: TestCertificates): Promise<void> {
   const data = ["--data-dir", `${ownFiles}/postern`];
   await lab.network.at("server").run([...postern, "user", "add", "alice", "--password-stdin", ...data], password);
@@ -130,6 +148,31 @@ async function take({ gateways, flags = [], ...screen }: Screen, certificates: T
   return program.output.trimEnd();
 }
 
+async function takePeer({ gateways }: PeerScreen, certificates: TestCertificates): Promise<string> {
+  const sites = gateways.map((gateway, i) => ({
+    name: `home ${i + 1}`,
+    hosts: [`alice ${i + 1}`],
+    gateways: [gateway],
+  }));
+  await using lab = new Lab(await Network.build({ outside: ["server"], sites }, { roundTrip }), { postern, roundTrip });
+  await serve(lab, certificates);
+  const start = (host: string, ...code: string[]) => {
+    const command = [...postern, "check", ...peerCommand, ...code];
+    return lab.network.at(host).start(command, { env: { POSTERN_CHECK_PASSWORD: password } });
+  };
+  const one = await start("alice 1");
+  await one.says("On the other machine");
+  const [, code = ""] = /^Code: (\S+)$/m.exec(one.output) ?? [];
+  await Promise.all([one.ended, (await start("alice 2", code)).ended]);
+  return one.output.trimEnd();
+}
+
+const peerCommand = [`turn:${first}`, "--user", "alice", "--peer"];
+
+function formatPeer({ title, network }: PeerScreen, output: string): string {
+  return `## ${title}\n\n${network}\n\n\`\`\`\n$ postern check ${peerCommand.join(" ")}\n${output}\n\`\`\`\n`;
+}
+
 function format({ title, network, flags = [] }: Screen, output: string): string {
   const command = ["postern check", ...uris, "--user alice", ...flags].join(" ");
   return `## ${title}\n\n${network}\n\n\`\`\`\n$ ${command}\n${output}\n\`\`\`\n`;
@@ -145,14 +188,22 @@ to do about it: [why-did-my-call-fail.md](why-did-my-call-fail.md).
 `;
 
 const words = process.argv.slice(2);
-const chosen = screens.filter(({ title }) => words.length === 0 || words.some((word) => title.includes(word)));
+const isChosen = ({ title }: { title: string }): boolean =>
+  words.length === 0 || words.some((word) => title.includes(word));
+const takes = [
+  ...screens.filter(isChosen).map((screen) => async (certificates: TestCertificates) => {
+    return format(screen, await take(screen, certificates));
+  }),
+  ...peers.filter(isChosen).map((screen) => async (certificates: TestCertificates) => {
+    return formatPeer(screen, await takePeer(screen, certificates));
+  }),
+];
 const directory = await mkdtemp(join(tmpdir(), "postern-screens-"));
 try {
   const certificates = await makeTestCertificates(directory, `IP:${first}`);
   const parts: string[] = [];
-  for (let i = 0; i < chosen.length; i += atOnce) {
-    const some = chosen.slice(i, i + atOnce);
-    const taken = await Promise.all(some.map(async (screen) => format(screen, await take(screen, certificates))));
+  for (let i = 0; i < takes.length; i += atOnce) {
+    const taken = await Promise.all(takes.slice(i, i + atOnce).map((one) => one(certificates)));
     parts.push(...taken);
     console.log(taken.join("\n"));
   }

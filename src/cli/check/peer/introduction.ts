@@ -24,6 +24,9 @@ export interface IntroductionOptions {
 /** As long as an answer may take when the other machine waits. */
 const patience = 15_000;
 
+/** Where UDP is blocked, and there is a way over TCP, that is not waited for much longer. */
+const nextWayMs = 3_000;
+
 /** Throws `PosternError` `bad-code`. */
 export function readCode(text: string): RendezvousCode {
   const code = parseCode(text);
@@ -85,17 +88,24 @@ async function openMeeting(
   { signal, progress }: IntroductionOptions,
 ): Promise<Meeting> {
   let failure: unknown;
-  for (const login of logins) {
+  for (const [i, login] of logins.entries()) {
     progress(`asking ${login.url} for a relayed address …`);
+    const late = i < logins.length - 1 ? [AbortSignal.timeout(nextWayMs)] : [];
     try {
-      return await Meeting.open({ ...login, signal }, code);
+      return await Meeting.open({ ...login, signal: AbortSignal.any([signal, ...late]) }, code);
     } catch (error) {
       signal.throwIfAborted();
-      // The first reason is that of the way that should work, unless a later one knows the server to be another.
-      if (failure === undefined || (error instanceof PosternError && error.code === "other-server")) failure = error;
+      if (failure === undefined || isTelling(error) || isTimeout(failure)) failure = error;
     }
   }
   throw failure ?? noRelay(code);
+}
+
+/** Of several the reason that a user can do something about. */
+function isTelling(error: unknown): boolean {
+  return (
+    error instanceof PosternError && ["other-server", "no-relay-to-relay", "wrong-credentials"].includes(error.code)
+  );
 }
 
 function noRelay(code: RendezvousCode | undefined): PosternError {
