@@ -4,7 +4,7 @@
  */
 import type { Address } from "../../base/address.ts";
 import type { Instant } from "../../base/machine.ts";
-import { SourceBudget } from "./source-budget.ts";
+import { SourceBudget } from "../../base/source-budget.ts";
 
 export interface DiscoverySocket {
   /** The `listener` of the `ClientPath`s through it. */

@@ -1,7 +1,7 @@
 /** How many allocations there may be: in all, for a user, from a source. Held from the Allocate to the end of the allocation. */
 import type { Address } from "../../base/address.ts";
+import { hashSource } from "../../base/source-budget.ts";
 import type { Quotas } from "./config.ts";
-import { hashSource } from "./source-budget.ts";
 
 export class AllocationQuota {
   readonly #quotas: Quotas;

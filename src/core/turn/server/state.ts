@@ -6,6 +6,7 @@ import type { Instant } from "../../base/machine.ts";
 import { OutputQueue } from "../../base/output-queue.ts";
 import type { Ports } from "../../base/ports.ts";
 import { RelayPlaces } from "../../base/relay-places.ts";
+import { SourceBudget } from "../../base/source-budget.ts";
 import type { ErrorCode } from "../../stun/registry.ts";
 import { SecurityFeature } from "../../stun/security-features.ts";
 import { StunWriter } from "../../stun/writer.ts";
@@ -21,7 +22,6 @@ import { PeerGate } from "./peer-policy.ts";
 import { PendingLookups } from "./pending-lookups.ts";
 import { AllocationQuota } from "./quota.ts";
 import { RelayTable } from "./relay-table.ts";
-import { SourceBudget } from "./source-budget.ts";
 import { createStats, type DropReason, type TurnServerStats } from "./stats.ts";
 
 const NOBODY: ClientPath = {

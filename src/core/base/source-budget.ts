@@ -3,8 +3,8 @@
  * an IPv4 address or an IPv6 /56; sources whose hashes collide share a bucket. Over budget means silence and never a
  * ban, because the address may be a victim's.
  */
-import { type Address, blankAddress, hashIp } from "../../base/address.ts";
-import type { Instant } from "../../base/machine.ts";
+import { type Address, blankAddress, hashIp } from "./address.ts";
+import type { Instant } from "./machine.ts";
 
 const SLOTS = 1 << 16;
 
