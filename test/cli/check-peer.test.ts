@@ -104,6 +104,17 @@ describe("postern check --peer", { skip, concurrency: atOnce }, () => {
     assert.doesNotMatch(screen, /NAT/);
   });
 
+  test("UDP blocked at one end: they meet and speak through the relay over TCP, and both know why", async () => {
+    await using lab = await networkOf(["full cone", "full cone"], { firewall: "UDP blocked" });
+    const server = await Server.start(lab);
+    const { codes, alice, bob } = await meet(lab, server.turn());
+    assert.deepEqual(codes, [0, 0], alice + bob);
+    assert.match(alice, /this machine +10\.0\.1\.2 +no UDP gets out/);
+    assert.match(alice, /No direct path: this machine's network does not let UDP out/);
+    assert.match(bob, /No direct path: the other machine's network does not let UDP out/);
+    await server.stop();
+  });
+
   test("they meet inside coturn too", { skip: requirePeer("turnserver") }, async () => {
     await using lab = await networkOf(["symmetric, random", "port-restricted cone"]);
     const coturn = await lab.network

@@ -1,4 +1,5 @@
 /** Two machines behind NATs of the lab that run `postern check --peer`, as two users would. */
+import type { FirewallName } from "../../src/lab/firewalls.ts";
 import { Lab } from "../../src/lab/lab.ts";
 import type { NatName } from "../../src/lab/nats.ts";
 import { Network } from "../../src/lab/network.ts";
@@ -23,13 +24,13 @@ export async function oneNetwork(): Promise<Lab> {
   return new Lab(await Network.build({ outside: [], sites }), { postern, roundTrip: 0 });
 }
 
-/** Alice and Bob at their homes, and a server's host. */
+/** Alice and Bob at their homes, and a server's host; `firewall`: in front of Alice. */
 export async function networkOf(
   nats: readonly [NatName, NatName],
-  { roundTrip = 0 }: { roundTrip?: number } = {},
+  { roundTrip = 0, firewall }: { roundTrip?: number; firewall?: FirewallName } = {},
 ): Promise<Lab> {
   const sites = [
-    { name: "alice's home", hosts: ["alice"], gateways: [{ nat: nats[0] }] },
+    { name: "alice's home", hosts: ["alice"], gateways: [{ nat: nats[0], ...(firewall && { firewall }) }] },
     { name: "bob's home", hosts: ["bob"], gateways: [{ nat: nats[1] }] },
   ];
   return new Lab(await Network.build({ outside: ["server"], sites }, { roundTrip }), { postern, roundTrip });

@@ -30,14 +30,16 @@ function isOneNat({ own, peer }: Ends): boolean {
   return formatIp(parsePeer(own.outside)) === formatIp(parsePeer(peer.outside));
 }
 
-function isUdpBlocked({ servers }: IceReport): boolean {
-  return servers.length > 0 && servers.every(({ mapped }) => mapped === undefined);
+/** Whose UDP does not get out, for a sentence. */
+function withoutUdp({ own, peer }: Ends): string | undefined {
+  if (own.noUdp === true) return peer.noUdp === true ? "neither network lets" : "this machine's network does not let";
+  return peer.noUdp === true ? "the other machine's network does not let" : undefined;
 }
 
-function whyNotDirect(ends: Ends, report: IceReport): string {
+function whyNotDirect(ends: Ends): string {
   const [own, peer] = [mapsByDestination(ends.own), mapsByDestination(ends.peer)];
-  if (isUdpBlocked(report))
-    return "No direct path: no STUN server answers this machine over UDP; its network lets no UDP out, or none back in.";
+  const shut = withoutUdp(ends);
+  if (shut !== undefined) return `No direct path: ${shut} UDP out, or back in: no STUN server has answered.`;
   if (isOneNat(ends)) {
     return "No direct path: both are behind one NAT, which turns no packets around (hairpinning), and do not reach each other inside.";
   }
@@ -49,8 +51,8 @@ function whyNotDirect(ends: Ends, report: IceReport): string {
   return "No direct path was found, and what is known of the NATs does not say why: perhaps a firewall, at either end.";
 }
 
-function whatWouldHelp(ends: Ends, report: IceReport): string {
-  if (isUdpBlocked(report)) return "For a direct path: let UDP out of this network.";
+function whatWouldHelp(ends: Ends): string {
+  if (withoutUdp(ends) !== undefined) return "For a direct path: have the firewall let UDP through.";
   if (isOneNat(ends))
     return "For a direct path: let hosts of this network reach each other, or switch hairpinning on in its router.";
   const [own, peer] = [mapsByDestination(ends.own), mapsByDestination(ends.peer)];
@@ -60,14 +62,17 @@ function whatWouldHelp(ends: Ends, report: IceReport): string {
 }
 
 /** Why the path is relayed, and what would make it direct. */
-export function adviseOnRelayed(ends: Ends, report: IceReport): string[] {
-  return [whyNotDirect(ends, report), whatWouldHelp(ends, report)];
+export function adviseOnRelayed(ends: Ends): string[] {
+  return [whyNotDirect(ends), whatWouldHelp(ends)];
 }
 
 /** Why there is none at all. */
-export function adviseOnFailed(ends: Ends, report: IceReport, reason: Reason): string[] {
-  const why = TELLING.includes(reason.code) ? [] : [whyNotDirect(ends, report)];
-  const relays = report.relayFailures.map((one) => `The relay was of no use: ${one}`);
-  const help = reason.help === undefined ? [] : [reason.help];
-  return [...why, ...relays, ...help];
+export function adviseOnFailed(
+  ends: Ends,
+  { relayFailures }: Pick<IceReport, "relayFailures">,
+  { code, help }: Reason,
+): string[] {
+  const why = TELLING.includes(code) ? [] : [whyNotDirect(ends)];
+  const relays = relayFailures.map((one) => `The relay was of no use: ${one}`);
+  return [...why, ...relays, ...(help === undefined ? [] : [help])];
 }

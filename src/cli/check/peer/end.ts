@@ -26,13 +26,17 @@ export interface End {
   readonly outside?: string | undefined;
   readonly relay?: string | undefined;
   readonly nat?: NatKind | undefined;
+  /** No server has answered over UDP, though some were asked. */
+  readonly noUdp?: boolean | undefined;
 }
 
 /** How this end takes part in the path; without one, what it has told of itself. */
-export function ownEnd(path: Path | undefined, { local }: IceReport, nat: BehaviorReport | undefined): End {
+export function ownEnd(path: Path | undefined, report: IceReport, nat: BehaviorReport | undefined): End {
+  const { local, servers } = report;
   const host = local.find(({ type }) => type === "host");
   const end = path === undefined ? firstOf(local) : endOf(path.local, local, host);
-  return nat?.translated.known ? { ...end, nat: kindOf(nat) } : end;
+  const noUdp = servers.length > 0 && servers.every(({ mapped }) => mapped === undefined);
+  return { ...end, ...(noUdp && { noUdp }), ...(nat?.translated.known && { nat: kindOf(nat) }) };
 }
 
 /** The same of the other end, from what it has told. */

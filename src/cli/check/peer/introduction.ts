@@ -95,17 +95,17 @@ async function openMeeting(
       return await Meeting.open({ ...login, signal: AbortSignal.any([signal, ...late]) }, code);
     } catch (error) {
       signal.throwIfAborted();
-      if (failure === undefined || isTelling(error) || isTimeout(failure)) failure = error;
+      if (!isTelling(failure)) failure = error;
     }
   }
   throw failure ?? noRelay(code);
 }
 
-/** Of several the reason that a user can do something about. */
+const unreached = ["timed-out", "connect-failed", "connection-lost", "no-server"];
+
+/** The server itself has said it: another way to it says the same. */
 function isTelling(error: unknown): boolean {
-  return (
-    error instanceof PosternError && ["other-server", "no-relay-to-relay", "wrong-credentials"].includes(error.code)
-  );
+  return error instanceof PosternError && !unreached.includes(error.code);
 }
 
 function noRelay(code: RendezvousCode | undefined): PosternError {
@@ -144,7 +144,7 @@ function isTimeout(error: unknown): boolean {
 }
 
 function minutes(lifetime: number): string {
-  return lifetime >= 60_000 ? `${Math.round(lifetime / 60_000)} minutes` : `${Math.round(lifetime / 1_000)} seconds`;
+  return lifetime >= 60_000 ? `${Math.round(lifetime / 60_000)} minutes` : `${lifetime / 1_000} seconds`;
 }
 
 function nobodyCame(lifetime: number): PosternError {

@@ -27,15 +27,20 @@ function station(name: string, address: string | undefined, ...notes: readonly (
 
 /** From the host outward. */
 function stations(end: End, who: string, isRelayUsed: boolean): string[] {
-  const { host, outside, relay, nat } = end;
+  const { host, outside, relay, nat, noUdp } = end;
   const kind = nat?.kind && kinds[nat.kind];
-  const found = [station(who, host, outside === undefined ? kind : "")];
+  const found = [station(who, host, outside === undefined ? kind : "", noUdp === true ? "no UDP gets out" : "")];
   if (outside !== undefined) found.push(station("NAT", outside, kind, nat?.layers && layers[nat.layers]));
   if (isRelayUsed && relay !== undefined) found.push(station("relay", relay));
   return found;
 }
 
-export function drawPath({ outcome, own, peer, speech, reason: _, report: __ }: Outcome): string[] {
+export function drawPath({
+  outcome,
+  own,
+  peer,
+  speech,
+}: Pick<Outcome, "outcome" | "own" | "peer" | "speech">): string[] {
   const isRelayed = outcome === "relayed";
   const here = stations(own, "this machine", isRelayed);
   const there = stations(peer, "the other machine", isRelayed).reverse();

@@ -84,7 +84,7 @@ export class Session {
       took,
       speech: figures,
       quality: qualityOf(figures),
-      advice: path.kind === "direct" ? [] : adviseOnRelayed(ends, report),
+      advice: path.kind === "direct" ? [] : adviseOnRelayed(ends),
       report,
     };
   }

@@ -26,7 +26,13 @@ const nat = z.object({
   layers: z.enum(["one", "several", "probably-several", "provider"]).optional(),
 });
 const shape = z.object({
-  end: z.object({ host: address, outside: address, relay: address, nat: nat.optional() }),
+  end: z.object({
+    host: address,
+    outside: address,
+    relay: address,
+    nat: nat.optional(),
+    noUdp: z.boolean().optional(),
+  }),
   heard: z.object({ packets: z.number().int().nonnegative(), jitter: z.number().nonnegative() }),
   choice: z
     .enum(["best-of-all", "better-failed", "better-unanswered", "moved-to-better", "replaced-lost", "peer-nominated"])
