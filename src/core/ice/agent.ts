@@ -17,7 +17,7 @@ import type { Candidate } from "./candidate.ts";
 import type { Checklist, ConsentTimer } from "./checklist.ts";
 import { handleCheckAnswer, handleCheckTimedOut } from "./checks.ts";
 import { DEFAULT_ICE_CONFIG, type IceConfig, type IceRole } from "./config.ts";
-import { doubt, expire, handleConsentAnswer, handleConsentDue } from "./consent.ts";
+import { doubt, expire, handleConsentAnswer, handleConsentDue, handleSilence } from "./consent.ts";
 import type { IceCredentials } from "./credentials.ts";
 import { diagnose } from "./diagnosis.ts";
 import {
@@ -329,6 +329,7 @@ export class IceAgent implements Machine<IceOutput> {
   #handleConsentDue({ kind, component }: ConsentTimer, now: Instant): void {
     if (kind === "consent") handleConsentDue(this.#state, component, now);
     else if (kind === "doubt") doubt(this.#state, component, now);
+    else if (kind === "silence") handleSilence(this.#state, component, now);
     else expire(this.#state, component);
   }
 

@@ -16,7 +16,7 @@ export interface EarlyCheck {
   readonly remoteUfrag: string;
 }
 
-export interface ConsentTimer extends Timer<"consent" | "doubt" | "expiry"> {
+export interface ConsentTimer extends Timer<"consent" | "doubt" | "expiry" | "silence"> {
   readonly component: ListedComponent;
 }
 
@@ -39,6 +39,9 @@ export class ListedComponent {
   isDoubtful = false;
   /** When the first of them was sent. */
   suspectedAt: Instant | undefined;
+  /** Checks of the selected pair that were not answered since a restart was begun. */
+  unanswered = 0;
+  readonly silenceTimer: ConsentTimer = this.#timer("silence");
   readonly consentTimer: ConsentTimer = this.#timer("consent");
   readonly doubtTimer: ConsentTimer = this.#timer("doubt");
   readonly expiryTimer: ConsentTimer = this.#timer("expiry");

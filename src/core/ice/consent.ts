@@ -11,7 +11,7 @@ import type { StunView } from "../stun/view.ts";
 import { messageId } from "../stun/writer.ts";
 import type { Base } from "./base.ts";
 import type { ListedComponent } from "./checklist.ts";
-import { failPair, startOver } from "./failing.ts";
+import { clearConsentTimers, failPair, startOver } from "./failing.ts";
 import { patience, wake } from "./pacing.ts";
 import type { CandidatePair } from "./pair.ts";
 import { isSealed, sendRequest } from "./requests.ts";
@@ -24,6 +24,8 @@ const EXPIRY_MS = 30_000;
 const DOUBT_MS = 5_000;
 /** After so long at least an answer is thought to be lost. */
 const SUSPICION_MS = 500;
+/** Checks after a restart, by which the path before is known to be dead. */
+const ENOUGH_UNANSWERED = 2;
 /** RFC 8445 §11: Tr. */
 const KEEPALIVE_MS = 15_000;
 /** RFC 7675 §5.1: a consent check is not repeated; the next is another transaction. */
@@ -49,9 +51,7 @@ function scheduleNext(state: AgentState, component: ListedComponent, now: Instan
 }
 
 export function stopConsent(state: AgentState, component: ListedComponent): void {
-  for (const timer of [component.consentTimer, component.doubtTimer, component.expiryTimer]) {
-    state.deadlines.clear(timer);
-  }
+  clearConsentTimers(state, component);
   for (const transaction of [...state.transactions.open]) {
     const { purpose } = transaction;
     if (purpose.kind === "consent" && purpose.pair === component.selected) state.transactions.end(transaction);
@@ -98,11 +98,43 @@ export function handleConsentAnswer(
   renewConsent(state, component, now);
 }
 
+/**
+ * A restart often is the answer to a path that has died, and then data need not wait until another is nominated. One check
+ * of the old path may be lost; two that are not answered in twice its round trip are its silence.
+ */
+export function listen(state: AgentState, component: ListedComponent, now: Instant): void {
+  const { selected, isDoubtful, silenceTimer } = component;
+  if (selected === undefined || state.config.isLite) return;
+  component.unanswered = isDoubtful ? ENOUGH_UNANSWERED : 0;
+  handleConsentDue(state, component, now);
+  state.deadlines.set(silenceTimer, after(now, answersWithin(state, selected) / 2));
+}
+
+function answersWithin({ config }: AgentState, { roundTrip = SUSPICION_MS / 2 }: CandidatePair): number {
+  return Math.max(2 * roundTrip, config.ta);
+}
+
+/** The first check is not answered yet, or the second is not either. */
+export function handleSilence(state: AgentState, component: ListedComponent, now: Instant): void {
+  const { selected } = component;
+  if (selected === undefined) return;
+  component.unanswered++;
+  if (isSilent(component)) return;
+  handleConsentDue(state, component, now);
+  state.deadlines.set(component.silenceTimer, after(now, answersWithin(state, selected)));
+}
+
+export function isSilent({ unanswered }: ListedComponent): boolean {
+  return unanswered >= ENOUGH_UNANSWERED;
+}
+
 /** The peer has answered a check of the path in use. */
 export function renewConsent(state: AgentState, component: ListedComponent, now: Instant): void {
   component.isDoubtful = false;
+  component.unanswered = 0;
   component.suspectedAt = undefined;
   state.deadlines.clear(component.doubtTimer);
+  state.deadlines.clear(component.silenceTimer);
   state.deadlines.set(component.expiryTimer, after(now, EXPIRY_MS));
 }
 

@@ -1,8 +1,14 @@
 /** How pairs fail, and how checks are called off. */
 import type { Address } from "../base/address.ts";
 import type { Base } from "./base.ts";
+import type { ListedComponent } from "./checklist.ts";
 import type { CandidatePair, PairFailure } from "./pair.ts";
 import type { AgentState } from "./state.ts";
+
+export function clearConsentTimers(state: AgentState, component: ListedComponent): void {
+  const { consentTimer, doubtTimer, expiryTimer, silenceTimer } = component;
+  for (const timer of [consentTimer, doubtTimer, expiryTimer, silenceTimer]) state.deadlines.clear(timer);
+}
 
 /** Nothing more is awaited of the pair's check. */
 export function endCheck(state: AgentState, pair: CandidatePair): void {
@@ -24,10 +30,9 @@ export function failPair(state: AgentState, pair: CandidatePair, failure: PairFa
   if (component.selected !== pair) return;
   component.selected = undefined;
   component.isDoubtful = false;
+  component.unanswered = 0;
   component.suspectedAt = undefined;
-  for (const timer of [component.consentTimer, component.doubtTimer, component.expiryTimer]) {
-    state.deadlines.clear(timer);
-  }
+  clearConsentTimers(state, component);
 }
 
 export function failPairsOf(

@@ -3,7 +3,7 @@ import { after, type Instant } from "../base/machine.ts";
 import { takeEarly } from "./answers.ts";
 import type { Candidate } from "./candidate.ts";
 import { Checklist } from "./checklist.ts";
-import { stopConsent } from "./consent.ts";
+import { listen, stopConsent } from "./consent.ts";
 import { freshCredentials, type IceCredentials, type KeyedCredentials, keyed } from "./credentials.ts";
 import { endCheck } from "./failing.ts";
 import { gatherAgain } from "./gathering.ts";
@@ -45,6 +45,7 @@ function beginList(state: AgentState, stream: Stream, local: KeyedCredentials, n
   if (carries) {
     if (stream.previous !== undefined) forget(state, stream.previous);
     stream.previous = current;
+    for (const component of current.components) listen(state, component, now);
   }
   stream.current = new Checklist(stream, local);
   state.deadlines.set(stream.current.likelyCauseTimer, after(now, LIKELY_CAUSE_MS));

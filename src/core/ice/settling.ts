@@ -1,6 +1,7 @@
 /** What follows from any input: who is nominated, which way data goes, and what state the agent is in. */
 import type { Instant } from "../base/machine.ts";
 import type { Checklist, ListedComponent } from "./checklist.ts";
+import { isSilent } from "./consent.ts";
 import { diagnose } from "./diagnosis.ts";
 import { considerHardNats } from "./hard-nat/probing.ts";
 import { considerNominations } from "./nomination.ts";
@@ -45,11 +46,13 @@ function isHopeless(list: Checklist, { id, selected, hadPath }: ListedComponent)
 
 /**
  * RFC 8445 §12.1: the selected pair; until there is one, the pair that a restart is to replace, or any valid one. A relay
- * is the last resort: nothing passes it before it was nominated, unless that was asked for.
+ * is the last resort: nothing passes it before it was nominated, unless that was asked for, or the call is cut off.
  */
 function route(state: AgentState, stream: Stream, component: ListedComponent): void {
-  const before = stream.previous?.component(component.id).selected;
-  const next = component.selected ?? before ?? usable(state, component);
+  const before = stream.previous?.component(component.id);
+  const isCutOff = before !== undefined && isSilent(before);
+  const found = usable(component, isCutOff || state.config.relayFirst);
+  const next = component.selected ?? (isCutOff ? (found ?? before.selected) : (before?.selected ?? found));
   if (next === stream.routes[component.id]) return;
   stream.routes[component.id] = next;
   if (next === undefined || component.isUsable || next.list !== component.list) return;
@@ -57,8 +60,8 @@ function route(state: AgentState, stream: Stream, component: ListedComponent): v
   state.tell({ type: "usable", path: pathOf(next) });
 }
 
-function usable({ config }: AgentState, { list, id }: ListedComponent): CandidatePair | undefined {
-  return list.pairs.find((pair) => pair.component === id && pair.isValid && (config.relayFirst || !pair.isRelayed));
+function usable({ list, id }: ListedComponent, mayBeRelayed: boolean): CandidatePair | undefined {
+  return list.pairs.find((pair) => pair.component === id && pair.isValid && (mayBeRelayed || !pair.isRelayed));
 }
 
 function tellState(state: AgentState, reason: Reason | undefined): void {

@@ -129,6 +129,8 @@ export interface RunOptions extends CallOptions {
   readonly loss?: number;
   /** Milliseconds on every way over the Internet. */
   readonly delay?: number;
+  /** On every NAT. */
+  readonly firewall?: Firewall;
 }
 
 const WITHIN_MS = 5_000;
@@ -144,7 +146,7 @@ interface Net extends RunOptions {
 
 /** A gateway for each NAT, from the outermost inward; returns the innermost link. */
 function behind(
-  { world, ports }: Net,
+  { world, ports, firewall = onlyIpv6() }: Net,
   nats: readonly NatBehavior[],
   outside: Link,
   address: string,
@@ -155,7 +157,7 @@ function behind(
     const isInnermost = n === nats.length - 1;
     const inside = world.link(`inside ${side}.${n}`);
     const behavior = ports === undefined ? nat : { ...nat, ports };
-    const box = world.gateway(`nat ${side}.${n}`, { nat: behavior, firewall: onlyIpv6() });
+    const box = world.gateway(`nat ${side}.${n}`, { nat: behavior, firewall });
     box.outside(link, own);
     const six = isInnermost ? [`2a0${side + 1}::1/64`] : [];
     box.inside(inside, isInnermost ? `192.168.${side}.1/24` : `100.${64 + side}.${n}.1/24`, ...six);

@@ -1,9 +1,11 @@
 /** Restarts, and hosts that move from network to network, on natlab. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { formatAddress, parseIp } from "../../../src/core/base/address.ts";
+import { formatAddress, formatIp, parseIp } from "../../../src/core/base/address.ts";
 import type { BaseId } from "../../../src/core/ice/base.ts";
 import { Attribute } from "../../../src/core/stun/registry.ts";
+import { type Direction, passing, remoteOf } from "../../../src/natlab/firewall/firewall.ts";
+import type { Packet } from "../../../src/natlab/packet.ts";
 import { address } from "../turn/server/world.ts";
 import { Call } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -114,6 +116,50 @@ suite("RFC 8445 §9: a restart", () => {
       (one) => (one.received.find(({ at }) => at > from)?.at ?? Number.POSITIVE_INFINITY) - from,
     );
     assert.ok(Math.max(...heard) <= 800, String(heard));
+  });
+
+  for (const delay of [0, 50]) {
+    for (const trickle of [true, false]) {
+      const how = `${delay} ms one way${trickle ? ", candidates one by one" : ""}`;
+      test(`when the direct path stays dead data goes through the relay within 800 ms of the call: ${how}`, () => {
+        let isShut = false;
+        const passesHomes = (packet: Packet, direction: Direction) =>
+          !isShut || !formatIp(remoteOf(packet, direction)).startsWith("5.1.0.");
+        const lab = build(cones, { delay, firewall: passing(passesHomes) });
+        const call = new Call(lab.a, lab.b, { trickle, signaling: 0 }).start().talk();
+        lab.world.advance(3_000);
+        assert.equal(lab.a.path()?.kind, "direct");
+        isShut = true;
+        lab.world.advance(500);
+        const from = lab.world.now;
+        call.restart();
+        lab.world.advance(3_000);
+        const heard = [lab.a, lab.b].map(
+          (one) => (one.received.find(({ at }) => at > from)?.at ?? Number.POSITIVE_INFINITY) - from,
+        );
+        assert.ok(Math.max(...heard) <= 800, String(heard));
+        assert.equal(lab.a.path()?.kind, "relayed");
+      });
+    }
+  }
+
+  test("while the old path answers nothing passes the relay that is found first", () => {
+    let fresh: string | undefined;
+    const passesHomes = ({ payload, ...packet }: Packet, direction: Direction) => {
+      const isCheck = fresh !== undefined && Buffer.from(payload).includes(fresh);
+      return !isCheck || !formatIp(remoteOf({ payload, ...packet } as Packet, direction)).startsWith("5.1.0.");
+    };
+    const lab = build(cones, { firewall: passing(passesHomes) });
+    const call = new Call(lab.a, lab.b).start().talk();
+    lab.world.advance(3_000);
+    const known = lab.a.agent.credentials?.ufrag;
+    call.restart();
+    fresh = lab.a.agent.credentials?.ufrag;
+    assert.notEqual(fresh, known);
+    // The controlled side is told first that the relay is to be used.
+    while (lab.b.path()?.kind === "direct" && lab.world.now < 10_000) lab.world.advance(1);
+    assert.equal(lab.b.path()?.kind, "relayed");
+    assert.equal(lab.turn.mediaPackets, 0);
   });
 
   test("a third while the second is under way ends well", () => {
