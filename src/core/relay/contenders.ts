@@ -7,7 +7,7 @@ import { type Address, assignAddress, copyAddress, hashAddress, sameAddress } fr
 import type { Instant } from "../base/machine.ts";
 import { sequenceDistance } from "../rtp/sequence.ts";
 
-const SLOTS = 32;
+const SLOTS = 128;
 /** Packets of one source in sequence that make its port known. */
 export const PROOF_PACKETS = 3;
 /** For how long a place is kept that has counted two: five packets of speech. */

@@ -126,7 +126,9 @@ export function portFailed(
     state.tell({ type: "port-lost", session: leg.session.id, leg: leg.id, stream: index });
     return { stream, refusal: "no-ports" };
   }
-  closePort(state, component.role === "media" ? stream.control : stream.media);
+  // A pair that is not told to anybody yet is replaced whole; a port that media comes in by stays.
+  const isLive = stream.description !== undefined && stream.media.port?.state === "bound";
+  if (!isLive) closePort(state, component.role === "media" ? stream.control : stream.media);
   const isWorthwhile = why === "busy" && ++stream.attempts < MAX_ATTEMPTS;
   const refusal = isWorthwhile ? openPorts(state, stream, stream.isPaired) : "no-ports";
   forget(state, port);

@@ -261,6 +261,15 @@ suite("a new offer", () => {
   });
 });
 
+test("an answer of before, that comes again, undoes nothing", () => {
+  const { caller, callee } = setUp(new RelayWorld());
+  const { world } = caller;
+  world.forwarded("offer", callee.leg, caller.leg, voiceSdp(PUBLIC.says));
+  world.forwarded("answer", caller.leg, callee.leg, voiceSdp("192.0.2.200:4002"));
+  world.forwarded("answer", callee.leg, caller.leg, voiceSdp(PUBLIC.says));
+  assert.equal(caller.place, "192.0.2.200:4002");
+});
+
 suite("a signaling flow that changes", () => {
   test("to another address: the media moves with it", () => {
     const { caller, callee } = setUp(new RelayWorld());
@@ -303,6 +312,23 @@ suite("RTCP", () => {
     assert.equal(caller.report(1001, at("198.51.100.7:9")), "198.51.100.80:5001");
   });
 
+  test("in a trunk's ranges: from the address of its media", () => {
+    const party = { ranges: [prefix("203.0.113.64/26")] };
+    const { callee } = setUp(new RelayWorld(), NATED, {
+      says: "10.0.0.1:6000",
+      proven: "",
+      from: "203.0.113.77:6000",
+      party,
+    });
+    callee.talk(3);
+    assert.equal(callee.report(2002, at("203.0.113.78:6001")), undefined);
+    assert.equal(callee.report(9, at("203.0.113.77:6001")), undefined);
+    const { control } = callee.stream();
+    assert.deepEqual([control?.drops.learning, control?.drops["other-port"]], [1, 1]);
+    callee.report(2002, at("203.0.113.77:6001"));
+    assert.equal(callee.stream().control?.by, "learned");
+  });
+
   test("on the port of RTP, where both have agreed: then it comes from where that comes", () => {
     const more = ["a=rtcp-mux"];
     const world = new RelayWorld();
@@ -338,6 +364,7 @@ suite("whom a description never makes us speak to", () => {
     "what carries a private address (NAT64)": "[64:ff9b::a00:1]:4000",
     "an unique local address": "[fd00::1]:4000",
     "a service's port": "192.0.2.9:53",
+    "an address of the other family": "[2001:db8:9::1]:4000",
   };
   for (const [name, says] of Object.entries(cases)) {
     test(name, () => {
@@ -346,6 +373,22 @@ suite("whom a description never makes us speak to", () => {
       assert.equal(caller.place, undefined);
     });
   }
+
+  test("nor is that address heard: the proven one counts in its place", () => {
+    const says = "203.0.113.1:40000";
+    const { caller } = setUp(new RelayWorld(), { says, proven: "192.0.2.1", from: "192.0.2.1:9" });
+    assert.deepEqual(caller.talk(3), [undefined, undefined, PUBLIC.says]);
+    caller.from = at(says);
+    assert.deepEqual(caller.talk(3), none(3));
+    assert.equal(caller.media.drops.stranger, 3);
+  });
+
+  test("a trunk's ranges do not open what is nobody's", () => {
+    const party = { ranges: [prefix("0.0.0.0/0")] };
+    const { caller, callee } = setUp(new RelayWorld(), { says: "224.0.0.1:4000", proven: "", party });
+    assert.deepEqual(callee.talk(3), none(3));
+    assert.equal(caller.place, undefined);
+  });
 
   test("public is what the Internet routes", () => {
     for (const text of ["192.0.2.1", "8.8.8.8", "2001:db8::1", "2a00::1"]) assert.ok(isPublic(at(`[${text}]:1`)), text);

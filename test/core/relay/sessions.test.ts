@@ -129,6 +129,9 @@ suite("forks", () => {
     assert.equal(world.open.size, 4);
     assert.equal(one.speak(), NATED.from);
     assert.equal(world.relay.report(session)?.legs.length, 2);
+    world.relay.closeLeg(one.leg);
+    const [left, ...others] = world.relay.report(session)?.legs ?? [];
+    assert.deepEqual([left?.leg, left?.hears, others], [a, undefined, []]);
   });
 
   test("one takes RTP and RTCP together, the others not: the caller keeps both until it is settled", () => {
@@ -270,7 +273,7 @@ suite("silence", () => {
     ] as const) {
       world.forwarded("offer", caller.leg, callee.leg, voiceSdp(says, more));
       world.forwarded("answer", callee.leg, caller.leg, voiceSdp(PUBLIC.says));
-      world.pass(600_000);
+      world.pass(590_000);
       assert.deepEqual(timeouts(world), []);
     }
     world.forwarded("offer", caller.leg, callee.leg, voiceSdp(NATED.says));
