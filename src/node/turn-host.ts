@@ -15,6 +15,7 @@ import type { Datapath, DatapathStats } from "./datapath/datapath.ts";
 import { isWildcard, wildcardFailure } from "./datapath/wildcard.ts";
 import { FailureLog } from "./failure-log.ts";
 import { type Log, silentLog } from "./log.ts";
+import type { ListenSpec } from "./net/listen-spec.ts";
 import { StreamClients } from "./net/stream-clients.ts";
 import { defaultStreamLimits, type StreamLimits } from "./net/stream-limits.ts";
 import { StreamListener } from "./net/stream-listener.ts";
@@ -43,14 +44,6 @@ export interface TurnHostOptions {
   readonly log?: Log;
   /** What is not given is as in `defaultStreamLimits`. */
   readonly streams?: Partial<StreamLimits>;
-}
-
-export interface ListenSpec {
-  readonly transport: "udp" | "tcp" | "tls";
-  /** One local address, never a wildcard; port 0 picks a free one. */
-  readonly address: Readonly<Address>;
-  /** Needed by, and only by, `tls`. */
-  readonly tls?: TlsIdentity;
 }
 
 /** A listener that is open. */

@@ -1,10 +1,10 @@
 /**
- * Who may connect: connections are counted in total and per source, and those that have not allocated yet, strangers
- * as far as we know, are counted apart. Refusing costs one reset and no state.
+ * Who may connect: connections are counted in total and per source, and those that are not settled yet, strangers as
+ * far as we know, are counted apart. Refusing costs one reset and no state.
  */
 import type { Address } from "../../core/base/address.ts";
-import type { StreamLimits } from "./stream-limits.ts";
-import type { Refusal, StreamEnd, StreamStats } from "./stream-stats.ts";
+import type { ConnectionLimits } from "./stream-limits.ts";
+import type { CommonEnd, ConnectionStats, Refusal } from "./stream-stats.ts";
 
 interface Source {
   open: number;
@@ -16,14 +16,14 @@ function sourceOf(a: Readonly<Address>): string {
   return a.family === 4 ? `${a.w3}` : `${a.w0}:${a.w1 >>> 8}`;
 }
 
-export class Admission {
-  readonly #limits: StreamLimits;
-  readonly #stats: StreamStats;
+export class Admission<End extends string> {
+  readonly #limits: ConnectionLimits;
+  readonly #stats: ConnectionStats<End>;
   readonly #onEmpty: () => void;
   readonly #sources: Map<string, Source> = new Map();
 
   /** `onEmpty` is called when the last connection has left. */
-  constructor(limits: StreamLimits, stats: StreamStats, onEmpty: () => void) {
+  constructor(limits: ConnectionLimits, stats: ConnectionStats<End>, onEmpty: () => void) {
     this.#limits = limits;
     this.#stats = stats;
     this.#onEmpty = onEmpty;
@@ -35,7 +35,7 @@ export class Admission {
   }
 
   /** Counts a connection in, half-open; undefined, and counted, when it must be refused. */
-  admit(from: Readonly<Address>): Admitted | undefined {
+  admit(from: Readonly<Address>): Admitted<End> | undefined {
     const key = sourceOf(from);
     const source = this.#sources.get(key) ?? { open: 0, halfOpen: 0 };
     const refusal = this.#refusal(source);
@@ -44,11 +44,23 @@ export class Admission {
       return undefined;
     }
     this.#sources.set(key, source);
+    this.#stats.accepted++;
     return new Admitted(source, this.#stats, () => this.#release(key, source));
+  }
+
+  /** Counts in a connection that we opened: no stranger's, and no source's. */
+  enter(): Admitted<End> {
+    const admitted = new Admitted({ open: 0, halfOpen: 0 }, this.#stats, () => this.#noteLeft());
+    admitted.settle();
+    return admitted;
   }
 
   #release(key: string, source: Source): void {
     if (source.open === 0) this.#sources.delete(key);
+    this.#noteLeft();
+  }
+
+  #noteLeft(): void {
     if (this.#stats.open === 0) this.#onEmpty();
   }
 
@@ -63,13 +75,13 @@ export class Admission {
 }
 
 /** One connection's place. */
-export class Admitted {
+export class Admitted<End extends string> {
   readonly #source: Source;
-  readonly #stats: StreamStats;
+  readonly #stats: ConnectionStats<End>;
   readonly #onLeave: () => void;
   #state: "half-open" | "open" | "left" = "half-open";
 
-  constructor(source: Source, stats: StreamStats, onLeave: () => void) {
+  constructor(source: Source, stats: ConnectionStats<End>, onLeave: () => void) {
     this.#source = source;
     this.#stats = stats;
     this.#onLeave = onLeave;
@@ -77,14 +89,13 @@ export class Admitted {
     source.halfOpen++;
     stats.open++;
     stats.halfOpen++;
-    stats.accepted++;
   }
 
   get isHalfOpen(): boolean {
     return this.#state === "half-open";
   }
 
-  /** The connection belongs to somebody with an allocation. */
+  /** The connection belongs to somebody who has proven who it is. */
   settle(): void {
     if (this.#state !== "half-open") return;
     this.#state = "open";
@@ -93,7 +104,7 @@ export class Admitted {
   }
 
   /** The connection is closed. */
-  leave(end: StreamEnd): void {
+  leave(end: CommonEnd | End): void {
     if (this.#state === "left") return;
     this.settle();
     this.#state = "left";

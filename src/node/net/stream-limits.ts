@@ -1,12 +1,12 @@
 /** How much a client on TCP or TLS may take, and how long it may take for it. Times are in milliseconds. */
-export interface StreamLimits {
+export interface ConnectionLimits {
   /** Connections at once, over all listeners. */
   readonly connections: number;
   /** Connections at once from one source (IPv4 address, IPv6 /56). */
   readonly connectionsPerSource: number;
   /**
-   * Connections that have never had an allocation (TLS: nor perhaps finished their handshake), over all listeners. The
-   * rest of `connections` is out of strangers' reach.
+   * Connections that have never been settled (TLS: nor perhaps finished their handshake), over all listeners. The rest
+   * of `connections` is out of strangers' reach.
    */
   readonly halfOpen: number;
   /** The same, from one source. */
@@ -15,10 +15,14 @@ export interface StreamLimits {
   readonly firstFrameMs: number;
   /** From the first byte of a frame to its last: a slow loris ends here. */
   readonly frameMs: number;
-  /** From accept, or the end of an allocation, to the next; what is said meanwhile prolongs nothing. */
-  readonly withoutAllocationMs: number;
   /** How long a client may leave unread what was sent to it. */
   readonly stalledMs: number;
+}
+
+/** The same of TURN: what is settled has had an allocation. */
+export interface StreamLimits extends ConnectionLimits {
+  /** From accept, or the end of an allocation, to the next; what is said meanwhile prolongs nothing. */
+  readonly withoutAllocationMs: number;
   /** The longest frame, header included. */
   readonly frameBytes: number;
   /** Unsent bytes past which media for this client is dropped. */

@@ -8,11 +8,11 @@ import { createSecureContext, createServer as createTlsServer, type Server as Tl
 import { type Address, formatIp, parseIp } from "../../core/base/address.ts";
 import { PosternError } from "../../core/base/failure.ts";
 import { listenerClosed, listenFailure } from "./listen-failure.ts";
-import type { Arrival, StreamClients } from "./stream-clients.ts";
+import type { Arrival } from "./stream-table.ts";
 import type { TlsIdentity } from "./tls-identity.ts";
 
 /** How soon the kernel begins to ask a silent client whether it is still there. */
-const keepAliveMs = 60_000;
+export const keepAliveMs = 60_000;
 
 const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs } as const;
 
@@ -38,6 +38,15 @@ function badIdentity(cause: unknown): PosternError {
   return new PosternError("bad-tls-identity", sentence, { cause });
 }
 
+/** Who is let in, and what becomes of them. */
+export interface StreamDoor {
+  readonly handshakeMs: number;
+  /** Lets a new connection in, or resets it. */
+  admit(socket: Socket): Arrival | undefined;
+  /** Serves an arrival, whose handshake is over if it has one. */
+  serve(socket: Socket, arrival: Arrival, listener: number, transport: "tcp" | "tls", local: Readonly<Address>): void;
+}
+
 interface Handshake {
   readonly socket: Socket;
   readonly arrival: Arrival;
@@ -45,7 +54,7 @@ interface Handshake {
 
 export class StreamListener {
   readonly id: number;
-  readonly #clients: StreamClients;
+  readonly #door: StreamDoor;
   readonly #server: Server;
   readonly #tls: TlsServer | undefined;
   readonly #handshakes: Map<string, Handshake> = new Map();
@@ -53,14 +62,14 @@ export class StreamListener {
   #address: Readonly<Address>;
 
   /** Throws `PosternError` `bad-tls-identity`. */
-  constructor(id: number, address: Readonly<Address>, identity: TlsIdentity | undefined, clients: StreamClients) {
+  constructor(id: number, address: Readonly<Address>, identity: TlsIdentity | undefined, door: StreamDoor) {
     this.id = id;
     this.#address = address;
-    this.#clients = clients;
+    this.#door = door;
     this.#server = createServer(socketOptions, (socket) => this.#accept(socket));
     if (identity !== undefined) {
       // It does not listen itself, so that who is refused costs no TLS state.
-      this.#tls = createTlsServer({ ...secureOptions(identity), handshakeTimeout: clients.limits.firstFrameMs });
+      this.#tls = createTlsServer({ ...secureOptions(identity), handshakeTimeout: door.handshakeMs });
       this.#tls.on("secureConnection", (socket) => this.#handleSecure(socket));
       this.#tls.on("tlsClientError", (_error, socket) => socket.destroy());
     }
@@ -97,9 +106,9 @@ export class StreamListener {
 
   #accept(socket: Socket): void {
     socket.on("error", ignore);
-    const arrival = this.#clients.admit(socket);
+    const arrival = this.#door.admit(socket);
     if (arrival === undefined) return;
-    if (this.#tls === undefined) this.#clients.serve(socket, arrival, this.id, "tcp", this.#address);
+    if (this.#tls === undefined) this.#door.serve(socket, arrival, this.id, "tcp", this.#address);
     else this.#shakeHands(this.#tls, socket, arrival);
   }
 
@@ -126,7 +135,7 @@ export class StreamListener {
       return;
     }
     this.#handshakes.delete(key);
-    this.#clients.serve(socket, handshake.arrival, this.id, "tls", this.#address);
+    this.#door.serve(socket, handshake.arrival, this.id, "tls", this.#address);
   }
 }
 
