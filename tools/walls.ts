@@ -21,6 +21,8 @@ const walls: Readonly<Record<string, Imports>> = {
   // What a call is, in nobody's words; the relay of its media knows neither SIP nor TURN.
   "core/call": { area: ["core/base", "core/sdp", "core/rtp"], packages: false },
   "core/relay": { area: ["core/base", "core/sdp", "core/rtp", "core/call"], packages: false },
+  // The SIP edge: signaling and media put together.
+  "core/edge": { area: ["core/base", "core/sdp", "core/rtp", "core/call", "core/relay", "core/sip"], packages: false },
   "core/portmap": { area: ["core/base"], packages: false },
   "core/rendezvous": { area: ["core/base"], packages: false },
   // A simulated network reads what middleboxes read, and knows no machine.

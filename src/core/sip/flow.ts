@@ -1,5 +1,5 @@
 /** Where a SIP message came from, and where a new one goes. */
-import type { Address } from "../base/address.ts";
+import { type Address, formatAddress, sameAddress } from "../base/address.ts";
 
 export type SipTransport = "udp" | "tcp" | "tls";
 
@@ -18,4 +18,14 @@ export interface SipTarget {
   readonly address: Readonly<Address>;
   /** The name that a TLS certificate must bear. */
   readonly serverName?: string;
+}
+
+/** Whether two messages came the same way. */
+export function isSameFlow(a: SipFlow, b: SipFlow): boolean {
+  return a.transport === b.transport && a.connection === b.connection && sameAddress(a.remote, b.remote);
+}
+
+/** Equal for what came the same way. */
+export function flowKey({ transport, connection, remote }: SipFlow): string {
+  return `${transport} ${connection} ${formatAddress(remote)}`;
 }

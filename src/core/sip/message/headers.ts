@@ -107,6 +107,11 @@ export class Headers {
     this.#fields = this.#fields.filter((field) => field.name !== canonical);
   }
 
+  /** That field, and no other of its name. */
+  delete(field: HeaderField): void {
+    this.#fields = this.#fields.filter((other) => other !== field);
+  }
+
   replace(old: HeaderField, field: HeaderField): void {
     this.#fields[this.#fields.indexOf(old)] = field;
   }

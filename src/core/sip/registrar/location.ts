@@ -1,6 +1,7 @@
 /** All bindings, by user; their ends and their probes in one heap of deadlines. */
 import { Deadlines, type Timed } from "../../base/deadlines.ts";
 import type { Instant } from "../../base/machine.ts";
+import { flowKey, type SipFlow } from "../flow.ts";
 import type { Binding, BindingRecord, BindingState } from "./binding.ts";
 
 export interface LocationTimer extends Timed {
@@ -51,6 +52,8 @@ export class Location {
   readonly deadlines: Deadlines<LocationTimer> = new Deadlines();
   readonly #users: Map<string, Entry[]> = new Map();
   readonly #connections: Map<number, Set<Entry>> = new Map();
+  /** How many phones are where. */
+  readonly #flows: Map<string, number> = new Map();
   #size = 0;
 
   get size(): number {
@@ -69,6 +72,10 @@ export class Location {
     return [...(this.#connections.get(connection) ?? [])];
   }
 
+  hasFlow(flow: SipFlow): boolean {
+    return this.#flows.has(flowKey(flow));
+  }
+
   has(entry: Entry): boolean {
     return this.of(entry.aor).includes(entry);
   }
@@ -78,6 +85,8 @@ export class Location {
     if (entries === undefined) this.#users.set(entry.aor, [entry]);
     else entries.push(entry);
     this.#size++;
+    const flow = flowKey(entry.flow);
+    this.#flows.set(flow, (this.#flows.get(flow) ?? 0) + 1);
     const { connection } = entry.flow;
     if (connection === 0) return;
     const shared = this.#connections.get(connection);
@@ -93,6 +102,10 @@ export class Location {
     if (entries === undefined || at < 0) return;
     entries.splice(at, 1);
     this.#size--;
+    const flow = flowKey(entry.flow);
+    const left = (this.#flows.get(flow) ?? 1) - 1;
+    if (left > 0) this.#flows.set(flow, left);
+    else this.#flows.delete(flow);
     if (entries.length === 0) this.#users.delete(entry.aor);
     const shared = this.#connections.get(entry.flow.connection);
     shared?.delete(entry);

@@ -5,12 +5,11 @@
  * A phone behind a NAT is reached only while its mapping lives. On UDP it is asked for its OPTIONS every 20 to 25 s: the
  * answer is what refreshes NATs that count outbound traffic alone, and its absence tells that the phone is gone.
  */
-import { sameAddress } from "../../base/address.ts";
 import { after, type Instant, type Machine, type UnixSeconds } from "../../base/machine.ts";
 import { OutputQueue } from "../../base/output-queue.ts";
 import type { Ports } from "../../base/ports.ts";
 import { randomBelow } from "../../base/random.ts";
-import type { SipFlow } from "../flow.ts";
+import { isSameFlow, type SipFlow } from "../flow.ts";
 import { createResponse } from "../message/build.ts";
 import { MALFORMED } from "../message/characters.ts";
 import type { SipRequest, SipResponse } from "../message/message.ts";
@@ -31,7 +30,8 @@ export type RegistrarOutput =
   | { readonly kind: "forget"; readonly binding: BindingRecord }
   /** An OPTIONS is to go to it now; its end is told to `handleProbe`. */
   | { readonly kind: "probe"; readonly binding: Binding }
-  | { readonly kind: "binding"; readonly what: BindingChange; readonly binding: Binding };
+  /** `was`: where it was before, of a phone that has moved. */
+  | { readonly kind: "binding"; readonly what: BindingChange; readonly binding: Binding; readonly was?: SipFlow };
 
 export class Registrar implements Machine<RegistrarOutput> {
   readonly #config: RegistrarConfig;
@@ -71,6 +71,11 @@ export class Registrar implements Machine<RegistrarOutput> {
 
   bindings(): Iterable<Binding> {
     return this.#location.all();
+  }
+
+  /** Whether a phone is registered there. */
+  hasFlow(flow: SipFlow): boolean {
+    return this.#location.hasFlow(flow);
   }
 
   /** The address of record of `uri` here; undefined where it is not of our domain, or names no user. */
@@ -194,7 +199,9 @@ export class Registrar implements Machine<RegistrarOutput> {
     if (old !== undefined && old.contact !== entry.contact) this.#outputs.push({ kind: "forget", binding: old });
     this.#outputs.push({ kind: "store", binding: entry });
     if (old === undefined) this.#tell("registered", entry);
-    else if (!isSameFlow(old.flow, flow)) this.#tell("moved", entry);
+    else if (!isSameFlow(old.flow, flow)) {
+      this.#outputs.push({ kind: "binding", what: "moved", binding: entry, was: old.flow });
+    }
   }
 
   #granted(request: SipRequest, aor: string): SipResponse {
@@ -263,8 +270,4 @@ function isOvertaken(entry: Entry, request: SipRequest): boolean {
 /** One socket is one phone: what it registered under an older Contact, before its own address changed say, is over. */
 function isLeftBehind(entry: Entry, flow: SipFlow, asked: readonly AskedContact[]): boolean {
   return entry.path.length === 0 && isSameFlow(entry.flow, flow) && !asked.some((one) => isSamePhone(entry, one));
-}
-
-function isSameFlow(a: SipFlow, b: SipFlow): boolean {
-  return a.transport === b.transport && a.connection === b.connection && sameAddress(a.remote, b.remote);
 }

@@ -7,8 +7,8 @@ import type { ServerTransaction } from "./server.ts";
 export type TransactionOutput =
   /** `by` is to be told to `handleSendFailed` when this cannot be sent; for responses nobody is. */
   | { readonly kind: "send"; to: SipFlow | SipTarget; text: string; by: ClientTransaction | undefined }
-  /** A new request, to be answered with `respond`. Of a CANCEL, which INVITE it is about, if that is known. */
-  | { readonly kind: "request"; transaction: ServerTransaction; cancels: ServerTransaction | undefined }
+  /** A new request, to be answered with `respond`. */
+  | { readonly kind: "request"; transaction: ServerTransaction }
   /** An ACK for a 2xx, or for nothing that is known. It is never answered. */
   | { readonly kind: "ack"; request: SipRequest; from: SipFlow }
   /** Every response but repetitions. An INVITE may get several 2xx, and each as often as it is repeated. */

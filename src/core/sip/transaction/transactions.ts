@@ -68,6 +68,11 @@ export class Transactions implements Machine<TransactionOutput> {
     return this.#context.servers.has(serverKey(request));
   }
 
+  /** The INVITE that a CANCEL is about. */
+  cancelledBy(cancel: SipRequest): ServerTransaction | undefined {
+    return this.#context.servers.get(serverKey(cancel, "INVITE"));
+  }
+
   handleRequest(request: SipRequest, from: SipFlow, now: Instant): void {
     const context = this.#context;
     const key = serverKey(request);
@@ -128,8 +133,7 @@ export class Transactions implements Machine<TransactionOutput> {
   #begin(key: string, request: SipRequest, from: SipFlow): void {
     const transaction = new ServerTransaction(key, request, from);
     this.#context.servers.set(key, transaction);
-    const cancels = request.method === "CANCEL" ? this.#context.servers.get(serverKey(request, "INVITE")) : undefined;
-    this.#context.outputs.push({ kind: "request", transaction, cancels });
+    this.#context.outputs.push({ kind: "request", transaction });
   }
 
   #handleTimer({ transaction, what }: TransactionTimer, now: Instant): void {

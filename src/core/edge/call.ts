@@ -1,0 +1,101 @@
+/** A call as the edge knows it: its two sides, and how far it has come. What a person wants to know of it is its report. */
+import type { Timed } from "../base/deadlines.ts";
+import type { Instant } from "../base/machine.ts";
+import type { LegId, SessionId } from "../relay/outputs.ts";
+import type { SessionReport } from "../relay/report.ts";
+import type { SipFlow } from "../sip/flow.ts";
+import type { Branch } from "../sip/proxy/fork.ts";
+import type { Trunk } from "./config.ts";
+
+export type CallState = "calling" | "ringing" | "answered" | "acknowledged" | "ended";
+
+/** One side of the call. */
+export interface CallParty {
+  /** Whom it is by signaling: a user's name, a trunk's, or the number that was dialed. */
+  readonly name: string;
+  readonly flow: SipFlow;
+}
+
+export interface CallReport {
+  readonly number: number;
+  readonly callId: string;
+  readonly state: CallState;
+  readonly caller: CallParty;
+  /** Who was called, and where it was answered. */
+  readonly called: string;
+  readonly callee: CallParty | undefined;
+  readonly startedAt: Instant;
+  readonly answeredAt: Instant | undefined;
+  readonly endedAt: Instant | undefined;
+  /** `refused 486`, `hung up by caller`, `no media for 60 s`, … */
+  readonly end: string | undefined;
+  readonly media: SessionReport | undefined;
+}
+
+/** The caller, or a phone that rings, or one that has answered. */
+export interface CallSide {
+  readonly name: string;
+  flow: SipFlow;
+  /** Undefined for a phone of ours. */
+  readonly trunk: Trunk | undefined;
+  leg: LegId | undefined;
+}
+
+export class Call implements Timed {
+  /** When the ACK should have come. */
+  deadline: Instant = 0 as Instant;
+  heapIndex = -1;
+  readonly number: number;
+  readonly callId: string;
+  readonly callerTag: string;
+  readonly caller: CallSide;
+  readonly called: string;
+  readonly startedAt: Instant;
+  readonly hasOffer: boolean;
+  state: CallState = "calling";
+  answeredAt: Instant | undefined;
+  endedAt: Instant | undefined;
+  end: string | undefined;
+  session: SessionId | undefined;
+  /** The report of media that is no more. */
+  media: SessionReport | undefined;
+  readonly branches: Map<Branch, CallSide> = new Map();
+  /** By the tag of its dialog. */
+  readonly callees: Map<string, CallSide> = new Map();
+  answeredBy: CallSide | undefined;
+
+  constructor(
+    number: number,
+    dialog: { readonly callId: string; readonly callerTag: string; readonly hasOffer: boolean },
+    caller: CallSide,
+    called: string,
+    now: Instant,
+  ) {
+    this.number = number;
+    this.callId = dialog.callId;
+    this.callerTag = dialog.callerTag;
+    this.hasOffer = dialog.hasOffer;
+    this.caller = caller;
+    this.called = called;
+    this.startedAt = now;
+  }
+
+  get key(): string {
+    return callKey(this.callId, this.callerTag);
+  }
+
+  report(media: SessionReport | undefined): CallReport {
+    const { number, callId, state, caller, called, answeredBy, startedAt, answeredAt, endedAt, end } = this;
+    const party = ({ name, flow }: CallSide): CallParty => ({ name, flow });
+    return {
+      ...{ number, callId, state, called, startedAt, answeredAt, endedAt, end },
+      caller: party(caller),
+      callee: answeredBy && party(answeredBy),
+      media: media ?? this.media,
+    };
+  }
+}
+
+export function callKey(callId: string, callerTag: string): string {
+  return `${callId}\n${callerTag}`;
+}

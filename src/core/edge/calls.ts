@@ -1,0 +1,133 @@
+/** The calls that there are, and what happens to them: begun, ringing, answered, acknowledged, over. */
+import { Deadlines } from "../base/deadlines.ts";
+import { after, type Instant } from "../base/machine.ts";
+import type { OutputQueue } from "../base/output-queue.ts";
+import type { MediaRelay } from "../relay/media-relay.ts";
+import type { SessionId } from "../relay/outputs.ts";
+import { isSameFlow, type SipFlow } from "../sip/flow.ts";
+import type { SipRequest } from "../sip/message/message.ts";
+import { Call, type CallReport, type CallSide, callKey } from "./call.ts";
+import type { CallTrouble, EdgeOutput } from "./outputs.ts";
+import { hasSession } from "./session-body.ts";
+
+/** RFC 3261 §13.3.1.4: who has answered waits 64 × T1 for the ACK, and then hangs up. */
+const ACK_WITHIN = 32_000;
+
+export class Calls {
+  readonly #relay: MediaRelay;
+  readonly #outputs: OutputQueue<EdgeOutput>;
+  readonly #calls: Map<string, Call> = new Map();
+  readonly #sessions: Map<SessionId, Call> = new Map();
+  readonly deadlines: Deadlines<Call> = new Deadlines();
+  #lastNumber = 0;
+
+  constructor(relay: MediaRelay, outputs: OutputQueue<EdgeOutput>) {
+    this.#relay = relay;
+    this.#outputs = outputs;
+  }
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  reports(): CallReport[] {
+    return [...this.#calls.values()].map((call) => this.#report(call));
+  }
+
+  find(callId: string, callerTag: string): Call | undefined {
+    return this.#calls.get(callKey(callId, callerTag));
+  }
+
+  ofSession(session: SessionId): Call | undefined {
+    return this.#sessions.get(session);
+  }
+
+  /** Undefined where that very call is there already: it came by another way too. */
+  begin(invite: SipRequest, caller: CallSide, called: string, now: Instant): Call | undefined {
+    const dialog = { callId: invite.callId, callerTag: invite.fromTag ?? "", hasOffer: hasSession(invite) };
+    const call = new Call(++this.#lastNumber, dialog, caller, called, now);
+    if (this.#calls.has(call.key)) return undefined;
+    this.#calls.set(call.key, call);
+    this.#tell("started", call);
+    return call;
+  }
+
+  noteSession(call: Call, session: SessionId): void {
+    call.session = session;
+    this.#sessions.set(session, call);
+  }
+
+  ring(call: Call): void {
+    if (call.state !== "calling") return;
+    call.state = "ringing";
+    this.#tell("ringing", call);
+  }
+
+  answer(call: Call, callee: CallSide, now: Instant): void {
+    if (call.state !== "calling" && call.state !== "ringing") return;
+    call.state = "answered";
+    call.answeredAt = now;
+    call.answeredBy = callee;
+    this.deadlines.set(call, after(now, ACK_WITHIN));
+    this.#tell("answered", call);
+  }
+
+  /** A later INVITE of the call was answered, too. */
+  expectAck(call: Call, now: Instant): void {
+    if (call.state !== "acknowledged") return;
+    call.state = "answered";
+    this.deadlines.set(call, after(now, ACK_WITHIN));
+  }
+
+  acknowledge(call: Call): void {
+    if (call.state !== "answered") return;
+    call.state = "acknowledged";
+    this.deadlines.clear(call);
+  }
+
+  end(call: Call, why: string, now: Instant): void {
+    if (call.state === "ended") return;
+    call.state = "ended";
+    call.endedAt = now;
+    call.end = why;
+    this.deadlines.clear(call);
+    if (call.session !== undefined) {
+      call.media = this.#relay.closeSession(call.session);
+      this.#sessions.delete(call.session);
+      call.session = undefined;
+    }
+    if (this.#calls.get(call.key) === call) this.#calls.delete(call.key);
+    this.#tell("ended", call);
+  }
+
+  trouble(call: Call, what: CallTrouble): void {
+    this.#outputs.push({ kind: "event", event: { type: "trouble", what, call: this.#report(call) } });
+  }
+
+  /** A phone is elsewhere from now on: what is sent to it goes there, and its media may come from there. */
+  handleMoved(was: SipFlow, flow: SipFlow): void {
+    for (const call of this.#calls.values()) {
+      for (const side of [call.caller, ...call.branches.values()])
+        if (isSameFlow(side.flow, was)) this.move(side, flow);
+    }
+  }
+
+  move(side: CallSide, flow: SipFlow): void {
+    side.flow = flow;
+    if (side.leg !== undefined && side.trunk === undefined) this.#relay.handleFlowChanged(side.leg, flow.remote);
+  }
+
+  handleTimeout(now: Instant): void {
+    for (let call = this.deadlines.popDue(now); call !== undefined; call = this.deadlines.popDue(now)) {
+      this.trouble(call, "never-acknowledged");
+    }
+  }
+
+  #tell(what: "started" | "ringing" | "answered" | "ended", call: Call): void {
+    this.#outputs.push({ kind: "event", event: { type: "call", what, call: this.#report(call) } });
+  }
+
+  #report(call: Call): CallReport {
+    return call.report(call.session === undefined ? undefined : this.#relay.report(call.session));
+  }
+}

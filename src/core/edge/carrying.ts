@@ -1,0 +1,178 @@
+/** Messages on their way through the proxy: their Contacts and descriptions, and what they tell of their call. */
+import type { Instant } from "../base/machine.ts";
+import type { RelayEvent } from "../relay/outputs.ts";
+import { hexOf } from "../sip/digest/algorithm.ts";
+import type { SipFlow } from "../sip/flow.ts";
+import { MALFORMED } from "../sip/message/characters.ts";
+import type { SipRequest, SipResponse } from "../sip/message/message.ts";
+import { BRANCH_COOKIE } from "../sip/message/via.ts";
+import { aliasContact } from "../sip/proxy/contact-alias.ts";
+import type { Branch, Fork } from "../sip/proxy/fork.ts";
+import { forwarded } from "../sip/proxy/forwarding.ts";
+import type { Carriage } from "../sip/proxy/outputs.ts";
+import type { Call, CallSide } from "./call.ts";
+import type { Arrived, Passage } from "./media-path.ts";
+import { contextOf } from "./reception.ts";
+import type { Destination } from "./routing.ts";
+import { otherFlow } from "./serving.ts";
+import { hasSession } from "./session-body.ts";
+import type { EdgeState, ForkOwner } from "./state.ts";
+
+export function carry(state: EdgeState, carriage: Carriage, now: Instant): void {
+  const { branch, message } = carriage;
+  const owner = branch.fork.owner as ForkOwner;
+  const sender = carriage.kind === "request" ? branch.fork.server.from : flowOf(branch);
+  if (sender !== undefined && message.kind === "request") aliasContact(message, sender);
+  if (sender !== undefined && message.kind === "response" && message.status < 300) aliasContact(message, sender);
+  const passage = passageOf(carriage, owner);
+  if (passage === undefined) finish(state, carriage, undefined, now);
+  else pass(state, passage, now);
+}
+
+/** The flow of a phone that answers; undefined for a trunk, whose Contact is right. */
+function flowOf({ hop }: Branch): SipFlow | undefined {
+  const { trunk } = hop as Partial<Destination>;
+  return trunk === undefined && "local" in hop.to ? hop.to : undefined;
+}
+
+export function pass(state: EdgeState, passage: Passage, now: Instant): void {
+  const arrived = state.media.enter(passage, now);
+  if (arrived !== undefined) goOn(state, arrived, now);
+}
+
+/** The description is as it is to be. */
+export function goOn(state: EdgeState, { passage, refusal }: Arrived, now: Instant): void {
+  const { onward } = passage;
+  if (onward.kind !== "ack") finish(state, onward, refusal, now);
+  else if (refusal === undefined) sendAck(state, onward.message, onward.to);
+}
+
+/** Which way a description goes, if there is one and the call is known. */
+function passageOf(carriage: Carriage, owner: ForkOwner): Passage | undefined {
+  const { message } = carriage;
+  if (owner.kind === "plain" || !hasSession(message)) return undefined;
+  if (owner.kind === "call") return callPassage(carriage, owner.call);
+  const { call, from, to } = owner.dialog;
+  if (call === undefined || from === undefined || to === undefined) return undefined;
+  if (carriage.kind === "request") {
+    // RFC 3262 §5: a PRACK answers what a provisional response has offered, where the INVITE had not.
+    const role = owner.method === "PRACK" && !call.hasOffer ? "answer" : "offer";
+    return { call, from, to, role, onward: carriage };
+  }
+  return { call, from: to, to: from, role: owner.hasOffer ? "answer" : "offer", onward: carriage };
+}
+
+function callPassage(carriage: Carriage, call: Call): Passage | undefined {
+  const callee = calleeOf(call, carriage.branch);
+  if (carriage.kind === "request") return { call, from: call.caller, to: callee, role: "offer", onward: carriage };
+  return { call, from: callee, to: call.caller, role: call.hasOffer ? "answer" : "offer", onward: carriage };
+}
+
+function calleeOf(call: Call, branch: Branch): CallSide {
+  const known = call.branches.get(branch);
+  if (known !== undefined) return known;
+  const { name, flow, trunk } = branch.hop as Destination;
+  const callee: CallSide = { name, flow, trunk, leg: undefined };
+  call.branches.set(branch, callee);
+  return callee;
+}
+
+/** On to the proxy; what it means for the call is noted first, because the answer may be out at once. */
+function finish(state: EdgeState, carriage: Carriage, refusal: number | undefined, now: Instant): void {
+  const owner = carriage.branch.fork.owner as ForkOwner;
+  if (carriage.kind === "response" && refusal === undefined && owner.kind !== "plain") {
+    if (owner.kind === "call") noteAnswer(state, owner.call, carriage.branch, carriage.message, now);
+    else noteDialogAnswer(state, owner, carriage.message, now);
+  }
+  state.proxy.handleCarried(carriage, refusal, now);
+}
+
+function noteAnswer(state: EdgeState, call: Call, branch: Branch, response: SipResponse, now: Instant): void {
+  const callee = calleeOf(call, branch);
+  const { status, toTag } = response;
+  if (toTag !== undefined && !call.callees.has(toTag)) call.callees.set(toTag, callee);
+  if (status < 200) return state.calls.ring(call);
+  state.calls.answer(call, callee, now);
+  if (call.caller.leg !== undefined && callee.leg !== undefined) {
+    state.relay.confirm(call.caller.leg, callee.leg, now);
+  }
+}
+
+function noteDialogAnswer(
+  state: EdgeState,
+  { dialog, method }: Extract<ForkOwner, { kind: "dialog" }>,
+  { status }: SipResponse,
+  now: Instant,
+): void {
+  if (method === "INVITE" && status >= 200 && dialog.call !== undefined) state.calls.expectAck(dialog.call, now);
+}
+
+/** A phone that did not answer, or was not quick enough: what it held is free. */
+export function handleBranchOver(state: EdgeState, branch: Branch): void {
+  const owner = branch.fork.owner as ForkOwner;
+  if (owner.kind !== "call") return;
+  const callee = owner.call.branches.get(branch);
+  if (callee?.leg === undefined) return;
+  state.relay.closeLeg(callee.leg);
+  callee.leg = undefined;
+}
+
+export function handleForkOver(state: EdgeState, fork: Fork, now: Instant): void {
+  const owner = fork.owner as ForkOwner;
+  if (owner.kind === "call") {
+    const { call } = owner;
+    if (call.answeredBy === undefined) state.calls.end(call, endOf(fork), now);
+  } else if (owner.kind === "dialog") handleDialogOver(state, fork, owner, now);
+}
+
+function endOf({ best }: Fork): string {
+  if (best === undefined) return "nobody to ask";
+  return best.status === 487 ? "cancelled by caller" : `refused: ${best.status} ${best.reason}`;
+}
+
+function handleDialogOver(
+  state: EdgeState,
+  fork: Fork,
+  { dialog, method, hasOffer }: Extract<ForkOwner, { kind: "dialog" }>,
+  now: Instant,
+): void {
+  const { call, from } = dialog;
+  if (call === undefined) return;
+  // Whatever the other side says to it, who has hung up is gone (RFC 3261 §15.1.1).
+  if (method === "BYE") state.calls.end(call, `hung up by ${dialog.token.from}`, now);
+  else if (hasOffer && fork.best !== undefined && from?.leg !== undefined) state.relay.withdrawOffer(from.leg);
+}
+
+/** An ACK for a 2xx: forwarded along its dialog, and never answered. Others are nobody's. */
+export function handleAck(state: EdgeState, request: SipRequest, now: Instant): void {
+  const own = state.dialogs.takeRoute(request);
+  if (own?.kind !== "dialog" || request.maxForwards === 0 || request.maxForwards === MALFORMED) {
+    state.stats.refused.stranger++;
+    return;
+  }
+  const dialog = contextOf(state, request, own.token);
+  const { call, from, to } = dialog;
+  if (call !== undefined) state.calls.acknowledge(call);
+  if (call === undefined || from === undefined || to === undefined || !hasSession(request)) {
+    return sendAck(state, request, otherFlow(dialog));
+  }
+  // RFC 3261 §13.2.1: an ACK's description answers the offer of a 2xx.
+  const onward = { kind: "ack", message: request, to: otherFlow(dialog) } as const;
+  pass(state, { call, from, to, role: "answer", onward }, now);
+}
+
+function sendAck(state: EdgeState, request: SipRequest, flow: SipFlow): void {
+  const hop = state.dialogs.hopTo(flow, request);
+  const message = forwarded(request, hop);
+  const branch = `${BRANCH_COOKIE}${hexOf(state.ports.random.bytes(12))}`;
+  message.prependVia(`SIP/2.0/${hop.to.transport.toUpperCase()} ${hop.sentBy};branch=${branch};rport`);
+  state.outputs.push({ kind: "send", to: hop.to, text: message.format(), by: undefined });
+}
+
+/** What the relay says of a call's media. */
+export function handleRelayEvent(state: EdgeState, event: RelayEvent, now: Instant): void {
+  const call = state.calls.ofSession(event.session);
+  if (call === undefined || event.type !== "timeout") return;
+  state.calls.trouble(call, "no-media");
+  state.calls.end(call, event.why === "silent" ? "no media came" : "never answered", now);
+}

@@ -1,0 +1,67 @@
+/** What the SIP edge is told when it starts. */
+import type { Address } from "../base/address.ts";
+import type { Prefix } from "../base/prefix.ts";
+import type { MediaRelayConfig } from "../relay/config.ts";
+import type { DigestConfig } from "../sip/digest/authorization.ts";
+import type { SipTarget, SipTransport } from "../sip/flow.ts";
+import type { RegistrarConfig } from "../sip/registrar/config.ts";
+
+/** One socket that SIP comes to. */
+export interface EdgeListener {
+  readonly transport: SipTransport;
+  readonly local: Readonly<Address>;
+  /** How others reach it, for Via and Record-Route: `host:port`, an IPv6 address in brackets. */
+  readonly name: string;
+}
+
+/** A peer that needs no password, because it is known by its address: a provider, another PBX. */
+export interface Trunk {
+  readonly name: string;
+  /** Where its requests come from. */
+  readonly sources: readonly Prefix[];
+  /** Where its media may come from, besides what it says. */
+  readonly media: readonly Prefix[];
+  /** Where calls to it go; undefined where it only calls us. */
+  readonly target: SipTarget | undefined;
+  /** Of the URI there: `host` or `host:port`. */
+  readonly host: string;
+  /** What a number begins with that is dialed through it; "" is all that is no user here. */
+  readonly prefixes: readonly string[];
+  /** Who may dial through it; "all": every user. Calls cost money: nobody may unless said. */
+  readonly users: ReadonlySet<string> | "all";
+}
+
+export interface EdgeLimits {
+  /** Transactions at once. */
+  readonly transactions: number;
+  /** Calls at once. */
+  readonly calls: number;
+  /** Requests a second of a source that has proven nothing yet. */
+  readonly strangersPerSecond: number;
+  /** Wrong passwords a second of one source that are answered; all others are met with silence. */
+  readonly failuresPerSecond: number;
+  /** Passwords that are looked up at once. */
+  readonly lookups: number;
+}
+
+export interface EdgeConfig {
+  /** Whose users call here, in lower case: `example.org`. */
+  readonly domain: string;
+  readonly listeners: readonly EdgeListener[];
+  readonly registrar: Omit<RegistrarConfig, "domain">;
+  readonly digest: DigestConfig;
+  /** The first seals the tokens of dialogs, all open them. At least 16 bytes each. */
+  readonly tokenKeys: readonly Uint8Array[];
+  readonly relay: MediaRelayConfig;
+  readonly trunks: readonly Trunk[];
+  readonly limits: EdgeLimits;
+}
+
+export const DEFAULT_EDGE_LIMITS: EdgeLimits = {
+  transactions: 100_000,
+  calls: 10_000,
+  // A phone that starts sends some tens of requests; an office behind one address, some tens of phones.
+  strangersPerSecond: 50,
+  failuresPerSecond: 0.2,
+  lookups: 1_000,
+};

@@ -1,0 +1,74 @@
+/** Requests within a dialog: our Route says whose they are, and where the other side is. */
+import type { Crypto } from "../base/ports.ts";
+import type { SipFlow, SipTarget } from "../sip/flow.ts";
+import { MALFORMED } from "../sip/message/characters.ts";
+import type { SipRequest } from "../sip/message/message.ts";
+import { isSipUri } from "../sip/message/uri.ts";
+import { originalContact } from "../sip/proxy/contact-alias.ts";
+import { type DialogFlows, FlowTokens, type OpenedToken } from "../sip/proxy/flow-token.ts";
+import type { Hop } from "../sip/proxy/hop.ts";
+import type { OwnNames } from "./names.ts";
+
+/** What our Route in a request says. */
+export type OwnRoute =
+  | { readonly kind: "dialog"; readonly token: OpenedToken }
+  /** We were named as the way out, and nothing else. */
+  | { readonly kind: "plain" }
+  /** A token that is not ours, or of another call. */
+  | { readonly kind: "forged" };
+
+export class DialogRouting {
+  readonly #names: OwnNames;
+  readonly #tokens: FlowTokens;
+
+  constructor(names: OwnNames, crypto: Crypto, keys: readonly Uint8Array[]) {
+    this.#names = names;
+    this.#tokens = new FlowTokens(crypto, keys);
+  }
+
+  /**
+   * Takes our own values off the request's Route. Undefined where another's comes first, which is not followed; RFC 3261
+   * §16.4 lets nothing of a Route reach the next hop that was for us.
+   */
+  takeRoute(request: SipRequest): OwnRoute | undefined {
+    let found: OwnRoute = { kind: "plain" };
+    for (;;) {
+      const { routes } = request;
+      const first = routes === MALFORMED ? undefined : routes[0];
+      if (first === undefined) return found;
+      if (!isSipUri(first.uri)) return undefined;
+      const { user } = first.uri;
+      const token = user === undefined ? undefined : this.#tokens.open(user, request.callId, request.fromTag ?? "");
+      if (token === undefined && !this.#names.isOwn(first.uri)) return found.kind === "dialog" ? found : undefined;
+      if (token !== undefined) found = { kind: "dialog", token };
+      else if (user !== undefined && found.kind !== "dialog") found = { kind: "forged" };
+      request.popRoute();
+    }
+  }
+
+  /**
+   * Record-Route for a request that begins a dialog: one value, or two where the sides differ in transport or address
+   * (RFC 5658), the callee's on top.
+   */
+  recordRoute(request: SipRequest, { caller, callee }: DialogFlows): string[] {
+    const token = this.#tokens.seal({ caller, callee }, request.callId, request.fromTag ?? "");
+    const [own, other] = [caller, callee].map((flow) => this.#uri(flow, token)) as [string, string];
+    return own === other ? [own] : [other, own];
+  }
+
+  /** To the other side, with the Request-URI that it gave itself. */
+  hopTo(flow: SipFlow, request: SipRequest): Hop {
+    const uri = originalContact(request.uriText) ?? request.uriText;
+    return { to: destinationOf(flow), uri, routes: [], recordRoute: [], sentBy: this.#names.nameFor(flow) };
+  }
+
+  #uri(flow: SipFlow, token: string): string {
+    const transport = flow.transport === "udp" ? "" : `;transport=${flow.transport}`;
+    return `<sip:${token}@${this.#names.nameFor(flow)}${transport};lr>`;
+  }
+}
+
+/** A stream without a connection is a trunk's: it is opened when it is needed. */
+function destinationOf(flow: SipFlow): SipFlow | SipTarget {
+  return flow.transport !== "udp" && flow.connection === 0 ? { transport: flow.transport, address: flow.remote } : flow;
+}

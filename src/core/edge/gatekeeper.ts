@@ -1,0 +1,152 @@
+/**
+ * Who may send what. A stranger's request costs no memory: it is dropped, or met with a challenge that needs none. Let in
+ * are own users by their passwords, trunks by their addresses, and who belongs to a dialog by its token.
+ */
+
+import { readU32 } from "../base/bytes.ts";
+import type { Instant } from "../base/machine.ts";
+import type { Ports } from "../base/ports.ts";
+import { anyPrefixContains } from "../base/prefix.ts";
+import { SourceBudget } from "../base/source-budget.ts";
+import { hexOf } from "../sip/digest/algorithm.ts";
+import { type Claim, DigestServer } from "../sip/digest/authorization.ts";
+import type { SipFlow } from "../sip/flow.ts";
+import { createResponse } from "../sip/message/build.ts";
+import type { SipRequest, SipResponse } from "../sip/message/message.ts";
+import type { EdgeConfig, Trunk } from "./config.ts";
+import type { EdgeRefusal, SipKeyQuery, SipUserKeys } from "./outputs.ts";
+
+/** Who has sent a request. */
+export type Identity =
+  | { readonly kind: "user"; readonly user: string }
+  | { readonly kind: "trunk"; readonly trunk: Trunk };
+
+export type Admission =
+  | { readonly kind: "admitted"; readonly identity: Identity }
+  | { readonly kind: "refused"; readonly why: EdgeRefusal; readonly response: SipResponse | undefined }
+  /** The password has to be looked up: `resolve` says how it ends. */
+  | { readonly kind: "lookup"; readonly query: SipKeyQuery; readonly username: string };
+
+/** Programs that try all addresses of the Internet for telephones to break into, by what they call themselves. */
+const SCANNERS: readonly string[] = [
+  "friendly-scanner",
+  "sipvicious",
+  "sipcli",
+  "sip-scan",
+  "sundayddr",
+  "iwar",
+  "vaxsipuseragent",
+  "pplsip",
+  "sipsak",
+];
+
+interface Pending {
+  readonly claim: Claim;
+  readonly request: SipRequest;
+  readonly flow: SipFlow;
+}
+
+export interface Resolved {
+  readonly request: SipRequest;
+  readonly flow: SipFlow;
+  readonly admission: Exclude<Admission, { kind: "lookup" }>;
+}
+
+export class Gatekeeper {
+  readonly #config: EdgeConfig;
+  readonly #random: Ports["random"];
+  readonly #digest: DigestServer;
+  readonly #strangers: SourceBudget;
+  readonly #failures: SourceBudget;
+  readonly #pending: Map<SipKeyQuery, Pending> = new Map();
+  #lastQuery = 0;
+
+  constructor(config: EdgeConfig, ports: Ports) {
+    this.#config = config;
+    this.#random = ports.random;
+    this.#digest = new DigestServer(config.digest, ports);
+    const seed = () => readU32(ports.random.bytes(4), 0);
+    this.#strangers = new SourceBudget(config.limits.strangersPerSecond, seed());
+    this.#failures = new SourceBudget(config.limits.failuresPerSecond, seed());
+  }
+
+  trunkAt({ remote }: SipFlow): Trunk | undefined {
+    return this.#config.trunks.find(({ sources }) => anyPrefixContains(sources, remote));
+  }
+
+  /** `flow`: where it came from; `isKnownFlow`: a phone of ours is registered there. */
+  examine(request: SipRequest, flow: SipFlow, isKnownFlow: boolean, now: Instant): Admission {
+    const trunk = this.trunkAt(flow);
+    if (trunk !== undefined) return { kind: "admitted", identity: { kind: "trunk", trunk } };
+    if (!isKnownFlow && !this.#strangers.take(flow.remote, now)) return refused("over-budget");
+    if (isScanner(request)) return refused("scanner");
+    const header = request.method === "REGISTER" ? "Authorization" : "Proxy-Authorization";
+    const given = request.credentials(header).filter(({ scheme }) => scheme === "digest");
+    const claim = this.#digest.examine(
+      given.map(({ params }) => params),
+      flow.remote,
+    );
+    if (claim === "malformed") return refused("malformed", this.#response(request, 400, "Malformed Credentials"));
+    if (claim === "absent") return this.#ask(request, flow, isKnownFlow);
+    if (claim === "stale") return refused("stranger", this.#challenge(request, flow, true));
+    if (this.#pending.size >= this.#config.limits.lookups) return refused("busy");
+    const query = ++this.#lastQuery as SipKeyQuery;
+    this.#pending.set(query, { claim, request, flow });
+    return { kind: "lookup", query, username: claim.username };
+  }
+
+  /** `keys`: undefined when there is no such user, which is answered like a wrong password. */
+  resolve(query: SipKeyQuery, keys: SipUserKeys | undefined, now: Instant): Resolved | undefined {
+    const pending = this.#pending.get(query);
+    if (pending === undefined) return undefined;
+    this.#pending.delete(query);
+    const { claim, request, flow } = pending;
+    const ha1 = claim.algorithm === "MD5" ? keys?.md5 : keys?.sha256;
+    const verdict = this.#digest.verify(claim, request.method, ha1);
+    return { request, flow, admission: this.#judge(verdict, claim, request, flow, now) };
+  }
+
+  #judge(
+    verdict: "right" | "wrong" | "replayed",
+    claim: Claim,
+    request: SipRequest,
+    flow: SipFlow,
+    now: Instant,
+  ): Exclude<Admission, { kind: "lookup" }> {
+    if (verdict === "right") return { kind: "admitted", identity: { kind: "user", user: claim.username } };
+    if (verdict === "replayed") return refused("stranger", this.#challenge(request, flow, true));
+    // Guessing gets slow without anybody being locked out: right passwords are still taken.
+    if (!this.#failures.take(flow.remote, now)) return refused("wrong-password");
+    return refused("wrong-password", this.#challenge(request, flow, false));
+  }
+
+  /** Who asks without credentials is asked for them, but for what only finds out that we are here. */
+  #ask(request: SipRequest, flow: SipFlow, isKnownFlow: boolean): Admission {
+    if (request.method === "OPTIONS" && !isKnownFlow) return refused("stranger");
+    return refused("stranger", this.#challenge(request, flow, false));
+  }
+
+  #challenge(request: SipRequest, { remote }: SipFlow, isStale: boolean): SipResponse {
+    const isRegister = request.method === "REGISTER";
+    const name = isRegister ? "WWW-Authenticate" : "Proxy-Authenticate";
+    const headers = this.#digest.challenges(remote, isStale).map((value) => [name, value] as const);
+    return createResponse(request, isRegister ? 401 : 407, { toTag: this.#tag(), headers });
+  }
+
+  #response(request: SipRequest, status: number, reason: string): SipResponse {
+    return createResponse(request, status, { toTag: this.#tag(), reason });
+  }
+
+  #tag(): string {
+    return hexOf(this.#random.bytes(8));
+  }
+}
+
+function refused(why: EdgeRefusal, response?: SipResponse): Extract<Admission, { kind: "refused" }> {
+  return { kind: "refused", why, response };
+}
+
+function isScanner(request: SipRequest): boolean {
+  const name = request.header("user-agent")?.toLowerCase();
+  return name !== undefined && SCANNERS.some((scanner) => name.includes(scanner));
+}

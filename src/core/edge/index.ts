@@ -1,0 +1,19 @@
+/** `postern/sip-edge`: the registrar, proxy and media relay of a domain as one pure machine; see docs/sip.md. */
+export type { CallParty, CallReport, CallState } from "./call.ts";
+export {
+  DEFAULT_EDGE_LIMITS,
+  type EdgeConfig,
+  type EdgeLimits,
+  type EdgeListener,
+  type Trunk,
+} from "./config.ts";
+export type {
+  CallTrouble,
+  EdgeEvent,
+  EdgeOutput,
+  EdgeRefusal,
+  SipKeyQuery,
+  SipUserKeys,
+} from "./outputs.ts";
+export { SipEdge } from "./sip-edge.ts";
+export type { EdgeStats } from "./state.ts";

@@ -1,0 +1,105 @@
+/**
+ * Descriptions of media on their way through: each is handed to the relay, which opens its ports and says what the other
+ * side is told instead. A message whose ports are not open yet waits here.
+ */
+import type { Instant } from "../base/machine.ts";
+import type { MediaRelay } from "../relay/media-relay.ts";
+import type { DescriptionRefusal, LegId } from "../relay/outputs.ts";
+import type { SdpDocument } from "../sdp/document.ts";
+import type { SipFlow } from "../sip/flow.ts";
+import type { SipRequest } from "../sip/message/message.ts";
+import type { Carriage } from "../sip/proxy/outputs.ts";
+import type { Call, CallSide } from "./call.ts";
+import type { Calls } from "./calls.ts";
+import { replaceSession, sessionOf } from "./session-body.ts";
+
+/** A message on its way from one side of a call to the other. */
+export interface Passage {
+  readonly call: Call;
+  readonly from: CallSide;
+  readonly to: CallSide;
+  readonly role: "offer" | "answer";
+  /** What goes on when the description is ready: a message of the proxy's, or an ACK. */
+  readonly onward: Carriage | { readonly kind: "ack"; readonly message: SipRequest; readonly to: SipFlow };
+}
+
+/** A passage at its end: undefined, it may go on; else what its sender is told. */
+export interface Arrived {
+  readonly passage: Passage;
+  readonly refusal: number | undefined;
+}
+
+export class MediaPath {
+  readonly #relay: MediaRelay;
+  readonly #calls: Calls;
+  readonly #waiting: Map<number, Passage> = new Map();
+  #lastRequest = 0;
+
+  constructor(relay: MediaRelay, calls: Calls) {
+    this.#relay = relay;
+    this.#calls = calls;
+  }
+
+  /** Undefined where the message waits for the relay's answer. */
+  enter(passage: Passage, now: Instant): Arrived | undefined {
+    const { message } = passage.onward;
+    const document = sessionOf(message);
+    if (document === undefined) return { passage, refusal: undefined };
+    // RFC 3261 §21.4.26: a description that nobody can read cannot be relayed.
+    if (typeof document === "string") return { passage, refusal: 488 };
+    const { call, from, to, role } = passage;
+    if (call.state === "ended") return { passage, refusal: undefined };
+    const legs = this.#legs(call, from, to, now);
+    if (legs === undefined) {
+      this.#calls.trouble(call, "no-ports");
+      return { passage, refusal: 503 };
+    }
+    const request = ++this.#lastRequest;
+    this.#waiting.set(request, passage);
+    this.#relay.describe({ request, from: legs[0], to: legs[1], role, document }, now);
+    return undefined;
+  }
+
+  handleDescribed(request: number, document: SdpDocument): Arrived | undefined {
+    const passage = this.#take(request);
+    if (passage === undefined) return undefined;
+    replaceSession(passage.onward.message, document);
+    return { passage, refusal: undefined };
+  }
+
+  handleUndescribed(request: number, why: DescriptionRefusal): Arrived | undefined {
+    const passage = this.#take(request);
+    if (passage === undefined) return undefined;
+    // Who answers just when it is cancelled must still hear of it: the message goes on, and the call ends by it.
+    if (why === "gone") return { passage, refusal: undefined };
+    this.#calls.trouble(passage.call, "no-ports");
+    return { passage, refusal: why === "too-many-streams" ? 488 : 503 };
+  }
+
+  #take(request: number): Passage | undefined {
+    const passage = this.#waiting.get(request);
+    this.#waiting.delete(request);
+    return passage;
+  }
+
+  #legs(call: Call, from: CallSide, to: CallSide, now: Instant): readonly [LegId, LegId] | undefined {
+    if (call.session === undefined) {
+      const session = this.#relay.openSession(call.caller.name, now);
+      if (typeof session === "string") return undefined;
+      this.#calls.noteSession(call, session);
+    }
+    const [a, b] = [this.#leg(call, from), this.#leg(call, to)];
+    return a === undefined || b === undefined ? undefined : [a, b];
+  }
+
+  #leg(call: Call, side: CallSide): LegId | undefined {
+    if (side.leg !== undefined || call.session === undefined) return side.leg;
+    const { flow, trunk } = side;
+    // A trunk's signaling proves nothing of its media: its ranges do.
+    const proven = trunk === undefined ? flow.remote : undefined;
+    const leg = this.#relay.addLeg(call.session, { local: flow.local, proven, ranges: trunk?.media ?? [] });
+    if (leg === "legs") return undefined;
+    side.leg = leg;
+    return leg;
+  }
+}

@@ -1,0 +1,124 @@
+/** What comes in: told apart, marked with where it came from, and let in or not. */
+import type { Instant } from "../base/machine.ts";
+import { isSameFlow, type SipFlow } from "../sip/flow.ts";
+import { createResponse } from "../sip/message/build.ts";
+import type { MessageFailure } from "../sip/message/failure.ts";
+import type { SipRequest, SipResponse } from "../sip/message/message.ts";
+import { parseMessage } from "../sip/message/parse.ts";
+import type { OpenedToken } from "../sip/proxy/flow-token.ts";
+import { markArrival } from "./arrival.ts";
+import type { Admission } from "./gatekeeper.ts";
+import type { EdgeRefusal, SipKeyQuery, SipUserKeys } from "./outputs.ts";
+import type { DialogContext, EdgeState } from "./state.ts";
+
+/** One message, a binary string, and the flow that it came by. */
+export function handleText(state: EdgeState, text: string, flow: SipFlow, now: Instant): void {
+  const message = parseMessage(text);
+  if (message.kind === "failure") handleMalformed(state, message, flow);
+  else if (message.kind === "response") handleResponse(state, message, now);
+  else handleRequest(state, message, flow, now);
+}
+
+/** The keys that were asked for. */
+export function handleKeys(state: EdgeState, query: SipKeyQuery, keys: SipUserKeys | undefined, now: Instant): void {
+  const resolved = state.gatekeeper.resolve(query, keys, now);
+  if (resolved === undefined) return;
+  const { request, flow, admission } = resolved;
+  const dialog = state.claimed.get(request);
+  state.claimed.delete(request);
+  admit(state, request, flow, dialog, admission, now);
+}
+
+function handleResponse(state: EdgeState, response: SipResponse, now: Instant): void {
+  state.stats.responses++;
+  if (!state.transactions.handleResponse(response, now)) state.stats.strayResponses++;
+}
+
+/** A phone of ours, or a trunk, is told what is wrong; strangers hear nothing. */
+function handleMalformed(state: EdgeState, { request, refusal }: MessageFailure, flow: SipFlow): void {
+  const isKnown = isKnownFlow(state, flow) || state.gatekeeper.trunkAt(flow) !== undefined;
+  const answer = request && isKnown ? createResponse(request, refusal.status, { reason: refusal.reason }) : undefined;
+  refuse(state, "malformed", flow, answer);
+}
+
+function handleRequest(state: EdgeState, request: SipRequest, flow: SipFlow, now: Instant): void {
+  const { transactions } = state;
+  state.stats.requests++;
+  const answers = markArrival(request, flow);
+  // What belongs to a transaction that is known was let in before; an ACK is never answered, and shows its token later.
+  if (request.method === "ACK" || transactions.isKnown(request)) transactions.handleRequest(request, answers, now);
+  else if (request.method === "CANCEL") handleCancel(state, request, answers, now);
+  else if (transactions.size >= state.config.limits.transactions) refuse(state, "busy", flow);
+  else handleNew(state, request, flow, now);
+}
+
+/** RFC 3261 §22.1: a CANCEL cannot be challenged, so it is taken from where its INVITE came from, and from nowhere else. */
+function handleCancel(state: EdgeState, request: SipRequest, answers: SipFlow, now: Instant): void {
+  const invite = state.transactions.cancelledBy(request);
+  if (invite !== undefined && isSameFlow(invite.from, answers)) state.transactions.handleRequest(request, answers, now);
+  else refuse(state, "stranger", answers);
+}
+
+function handleNew(state: EdgeState, request: SipRequest, flow: SipFlow, now: Instant): void {
+  const own = state.dialogs.takeRoute(request);
+  if (own === undefined || own.kind === "forged") return refuse(state, "foreign", flow);
+  const dialog = own.kind === "dialog" ? contextOf(state, request, own.token) : undefined;
+  if (dialog !== undefined && isFromWhereItShould(state, dialog, flow)) {
+    state.arrivals.set(request, { flow, identity: undefined, dialog });
+    state.transactions.handleRequest(request, markArrival(request, flow), now);
+    return;
+  }
+  const admission = state.gatekeeper.examine(request, flow, isKnownFlow(state, flow), now);
+  if (admission.kind === "lookup") {
+    if (dialog !== undefined) state.claimed.set(request, dialog);
+    state.outputs.push({ kind: "lookupKeys", query: admission.query, username: admission.username });
+  } else admit(state, request, flow, dialog, admission, now);
+}
+
+function admit(
+  state: EdgeState,
+  request: SipRequest,
+  flow: SipFlow,
+  dialog: DialogContext | undefined,
+  admission: Exclude<Admission, { kind: "lookup" }>,
+  now: Instant,
+): void {
+  if (admission.kind === "refused") return refuse(state, admission.why, flow, admission.response);
+  const { identity } = admission;
+  if (dialog !== undefined) {
+    // Who speaks in a dialog from elsewhere than before must be the same, and is there from now on.
+    const isSame = identity.kind === "user" && identity.user === dialog.from?.name && dialog.from.trunk === undefined;
+    if (!isSame && identity.kind === "user") return refuse(state, "stranger", flow);
+    if (isSame && dialog.from !== undefined) state.calls.move(dialog.from, flow);
+  }
+  // Another copy of it may have been let in while its password was looked up: the transaction absorbs this one.
+  if (!state.transactions.isKnown(request)) state.arrivals.set(request, { flow, identity, dialog });
+  state.transactions.handleRequest(request, markArrival(request, flow), now);
+}
+
+export function contextOf(state: EdgeState, request: SipRequest, token: OpenedToken): DialogContext {
+  const { callId } = request;
+  const [fromTag, toTag] = [request.fromTag ?? "", request.toTag ?? ""];
+  const isFromCaller = token.from === "caller";
+  const call = state.calls.find(callId, isFromCaller ? fromTag : toTag);
+  const callee = call?.callees.get(isFromCaller ? toTag : fromTag) ?? call?.answeredBy;
+  return isFromCaller
+    ? { token, call, from: call?.caller, to: callee }
+    : { token, call, from: callee, to: call?.caller };
+}
+
+function isFromWhereItShould(state: EdgeState, { token, from }: DialogContext, flow: SipFlow): boolean {
+  const trunk = state.gatekeeper.trunkAt(flow);
+  if (from?.trunk !== undefined || trunk !== undefined) return from === undefined || from.trunk === trunk;
+  return isSameFlow(from?.flow ?? token[token.from], flow);
+}
+
+function isKnownFlow(state: EdgeState, flow: SipFlow): boolean {
+  return state.registrar.hasFlow(flow);
+}
+
+function refuse(state: EdgeState, why: EdgeRefusal, flow: SipFlow, response?: SipResponse): void {
+  state.stats.refused[why]++;
+  // Without a transaction: what a stranger asks costs no memory.
+  if (response !== undefined) state.outputs.push({ kind: "send", to: flow, text: response.format(), by: undefined });
+}

@@ -1,0 +1,151 @@
+/** Requests that were let in, each by its kind: registered, answered here, or forwarded. */
+import type { Instant } from "../base/machine.ts";
+import { hexOf } from "../sip/digest/algorithm.ts";
+import type { SipFlow } from "../sip/flow.ts";
+import { createResponse, type ResponseParts } from "../sip/message/build.ts";
+import { MALFORMED } from "../sip/message/characters.ts";
+import { parseCredentials } from "../sip/message/credentials.ts";
+import { judgeRequest } from "../sip/message/judge.ts";
+import type { SipRequest } from "../sip/message/message.ts";
+import { isSipUri } from "../sip/message/uri.ts";
+import { userOf } from "../sip/registrar/address-of-record.ts";
+import type { ServerTransaction } from "../sip/transaction/server.ts";
+import type { CallSide } from "./call.ts";
+import type { Identity } from "./gatekeeper.ts";
+import { optionsAnswer } from "./requests.ts";
+import type { Destination, Route } from "./routing.ts";
+import { hasSession } from "./session-body.ts";
+import type { Arrival, DialogContext, EdgeState, ForkOwner } from "./state.ts";
+
+const JUDGE = { role: "proxy", schemes: ["sip", "sips"], extensions: ["path"] } as const;
+
+/** RFC 3261 §12.1, RFC 6665 §4.1, RFC 3515 §2.4: requests that begin a dialog. */
+const DIALOG_METHODS: ReadonlySet<string> = new Set(["INVITE", "SUBSCRIBE", "REFER", "NOTIFY"]);
+
+export function serve(state: EdgeState, transaction: ServerTransaction, now: Instant): void {
+  const { request } = transaction;
+  if (request.method === "CANCEL") return cancel(state, transaction, now);
+  const arrival = state.arrivals.get(request);
+  state.arrivals.delete(request);
+  if (arrival === undefined) return;
+  const verdict = judgeRequest(request, JUDGE);
+  if (verdict !== undefined) respond(state, transaction, verdict.status, now, verdict);
+  else if (arrival.dialog !== undefined) serveDialog(state, transaction, arrival.dialog, now);
+  else if (arrival.identity === undefined) respond(state, transaction, 403, now);
+  else if (request.method === "REGISTER") register(state, transaction, arrival, now);
+  else if (isForUs(state, request)) state.transactions.respond(transaction, optionsAnswer(request), now);
+  else begin(state, transaction, arrival.flow, arrival.identity, now);
+}
+
+function respond(
+  state: EdgeState,
+  transaction: ServerTransaction,
+  status: number,
+  now: Instant,
+  parts: ResponseParts = {},
+): void {
+  const toTag = hexOf(state.ports.random.bytes(8));
+  state.transactions.respond(transaction, createResponse(transaction.request, status, { toTag, ...parts }), now);
+}
+
+function cancel(state: EdgeState, transaction: ServerTransaction, now: Instant): void {
+  const invite = state.transactions.cancelledBy(transaction.request);
+  respond(state, transaction, invite === undefined ? 481 : 200, now);
+  if (invite !== undefined) state.proxy.handleCancel(invite, now);
+}
+
+function register(state: EdgeState, transaction: ServerTransaction, { flow, identity }: Arrival, now: Instant): void {
+  if (identity?.kind !== "user") return respond(state, transaction, 403, now);
+  const response = state.registrar.handleRegister(transaction.request, flow, identity.user, now);
+  if (response.status === 200 && flow.connection !== 0) {
+    state.outputs.push({ kind: "settle", connection: flow.connection });
+  }
+  state.transactions.respond(transaction, response, now);
+}
+
+/** RFC 3261 §11: an OPTIONS to the server itself. */
+function isForUs(state: EdgeState, { method, uri }: SipRequest): boolean {
+  return method === "OPTIONS" && isSipUri(uri) && uri.user === undefined && state.names.isOwn(uri);
+}
+
+/** What begins something: it is for a user's phones, or for a number. */
+function begin(
+  state: EdgeState,
+  transaction: ServerTransaction,
+  flow: SipFlow,
+  identity: Identity,
+  now: Instant,
+): void {
+  const { request } = transaction;
+  if (identity.kind === "user") {
+    // Nobody calls under another's name.
+    if (!isOwnName(state, request, identity.user)) {
+      return respond(state, transaction, 403, now, { reason: "From Is Not You" });
+    }
+    hideFromOthers(state, request);
+  }
+  const route = state.routing.route(request, identity);
+  if ("status" in route) return respond(state, transaction, route.status, now, { reason: route.reason });
+  const name = identity.kind === "user" ? identity.user : identity.trunk.name;
+  const trunk = identity.kind === "trunk" ? identity.trunk : undefined;
+  if (request.method !== "INVITE") {
+    return forward(state, transaction, route, { flow, name, trunk, leg: undefined }, { kind: "plain" }, now);
+  }
+  if (state.calls.size >= state.config.limits.calls) return respond(state, transaction, 503, now);
+  const caller: CallSide = { name, flow, trunk, leg: undefined };
+  const call = state.calls.begin(request, caller, route.called, now);
+  if (call === undefined) return respond(state, transaction, 482, now, { reason: "Call Is Already There" });
+  forward(state, transaction, route, caller, { kind: "call", call }, now);
+}
+
+function forward(
+  state: EdgeState,
+  transaction: ServerTransaction,
+  route: Route,
+  caller: CallSide,
+  owner: ForkOwner,
+  now: Instant,
+): void {
+  const { request } = transaction;
+  const beginsDialog = DIALOG_METHODS.has(request.method);
+  const groups = route.groups.map((group) =>
+    group.map((destination): Destination => {
+      if (!beginsDialog) return destination;
+      const flows = { caller: caller.flow, callee: destination.flow };
+      return { ...destination, recordRoute: state.dialogs.recordRoute(request, flows) };
+    }),
+  );
+  state.proxy.forward(transaction, groups, owner, now);
+}
+
+/** A request within a dialog: to the other side, wherever that is now. */
+function serveDialog(state: EdgeState, transaction: ServerTransaction, dialog: DialogContext, now: Instant): void {
+  const { request } = transaction;
+  const hop = state.dialogs.hopTo(otherFlow(dialog), request);
+  const owner: ForkOwner = { kind: "dialog", dialog, method: request.method, hasOffer: hasSession(request) };
+  state.proxy.forward(transaction, [[hop]], owner, now);
+}
+
+/** Where the other side of a dialog is. */
+export function otherFlow({ token, to }: DialogContext): SipFlow {
+  return to?.flow ?? (token.from === "caller" ? token.callee : token.caller);
+}
+
+function isOwnName(state: EdgeState, { from }: SipRequest, user: string): boolean {
+  return isSipUri(from.uri) && state.names.isOwn(from.uri) && userOf(from.uri) === user;
+}
+
+/** RFC 3325 §5: an identity that a user asserts is worth nothing; and its answer to our challenge is ours alone. */
+function hideFromOthers(state: EdgeState, request: SipRequest): void {
+  request.headers.remove("P-Asserted-Identity");
+  request.headers.remove("Remote-Party-ID");
+  for (const field of request.headers.fields) {
+    const isAnswer = field.name === "authorization" || field.name === "proxy-authorization";
+    if (isAnswer && realmOf(field.value) === state.config.digest.realm) request.headers.delete(field);
+  }
+}
+
+function realmOf(value: string): string | undefined {
+  const credentials = parseCredentials(value);
+  return credentials === MALFORMED ? undefined : credentials.params.get("realm");
+}

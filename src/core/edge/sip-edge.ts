@@ -1,0 +1,199 @@
+/**
+ * The SIP edge as one machine: registrar, proxy and media relay of one domain. Messages and packets come in with the flow
+ * that they really came by, whatever their headers say; what is to be sent goes out by flows.
+ *
+ * A request passes four stations: its arrival is marked and its sender found out (`reception.ts`), what it wants is done
+ * or its way is chosen (`serving.ts`), the proxy takes it there, and on that way its description of media is exchanged for
+ * one that leads through the relay (`carrying.ts`).
+ */
+import type { Address } from "../base/address.ts";
+import type { Instant, Machine } from "../base/machine.ts";
+import type { Ports } from "../base/ports.ts";
+import type { MediaRelayOutput, PortId, Route } from "../relay/outputs.ts";
+import type { MediaRelayStats } from "../relay/state.ts";
+import type { SipFlow } from "../sip/flow.ts";
+import type { ProxyOutput } from "../sip/proxy/outputs.ts";
+import type { Binding, BindingRecord } from "../sip/registrar/binding.ts";
+import type { RegistrarOutput } from "../sip/registrar/registrar.ts";
+import type { ClientTransaction } from "../sip/transaction/client.ts";
+import type { TransactionOutput } from "../sip/transaction/outputs.ts";
+import type { CallReport } from "./call.ts";
+import { carry, goOn, handleAck, handleBranchOver, handleForkOver, handleRelayEvent } from "./carrying.ts";
+import type { EdgeConfig } from "./config.ts";
+import type { Arrived } from "./media-path.ts";
+import type { EdgeOutput, SipKeyQuery, SipUserKeys } from "./outputs.ts";
+import { handleKeys, handleText } from "./reception.ts";
+import { probeRequest } from "./requests.ts";
+import { serve } from "./serving.ts";
+import { EdgeState, type EdgeStats, earliest, type Probe } from "./state.ts";
+
+export class SipEdge implements Machine<EdgeOutput> {
+  readonly #state: EdgeState;
+
+  constructor(config: EdgeConfig, ports: Ports) {
+    this.#state = new EdgeState(config, ports);
+  }
+
+  get stats(): Readonly<EdgeStats> {
+    return this.#state.stats;
+  }
+
+  get mediaStats(): Readonly<MediaRelayStats> {
+    return this.#state.relay.stats;
+  }
+
+  bindings(): Iterable<Binding> {
+    return this.#state.registrar.bindings();
+  }
+
+  calls(): CallReport[] {
+    return this.#state.calls.reports();
+  }
+
+  /** One message: a binary string, one character a byte. */
+  handleText(text: string, flow: SipFlow, now: Instant): void {
+    handleText(this.#state, text, flow, now);
+    this.#settle(now);
+  }
+
+  /** The answer to `lookupKeys`; undefined: there is no such user. */
+  handleKeys(query: SipKeyQuery, keys: SipUserKeys | undefined, now: Instant): void {
+    handleKeys(this.#state, query, keys, now);
+    this.#settle(now);
+  }
+
+  /** What was to be sent for this transaction could not be. */
+  handleSendFailed(transaction: ClientTransaction, now: Instant): void {
+    this.#state.transactions.handleSendFailed(transaction);
+    this.#settle(now);
+  }
+
+  handleConnectionClosed(connection: number, now: Instant): void {
+    this.#state.registrar.handleConnectionClosed(connection);
+    this.#settle(now);
+  }
+
+  /** Phones that were registered before a restart. */
+  restore(records: Iterable<BindingRecord>, now: Instant): void {
+    this.#state.registrar.restore(records, now);
+    this.#settle(now);
+  }
+
+  handlePortBound(port: PortId, now: Instant): void {
+    this.#state.relay.handlePortBound(port, now);
+    this.#settle(now);
+  }
+
+  handlePortFailed(port: PortId, why: "busy" | "exhausted" | "gone", now: Instant): void {
+    this.#state.relay.handlePortFailed(port, why);
+    this.#settle(now);
+  }
+
+  /** One datagram of media: `data[0, length)`, borrowed. Where it goes; undefined: nowhere. */
+  handlePacket(
+    data: Uint8Array,
+    length: number,
+    from: Readonly<Address>,
+    port: PortId,
+    now: Instant,
+  ): Route | undefined {
+    return this.#state.relay.handlePacket(data, length, from, port, now);
+  }
+
+  pollOutput(): EdgeOutput | undefined {
+    return this.#state.outputs.shift();
+  }
+
+  pollTimeout(): Instant | undefined {
+    const { transactions, registrar, proxy, relay, calls } = this.#state;
+    const machines = [transactions, registrar, proxy, relay] as const;
+    return earliest(calls.deadlines.next, ...machines.map((machine) => machine.pollTimeout()));
+  }
+
+  handleTimeout(now: Instant): void {
+    const { transactions, registrar, proxy, relay, calls } = this.#state;
+    for (const machine of [transactions, registrar, proxy, relay, calls]) machine.handleTimeout(now);
+    this.#settle(now);
+  }
+
+  /** Drains the machines within: what one asks for is what another is told. */
+  #settle(now: Instant): void {
+    const { transactions, proxy, relay, registrar } = this.#state;
+    for (;;) {
+      const asked = transactions.pollOutput();
+      if (asked !== undefined) this.#handleTransaction(asked, now);
+      const carried = proxy.pollOutput();
+      if (carried !== undefined) this.#handleProxy(carried, now);
+      const relayed = relay.pollOutput();
+      if (relayed !== undefined) this.#handleRelay(relayed, now);
+      const bound = registrar.pollOutput();
+      if (bound !== undefined) this.#handleRegistrar(bound, now);
+      if (asked === undefined && carried === undefined && relayed === undefined && bound === undefined) return;
+    }
+  }
+
+  #handleTransaction(output: TransactionOutput, now: Instant): void {
+    const { outputs, proxy } = this.#state;
+    switch (output.kind) {
+      case "send":
+        outputs.push(output);
+        break;
+      case "request":
+        serve(this.#state, output.transaction, now);
+        break;
+      case "ack":
+        handleAck(this.#state, output.request, now);
+        break;
+      case "response": {
+        const probe = probeOf(output.transaction);
+        if (probe === undefined) proxy.handleResponse(output.transaction, output.response, now);
+        else this.#state.registrar.handleProbe(probe.binding, true, now);
+        break;
+      }
+      case "failed": {
+        const probe = probeOf(output.transaction);
+        if (probe === undefined) proxy.handleFailed(output.transaction, output.why, now);
+        else this.#state.registrar.handleProbe(probe.binding, false, now);
+        break;
+      }
+    }
+  }
+
+  #handleProxy(output: ProxyOutput, now: Instant): void {
+    if (output.kind === "carry") carry(this.#state, output.carriage, now);
+    else if (output.kind === "branch-over") handleBranchOver(this.#state, output.branch);
+    else handleForkOver(this.#state, output.fork, now);
+  }
+
+  #handleRelay(output: MediaRelayOutput, now: Instant): void {
+    const { media, outputs } = this.#state;
+    let arrived: Arrived | undefined;
+    if (output.kind === "described") arrived = media.handleDescribed(output.request, output.document);
+    else if (output.kind === "undescribed") arrived = media.handleUndescribed(output.request, output.why);
+    else if (output.kind === "event") handleRelayEvent(this.#state, output.event, now);
+    else outputs.push(output);
+    if (arrived !== undefined) goOn(this.#state, arrived, now);
+  }
+
+  #handleRegistrar(output: RegistrarOutput, now: Instant): void {
+    const { outputs, calls } = this.#state;
+    if (output.kind === "probe") this.#probe(output.binding, now);
+    else if (output.kind === "binding") {
+      const { what, binding, was } = output;
+      if (was !== undefined) calls.handleMoved(was, binding.flow);
+      outputs.push({ kind: "event", event: { type: "binding", what, binding } });
+    } else outputs.push(output);
+  }
+
+  #probe(binding: Binding, now: Instant): void {
+    const { config, ports, transactions, names } = this.#state;
+    const owner: Probe = { kind: "probe", binding };
+    const sending = { to: binding.flow, sentBy: names.nameFor(binding.flow), owner };
+    transactions.request(probeRequest(binding, config.domain, ports.random), sending, now);
+  }
+}
+
+function probeOf({ owner }: ClientTransaction): Probe | undefined {
+  const probe = owner as Partial<Probe> | undefined;
+  return probe?.kind === "probe" ? (probe as Probe) : undefined;
+}

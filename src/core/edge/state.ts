@@ -1,0 +1,115 @@
+/** The parts of the edge, and what passes between them. */
+import type { Instant } from "../base/machine.ts";
+import { OutputQueue } from "../base/output-queue.ts";
+import type { Ports } from "../base/ports.ts";
+import { MediaRelay } from "../relay/media-relay.ts";
+import type { SipFlow } from "../sip/flow.ts";
+import type { SipRequest } from "../sip/message/message.ts";
+import type { OpenedToken } from "../sip/proxy/flow-token.ts";
+import { SipProxy } from "../sip/proxy/sip-proxy.ts";
+import type { Binding } from "../sip/registrar/binding.ts";
+import { Registrar } from "../sip/registrar/registrar.ts";
+import { Transactions } from "../sip/transaction/transactions.ts";
+import type { Call, CallSide } from "./call.ts";
+import { Calls } from "./calls.ts";
+import type { EdgeConfig } from "./config.ts";
+import { DialogRouting } from "./dialog-routing.ts";
+import { Gatekeeper, type Identity } from "./gatekeeper.ts";
+import { MediaPath } from "./media-path.ts";
+import { OwnNames } from "./names.ts";
+import type { EdgeOutput, EdgeRefusal } from "./outputs.ts";
+import { Routing } from "./routing.ts";
+
+/** What is known of a request within a dialog. */
+export interface DialogContext {
+  readonly token: OpenedToken;
+  readonly call: Call | undefined;
+  readonly from: CallSide | undefined;
+  readonly to: CallSide | undefined;
+}
+
+/** A request that was let in. */
+export interface Arrival {
+  /** As it came: answers may go to another port. */
+  readonly flow: SipFlow;
+  /** Undefined where the dialog's token was enough. */
+  readonly identity: Identity | undefined;
+  readonly dialog: DialogContext | undefined;
+}
+
+/** Whose a client transaction is, besides the proxy's. */
+export interface Probe {
+  readonly kind: "probe";
+  readonly binding: Binding;
+}
+
+/** Whose a fork is. */
+export type ForkOwner =
+  | { readonly kind: "call"; readonly call: Call }
+  | { readonly kind: "dialog"; readonly dialog: DialogContext; readonly method: string; readonly hasOffer: boolean }
+  | { readonly kind: "plain" };
+
+/** Plain numbers that only grow, read when somebody scrapes. */
+export interface EdgeStats {
+  requests: number;
+  responses: number;
+  /** Responses to nothing that is known. */
+  strayResponses: number;
+  readonly refused: Record<EdgeRefusal, number>;
+}
+
+export class EdgeState {
+  readonly config: EdgeConfig;
+  readonly ports: Ports;
+  readonly outputs: OutputQueue<EdgeOutput> = new OutputQueue();
+  readonly transactions: Transactions;
+  readonly registrar: Registrar;
+  readonly proxy: SipProxy;
+  readonly relay: MediaRelay;
+  readonly calls: Calls;
+  readonly media: MediaPath;
+  readonly names: OwnNames;
+  readonly routing: Routing;
+  readonly dialogs: DialogRouting;
+  readonly gatekeeper: Gatekeeper;
+  /** Requests on their way from the gatekeeper through their transaction. */
+  readonly arrivals: Map<SipRequest, Arrival> = new Map();
+  /** Of those whose sender's password is looked up, the dialog that they claim to be of. */
+  readonly claimed: Map<SipRequest, DialogContext> = new Map();
+  readonly stats: EdgeStats = {
+    requests: 0,
+    responses: 0,
+    strayResponses: 0,
+    refused: {
+      malformed: 0,
+      stranger: 0,
+      "over-budget": 0,
+      scanner: 0,
+      "wrong-password": 0,
+      foreign: 0,
+      busy: 0,
+    },
+  };
+
+  constructor(config: EdgeConfig, ports: Ports) {
+    this.config = config;
+    this.ports = ports;
+    this.transactions = new Transactions(ports);
+    this.registrar = new Registrar({ ...config.registrar, domain: config.domain }, ports);
+    this.proxy = new SipProxy(this.transactions, { crypto: ports.crypto, loopKey: ports.random.bytes(16) });
+    this.relay = new MediaRelay(config.relay, ports);
+    this.calls = new Calls(this.relay, this.outputs);
+    this.media = new MediaPath(this.relay, this.calls);
+    this.names = new OwnNames(config);
+    this.routing = new Routing(config, this.names, this.registrar);
+    this.dialogs = new DialogRouting(this.names, ports.crypto, config.tokenKeys);
+    this.gatekeeper = new Gatekeeper(config, ports);
+  }
+}
+
+/** The earliest of several; undefined when there is none. */
+export function earliest(...instants: readonly (Instant | undefined)[]): Instant | undefined {
+  let first: Instant | undefined;
+  for (const one of instants) if (one !== undefined && (first === undefined || one < first)) first = one;
+  return first;
+}
