@@ -1,5 +1,4 @@
 /** A real ICE session with the other machine, from both descriptions to the outcome. */
-import { hash } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { PosternError } from "../../../core/base/failure.ts";
 import type { IceEvent } from "../../../core/ice/outputs.ts";
@@ -7,13 +6,11 @@ import { type ChoiceCode, cause, type Reason } from "../../../core/ice/reasons.t
 import type { BehaviorReport } from "../../../core/stun/behavior/report.ts";
 import { monotonicNow } from "../../../node/clock.ts";
 import type { IceConnection } from "../../../node/ice/ice-connection.ts";
-import { Seal } from "../../../node/rendezvous/seal.ts";
-import { SealedExchange } from "../../../node/rendezvous/sealed-exchange.ts";
 import { adviseOnFailed, adviseOnRelayed } from "./advice.ts";
 import { ownEnd, peerEnd } from "./end.ts";
 import { figuresOf, type Outcome, qualityOf } from "./outcome.ts";
-import { Speech } from "./speech.ts";
-import { decidedBecause, formatSummary, parseSummary, type Summary } from "./summary.ts";
+import { decidedBecause } from "./summary.ts";
+import { Talk } from "./talk.ts";
 
 export interface SessionOptions {
   readonly own: string;
@@ -28,10 +25,6 @@ export interface SessionOptions {
   readonly onLikelyCause: (reason: Reason) => void;
 }
 
-/** The other end's summary comes within this, or not at all. */
-const summaryMs = 10_000;
-/** What the other end has not confirmed by then it has hardly missed. */
-const doneMs = 1_000;
 /** Where all is known but the NAT. */
 const natMs = 10_000;
 
@@ -41,6 +34,8 @@ export class Session {
   #reason: Reason = cause("still-checking");
   #choice: ChoiceCode | undefined;
   #began = 0;
+  /** The path that there was, or that there should be. */
+  readonly #lost: PromiseWithResolvers<false> = Promise.withResolvers();
 
   constructor(connection: IceConnection, options: SessionOptions) {
     this.#connection = connection;
@@ -49,32 +44,26 @@ export class Session {
 
   /** Rejects with `PosternError` `bad-ice-description`, or with the signal's reason. */
   async run(): Promise<Outcome> {
-    const { own, peer, signal, seconds, progress } = this.#options;
+    const { peer, signal, seconds, progress } = this.#options;
     const connection = this.#connection;
     connection.onEvent = (event) => this.#follow(event);
-    const speech = new Speech({ own, peer, send: (data) => connection.send(data) });
-    const secret = hash("sha256", [own, peer].sort().join(), "buffer");
-    const seal = new Seal(secret, own < peer ? "first" : "second");
-    let exchange: SealedExchange | undefined;
-    connection.onData = (data) => {
-      if (!speech.handleData(data)) exchange?.handleDatagram(data);
-    };
+    using talk = new Talk(connection, this.#options);
     progress("looking for a path …");
     this.#began = monotonicNow();
     connection.setRemoteDescription(peer);
     if (!(await this.#connects())) return this.#failed();
     const took = monotonicNow() - this.#began;
-    progress("connected: speaking …");
-    const echo = await speech.speak(seconds, signal, (second) => progress(`speaking, ${second} of ${seconds} s …`));
+    progress("connected: waiting for the other machine …");
+    if (!(await this.#greets(talk))) return this.#failed();
+    const echo = await talk.speech.speak(seconds, signal, (second) =>
+      progress(`speaking, ${second} of ${seconds} s …`),
+    );
     progress("asking what the other machine has heard …");
     const nat = await this.#nat();
-    const [path, report, heardHere] = [connection.path(), connection.report, speech.take()];
+    const [path, report, heardHere] = [connection.path(), connection.report, talk.speech.take()];
     if (path === undefined) return this.#failed();
     const end = ownEnd(path, report, nat);
-    exchange = new SealedExchange(formatSummary({ end, heard: heardHere, choice: this.#choice }), seal, (_to, data) =>
-      connection.send(data),
-    );
-    const theirs = await this.#exchange(exchange);
+    const theirs = await talk.summarize({ end, heard: heardHere, choice: this.#choice });
     const figures = figuresOf(echo, heardHere, theirs?.heard);
     const ends = { own: end, peer: theirs?.end ?? peerEnd(path, report) };
     return {
@@ -102,7 +91,21 @@ export class Session {
     );
   }
 
+  /** Whether the other machine is there, too. Where it pasted later it may be minutes until then. */
+  async #greets(talk: Talk): Promise<boolean> {
+    const { signal } = this.#options;
+    const aborted = Promise.withResolvers<never>();
+    const abort = (): void => aborted.reject(signal.reason);
+    signal.addEventListener("abort", abort);
+    try {
+      return await Promise.race([talk.greet().then(() => true), this.#lost.promise, aborted.promise]);
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
   #follow(event: IceEvent): void {
+    if (event.type === "failed") this.#lost.resolve(false);
     if (event.type === "likely-cause") this.#options.onLikelyCause(event.reason);
     if (event.type === "selected") this.#choice = event.reason.code as ChoiceCode;
     if (event.type === "selected" || event.type === "failed") this.#reason = event.reason;
@@ -113,19 +116,6 @@ export class Session {
     const { nat, signal } = this.#options;
     const found = await Promise.race([nat, pause(natMs, undefined, { signal, ref: false })]);
     return found ?? undefined;
-  }
-
-  async #exchange(exchange: SealedExchange): Promise<Summary | undefined> {
-    const { signal } = this.#options;
-    exchange.open();
-    try {
-      const late = pause(summaryMs, undefined, { signal, ref: false });
-      const text = await Promise.race([exchange.text.catch(() => undefined), late]);
-      await Promise.race([exchange.done, pause(doneMs, undefined, { signal, ref: false })]);
-      return text === undefined ? undefined : parseSummary(text as string);
-    } finally {
-      exchange.stop();
-    }
   }
 
   async #failed(): Promise<Outcome> {
