@@ -46,6 +46,8 @@ export class IceEnd {
     if (event.type === "selected") this.#chosen = event;
     if (event.type === "state" && event.state === "connected") this.#outcome.resolve(this.path);
     if (event.type !== "likely-cause" && event.type !== "failed") return;
+    // Until the peer is known there is nothing to be judged.
+    if (this.#began === 0) return;
     const { code, why, help = "" } = event.reason;
     this.#outcome.resolve({
       kind: "none",

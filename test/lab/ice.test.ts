@@ -7,8 +7,8 @@ import { atOnce, milliseconds, runHere, skip } from "./lab-world.ts";
 
 /** Where nothing is wrong the choice says so; where something is, what. */
 const reasons: Readonly<Record<IceTrial["best"], RegExp>> = {
-  direct: /^(best-of-all|better-failed|better-unanswered|peer-nominated|moved-to-better)$/,
-  relayed: /^(better-failed|better-unanswered|peer-nominated|moved-to-better|best-of-all)$/,
+  direct: /^(best-of-all|better-failed|better-unanswered|moved-to-better)$/,
+  relayed: /^(better-failed|better-unanswered|moved-to-better)$/,
   none: /^(own|peer)-nat-maps-by-destination$/,
 };
 
@@ -21,6 +21,7 @@ describe("calls with ICE", { skip, concurrency: atOnce }, () => {
         assert.equal(figures["path"], trial.best);
         assert.match(figures["reason"] ?? "", reasons[trial.best]);
         if (trial.best === "none") return assert.match(why, /TURN server/);
+        assert.match(why, /: (direct|relayed), [\d.]+:\d+ to [\d.]+:\d+, because \([a-z-]+\) [A-Z].*\. The relay/);
         assert.equal(Number(figures["packets through the relay"]) > 0, trial.best === "relayed");
         const took = milliseconds({ ...result, passed, why, figures }, "until connected");
         assert.ok(took > 0 && took < 5_000, why);

@@ -65,13 +65,15 @@ async function speak(lab: Lab, best: Kind, took: number): Promise<Outcome> {
   const { outcome, why } = await call(lab, ...speakers);
   const relayed = relayedPackets((await lab.passages()).get("server"));
   const [path, other] = [await pathOf(lab, "alice"), await pathOf(lab, "bob")];
+  // One of the two has chosen, and knows why.
+  const { code, why: because } = path.code === "peer-nominated" ? other : path;
   const isBest = path.kind === best && other.kind === best && relayed > 0 === (best === "relayed");
   return {
     outcome: isBest ? outcome : "fails",
-    why: `${why}: ${words(path)}. The relay carried ${relayed} packets`,
+    why: `${why}: ${words({ ...path, code, why: because })} The relay carried ${relayed} packets`,
     figures: {
       path: path.kind,
-      reason: path.code,
+      reason: code,
       "until connected": `${took.toFixed(0)} ms`,
       "packets through the relay": `${relayed}`,
     },
