@@ -3,6 +3,7 @@ import { configTarget } from "./config.ts";
 import { channelDataTarget, framingTarget } from "./framing.ts";
 import { iceTarget } from "./ice.ts";
 import { mediaTarget } from "./media.ts";
+import { relayTarget } from "./relay.ts";
 import { sdpTarget } from "./sdp.ts";
 import { sipMessageTarget } from "./sip-message.ts";
 import { stunTarget } from "./stun.ts";
@@ -26,4 +27,5 @@ export const targets: readonly Target[] = [
   sipMessageTarget,
   sdpTarget,
   mediaTarget,
+  relayTarget,
 ];
