@@ -178,15 +178,15 @@ function isChase({ base, remote, list, checksSent }: CandidatePair): boolean {
  */
 function knockAgain(state: AgentState, component: ListedComponent, now: Instant): void {
   if (component.isPeerAwake) return;
-  // What was sent later than this, has come when the peer's doors were open.
-  const latest = now - 2 * Math.max(state.serverRoundTrip, state.config.ta);
+  // The peer has knocked at our doors a slot before it went by a relay, and that way takes as long as a server to answer.
+  const opened = now - state.serverRoundTrip - state.config.ta;
   const pairs = component.list.of(component.id);
   // To an address of ours that it has only just been told, the peer cannot have opened a door before it sent this.
-  if (pairs.some(({ base }) => base.kind === "host" && base.toldAt !== undefined && base.toldAt > latest)) return;
+  if (pairs.some(({ base }) => base.kind === "host" && base.toldAt !== undefined && base.toldAt > opened)) return;
   component.isPeerAwake = true;
   for (const pair of pairs) {
     const isReflexive = pair.remote.type === "srflx" || pair.remote.type === "prflx";
-    const isOpenDoor = pair.sentAt === undefined || pair.sentAt > latest;
+    const isOpenDoor = pair.sentAt === undefined || pair.sentAt + state.serverRoundTrip / 2 > opened;
     if (pair.state !== "in-progress" || !isReflexive || pair.isRelayed || pair.isHeard || isOpenDoor) continue;
     trigger(state, pair, now);
   }

@@ -44,17 +44,28 @@ function withdraw(state: AgentState, { list, id }: ListedComponent, now: Instant
   }
 }
 
-/** From when on no better pair is worth waiting for; undefined: one of them has not been tried yet. */
+/**
+ * From when on no better pair is worth waiting for; undefined: one of them has not been tried yet. A nomination counts when
+ * the peer has it: so it is sent half a round trip before, and is not late.
+ */
 function readyAt(state: AgentState, component: ListedComponent, best: CandidatePair): number | undefined {
   let ready = Number.NEGATIVE_INFINITY;
   for (const pair of component.list.of(component.id)) {
-    if (pair.priority <= best.priority || pair.state === "failed" || pair === component.selected) continue;
+    if (pair.priority <= best.priority || pair === component.selected || !maySucceed(pair, best)) continue;
     if (isUnlikely(state, pair)) continue;
-    const ends = patienceEnds(state, pair);
+    const ends = patienceEnds(state, pair, best.isRelayed);
     if (ends === undefined) return undefined;
     ready = Math.max(ready, ends);
   }
-  return ready;
+  return ready - (best.roundTrip ?? 0) / 2;
+}
+
+/**
+ * An answer from another port than the asked one has opened the peer's NAT there: its own check is on its way, and a relay
+ * waits for that.
+ */
+function maySucceed({ state, failure, sentAt }: CandidatePair, best: CandidatePair): boolean {
+  return state !== "failed" || (best.isRelayed && failure === "asymmetric" && sentAt !== undefined);
 }
 
 function isGain({ selected, isDoubtful }: ListedComponent, best: CandidatePair): boolean {

@@ -10,8 +10,9 @@ const LAST_REPETITION_MS = 31_500;
 
 /** There may be something to send: it goes in the next slot. */
 export function wake(state: AgentState, now: Instant): void {
-  if (state.paceTimer.heapIndex >= 0) return;
-  state.deadlines.set(state.paceTimer, state.nextSlot > now ? state.nextSlot : now);
+  const { paceTimer, nextSlot } = state;
+  const next = nextSlot > now ? nextSlot : now;
+  if (paceTimer.heapIndex < 0 || paceTimer.deadline > next) state.deadlines.set(paceTimer, next);
 }
 
 /**
@@ -40,8 +41,14 @@ export function patience(state: AgentState): number {
   return longestRoundTrip === undefined ? UDP_TIMING.rto : Math.max(2 * longestRoundTrip, config.ta);
 }
 
-/** From when on a pair keeps no other one waiting; undefined: nobody has been asked about it yet. */
-export function patienceEnds(state: AgentState, pair: CandidatePair): Instant | undefined {
+/**
+ * From when on a pair keeps no other one waiting; undefined: nobody has been asked about it yet. `isForRelay`: what waits
+ * is a relay, the last resort. It waits for the peer's slots, too, where these take longer than the way: one for each
+ * component, and two more.
+ */
+export function patienceEnds(state: AgentState, pair: CandidatePair, isForRelay = false): Instant | undefined {
   const since = pair.sentAt ?? pair.base.permission(pair.remoteAddress)?.askedAt;
-  return since === undefined ? undefined : after(since, patience(state));
+  if (since === undefined) return undefined;
+  const components = state.streams.reduce((sum, stream) => sum + stream.components.length, 0);
+  return after(since, Math.max(patience(state), isForRelay ? state.config.ta * (2 + components) : 0));
 }

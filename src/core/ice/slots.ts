@@ -14,7 +14,11 @@ export function useSlot(state: AgentState, now: Instant): void {
   const query = pair === undefined ? state.queries.shift() : undefined;
   if (pair !== undefined) sendCheck(state, pair, now);
   if (query !== undefined) sendQuery(state, query, now);
-  if (pair === undefined && query === undefined && !isSomeFrozen(state)) return;
+  if (pair === undefined && query === undefined) {
+    // The slot stays free for what comes before the next look.
+    if (isSomeLeft(state)) state.deadlines.set(state.paceTimer, after(now, state.config.ta));
+    return;
+  }
   state.isGatherersTurn = pair !== undefined;
   // RFC 8445 §14.2: transactions begin at least Ta apart, whatever they are for.
   state.nextSlot = after(now, state.config.ta);
@@ -25,12 +29,11 @@ function isReady(pair: CandidatePair): boolean {
   return isWanted(pair) && pair.base.canReach(pair.remoteAddress);
 }
 
-/** What may thaw by waiting is looked at again. */
-function isSomeFrozen({ lists, config }: AgentState): boolean {
-  return (
-    !config.isLite &&
-    lists.some(({ remote, pairs }) => remote && pairs.some((pair) => pair.state === "frozen" && isReady(pair)))
-  );
+/** What is frozen thaws by waiting, and what is held back is not for long. */
+function isSomeLeft({ lists, config }: AgentState): boolean {
+  const isLeft = (pair: CandidatePair): boolean =>
+    (pair.state === "frozen" || pair.state === "waiting") && isReady(pair);
+  return !config.isLite && lists.some(({ remote, pairs }) => remote && pairs.some(isLeft));
 }
 
 function nextCheck(state: AgentState, now: Instant): CandidatePair | undefined {
@@ -75,7 +78,28 @@ function nextOrdinary(state: AgentState, list: Checklist, now: Instant): Candida
   thaw(state, list, now);
   const waiting = list.pairs.filter((pair) => pair.state === "waiting" && isReady(pair));
   // DEVIATES RFC 8445 §6.1.4.2: pairs that are unlikely to be of use have to wait for all others, whatever their priority.
-  return waiting.find((pair) => !isUnlikely(state, pair)) ?? waiting[0];
+  const likely = waiting.filter((pair) => !isUnlikely(state, pair));
+  const first = likely.find(({ base }) => base.kind === "host");
+  // DEVIATES RFC 8445 §6.1.4.2: so have those of our own relay, for the peer checks that way, and triggers them.
+  if (first !== undefined || isAnswerDue(list, state, now)) return first;
+  return likely[0] ?? waiting[0];
+}
+
+/**
+ * A direct check, or one of the peer's relay, may be answered any moment, and what follows from that should find a free
+ * slot. A way over both relays takes as long as four round trips to a server at the most.
+ */
+function isAnswerDue({ pairs }: Checklist, state: AgentState, now: Instant): boolean {
+  const { longestRoundTrip, serverRoundTrip } = state;
+  const due = longestRoundTrip === undefined ? 4 * serverRoundTrip : 2 * longestRoundTrip;
+  return pairs.some(
+    (pair) =>
+      pair.state === "in-progress" &&
+      pair.base.kind === "host" &&
+      pair.sentAt !== undefined &&
+      now < after(pair.sentAt, due) &&
+      !isUnlikely(state, pair),
+  );
 }
 
 /**

@@ -253,3 +253,24 @@ test("a check from an unlikely address makes it likely", () => {
   solo.run(60);
   assert.equal(solo.requests.at(-1)?.to, "198.51.100.7:7002", "it is better than the valid one, and waited for");
 });
+
+test("what our own relay could check is held back while a better check may be answered, and the slot is free", () => {
+  const solo = new Solo({ role: "controlled" }).begin(candidate("198.51.100.7:2000"));
+  const other = address("198.51.100.8:2000");
+  solo.do((agent) =>
+    agent.handleRelayed(
+      { base: 9 as BaseId, stream: 0, component: 1, address: address("203.0.113.9:1"), mapped: OWN, transport: "udp" },
+      solo.now,
+    ),
+  );
+  solo.do((agent) => agent.handleRemoteCandidate(0, candidate("198.51.100.8:2000", "srflx"), solo.now));
+  for (const { peer } of solo.permits) solo.do((agent) => agent.handlePermitted(9 as BaseId, peer, solo.now));
+  solo.run(40);
+  solo.answer();
+  solo.run(80);
+  assert.equal(solo.requests.filter(({ base }) => base === 9).length, 0, "the second may be answered until 1130");
+  solo.check({ from: { ...other, port: 7 } });
+  assert.equal(solo.requests.at(-1)?.at, 1_120, "a triggered check goes at once");
+  solo.run(200);
+  assert.ok(solo.requests.some(({ base }) => base === 9));
+});

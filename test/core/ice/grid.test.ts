@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { type Cell, cells, type Outcome, type RunOptions, run } from "./grid.ts";
+import { runSeed } from "./grid-seeds.ts";
 
-/** Seeds that once came out otherwise. */
-const KEPT: readonly { readonly family: Cell["family"]; readonly name: string; readonly seed: number }[] = [];
+/** Seeds that once came out otherwise: their cells are those of the 10,000. */
+const KEPT = [181, 250, 274, 343, 658, 730, 759, 1247, 1284];
 
 function check(cell: Cell, options: RunOptions = {}): Outcome {
   const outcome = run(cell, options);
@@ -42,19 +43,22 @@ suite("the path that the oracle derives is found within five seconds", () => {
   });
 
   test("seeds that once came out otherwise", () => {
-    for (const { family, name, seed } of KEPT) {
-      const cell = cells().find((one) => one.family === family && one.name === name);
-      assert.ok(cell, name);
-      check(cell, { seed });
-    }
+    const all = cells();
+    for (const seed of KEPT) assert.equal(runSeed(all[seed % all.length] as Cell, seed).trouble, undefined);
+  });
+
+  test("75 ms one way, RTP and RTCP apart, candidates one by one", () => {
+    const options = { trickle: true, delay: 75, config: { streams: [[1, 2]] } };
+    for (const cell of cells()) if (cell.family !== "in a row") check(cell, options);
   });
 });
 
-test("25 ms one way, Ta 50 ms: usable p50 within 150 ms, nominated p50 within 250 and p95 within 500", () => {
-  const outcomes = cells().flatMap((cell) => (cell.family === "apart" ? [check(cell)] : []));
+/** From when both have both descriptions: all cells, one path each. */
+test("25 ms one way, Ta 50 ms: usable p50 within 125 ms, nominated p50 within 250 and p95 within 350", () => {
+  const outcomes = cells().map((cell) => check(cell));
   const direct = outcomes.filter(({ usableDirectly }) => usableDirectly).map(({ usable }) => usable);
   const nominated = outcomes.map((outcome) => outcome.nominated);
-  assert.ok(quantile(direct, 0.5) <= 150, `usable: ${quantile(direct, 0.5)}`);
+  assert.ok(quantile(direct, 0.5) <= 125, `usable: ${quantile(direct, 0.5)}`);
   assert.ok(quantile(nominated, 0.5) <= 250, `nominated, p50: ${quantile(nominated, 0.5)}`);
-  assert.ok(quantile(nominated, 0.95) <= 500, `nominated, p95: ${quantile(nominated, 0.95)}`);
+  assert.ok(quantile(nominated, 0.95) <= 350, `nominated, p95: ${quantile(nominated, 0.95)}`);
 });

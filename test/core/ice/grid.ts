@@ -7,7 +7,7 @@ import type { Instant } from "../../../src/core/base/machine.ts";
 import { type Dependence, type NatBehavior, natBehavior, type PortAssignment } from "../../../src/natlab/behavior.ts";
 import type { Firewall } from "../../../src/natlab/firewall/firewall.ts";
 import { InsideToOutside } from "../../../src/natlab/firewall/inside-to-outside.ts";
-import type { Link } from "../../../src/natlab/link.ts";
+import type { Link, LinkConditions } from "../../../src/natlab/link.ts";
 import { canMeet } from "../../../src/natlab/meeting.ts";
 import { canHairpin } from "../../../src/natlab/oracle.ts";
 import { World } from "../../../src/natlab/world.ts";
@@ -129,11 +129,13 @@ export interface RunOptions extends CallOptions {
   readonly loss?: number;
   /** Milliseconds on every way over the Internet. */
   readonly delay?: number;
+  /** What else happens to packets there. */
+  readonly conditions?: Partial<LinkConditions>;
+  /** Milliseconds from the beginning to when the outcome is looked at. */
+  readonly within?: number;
   /** On every NAT. */
   readonly firewall?: Firewall;
 }
-
-const WITHIN_MS = 5_000;
 
 export function ip(text: string, port = 0): Address {
   return parseIp(text, port) as Address;
@@ -189,9 +191,9 @@ function together(net: Net, cell: Cell): [Link, Link] {
 
 /** Every way over the Internet takes `delay`. */
 export function build(cell: Cell, options: RunOptions = {}) {
-  const { seed = 1, config = {}, bobs = {}, loss = 0, delay = 25 } = options;
+  const { seed = 1, config = {}, bobs = {}, loss = 0, delay = 25, conditions = {} } = options;
   const world = new World({ seed });
-  const internet = world.link("internet", { delay, loss });
+  const internet = world.link("internet", { ...conditions, delay, loss });
   const net: Net = { ...options, world, internet };
   const dual = cell.ipv6 !== "none";
   const [turn] = [3, 4].map((n) => {
@@ -227,7 +229,7 @@ export function run(cell: Cell, options: RunOptions = {}): Outcome {
   const call = new Call(a, b, options).start().talk();
   while (call.began === undefined && world.now < 10_000) world.advance(1);
   const began = call.began ?? world.now;
-  world.advance(WITHIN_MS);
+  world.advance(options.within ?? 5_000);
   const [found, usable, nominated] = [foundBy(a, b), since(began, a, b, "usable"), since(began, a, b, "selected")];
   const usableDirectly = [a, b].every((one) => one.all("usable")[0]?.path.kind === "direct");
   a.close();

@@ -42,16 +42,16 @@ suite("RFC 8445 §8.1.1: the controlling agent nominates by another check, with 
     assert.equal(solo.all("selected")[0]?.reason.code, "better-failed");
   });
 
-  test("or when they are unanswered for two of the longest round trips", () => {
-    const solo = new Solo().begin(...pairOf()).run(130);
+  test("or when they are unanswered for two of the longest round trips, by when the peer has it", () => {
+    const solo = new Solo().begin(...pairOf()).run(190);
     solo.answer(worse);
-    assert.equal(solo.pair(worse)?.roundTrip, 80);
-    solo.run(29);
+    assert.equal(solo.pair(worse)?.roundTrip, 140);
+    solo.run(19);
     assert.equal(nominations(solo).length, 0);
     solo.run(2);
     assert.deepEqual(
       nominations(solo).map(({ at, to }) => [at - 1000, to]),
-      [[160, "198.51.100.9:2000"]],
+      [[210, "198.51.100.9:2000"]],
     );
     solo.answer(worse);
     assert.equal(solo.all("selected")[0]?.reason.code, "better-unanswered");
@@ -62,6 +62,33 @@ suite("RFC 8445 §8.1.1: the controlling agent nominates by another check, with 
     solo.answer(worse);
     solo.run(60);
     assert.equal(nominations(solo)[0]?.at, 1100);
+  });
+});
+
+suite("a relay waits longer for direct pairs", () => {
+  const begun = (): Solo =>
+    new Solo()
+      .begin(candidate("198.51.100.7:2000", "relay"), candidate("198.51.100.1:2000", "srflx", { foundation: "s" }))
+      .run(51);
+
+  test("three slots of the peer's at least, though round trips are short", () => {
+    const solo = begun();
+    solo.answer(PEER);
+    solo.run(98);
+    assert.equal(nominations(solo).length, 0);
+    solo.run(2);
+    assert.equal(nominations(solo)[0]?.to, "198.51.100.7:2000");
+  });
+
+  test("and as long for the check that an answer from another port promises", () => {
+    const solo = begun();
+    solo.deliver(solo.answerBytes(solo.lastRequest(better)), { ...better, port: 2001 });
+    assert.equal(solo.pair(better)?.failure, "asymmetric");
+    solo.answer(PEER);
+    solo.run(98);
+    assert.equal(nominations(solo).length, 0);
+    solo.run(2);
+    assert.equal(nominations(solo)[0]?.to, "198.51.100.7:2000");
   });
 });
 
