@@ -43,6 +43,8 @@ const {
   },
 });
 
+if (subject !== undefined && subject !== "ice")
+  throw new Error(`there is no benchmark of ${subject}: ice, or none named`);
 if (subject === "ice") await benchIce(flags);
 else if (flags.report === undefined) await bench();
 else await reportOn(JSON.parse(await readFile(flags.report, "utf8")) as Report);
