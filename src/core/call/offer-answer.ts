@@ -151,7 +151,7 @@ export function nextOffer(
 /** RFC 3264 §8.4: the description with every live stream held. To resume, offer what was offered before. */
 export function onHold({ streams }: CallDescription): CallDescription {
   return {
-    streams: streams.map((stream) => (stream.isRefused ? stream : { ...stream, direction: held(stream.direction) })),
+    streams: streams.map((stream) => ({ ...stream, direction: held(stream.direction) })),
   };
 }
 

@@ -16,7 +16,7 @@ export function rtpHeaderLength(data: Uint8Array, length: number): number {
   const first = data[0] as number;
   const fixed = RTP_HEADER_LENGTH + (first & 0x0f) * 4;
   if ((first & 0x10) === 0) return fixed;
-  return fixed + 4 > length ? length + 1 : fixed + 4 + readU16(data, fixed + 2) * 4;
+  return fixed + 4 > length ? fixed + 4 : fixed + 4 + readU16(data, fixed + 2) * 4;
 }
 
 export function hasMarker(data: Uint8Array): boolean {

@@ -54,7 +54,7 @@ function splitLines(text: string): SdpLine[] {
     const feed = text.indexOf("\n", at);
     const next = feed < 0 ? text.length : feed + 1;
     // RFC 8866 §5: lines end with CR LF, and parsers take LF alone too.
-    const end = feed < 0 ? "" : text.charAt(feed - 1) === "\r" && feed > at ? "\r\n" : "\n";
+    const end = feed < 0 ? "" : text.charAt(feed - 1) === "\r" ? "\r\n" : "\n";
     lines.push(parseLine(text.slice(at, next - end.length), end));
     at = next;
   }

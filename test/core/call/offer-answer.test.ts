@@ -153,6 +153,18 @@ suite("what offer and answer come to", () => {
     ]);
   });
 
+  test("RFC 5761 §5.1.1: one port for RTP and RTCP is agreed where both say so", () => {
+    const [plain, shared] = [offerOf(), offerOf(offeredStream(voice({ canMultiplex: true }), own()))];
+    for (const [offer, answer, is] of [
+      [shared, shared, true],
+      [shared, plain, false],
+      [plain, shared, false],
+    ] as const) {
+      const agreed = agree(offer, answer);
+      assert.ok(typeof agreed !== "string" && agreed[0]?.isMultiplexed === is);
+    }
+  });
+
   test("directions as the offerer sees them; nothing flows where nobody sends", () => {
     for (const offered of DIRECTIONS) {
       for (const wanted of DIRECTIONS) {

@@ -71,6 +71,13 @@ suite("from SDP", () => {
     assert.ok(isHeld(only(described(HOST_NAME.replace("host.example.com\r\nt", "0.0.0.0\r\nt")))));
   });
 
+  test("RFC 8843 §6: a stream of a bundle with port 0 is meant; a refused one has no place for RTCP", () => {
+    const bundled = only(described("v=0\nc=IN IP4 192.0.2.1\nm=audio 0 RTP/AVP 0\na=bundle-only\n"));
+    assert.deepEqual([bundled.isRefused, bundled.control], [false, undefined]);
+    const refused = described(FAX).streams[0];
+    assert.deepEqual([refused?.isRefused, refused?.control], [true, undefined]);
+  });
+
   test("m= lines that cannot be read keep the places of those that follow", () => {
     const { streams } = described("v=0\nc=IN IP4 192.0.2.1\nm=\nm=audio 4000 RTP/AVP 0\nm=chat 1 TCP/MSRP *\n");
     assert.deepEqual(
@@ -101,6 +108,12 @@ suite("to SDP", () => {
       );
     });
   }
+
+  test("RFC 3605 §2.1: RTCP on the next port of another address is said", () => {
+    const control = placeOf("192.0.2.99", 3457);
+    const stream: StreamDescription = { ...only(described(HOST_NAME)), media: placeOf("192.0.2.1", 3456), control };
+    assert.deepEqual(only(described(formatSdp({ streams: [stream] }, ORIGIN))).control, control);
+  });
 
   test("any voice stream, there and back", () => {
     const arbitrary = fc.record({

@@ -105,8 +105,14 @@ suite("RFC 3550 §A.1: the numbers of a source", () => {
     meter.handle(2, 9_000, 0, 0);
     meter.handle(2, 9_001, 0, 0);
     assert.deepEqual([meter.received, meter.lost, meter.ssrc], [6, 2, 2]);
+    meter.handle(3, 9_010, 0, 0);
+    assert.equal(meter.lost, 2, "nor is another source whose numbers are near");
+    meter.handle(3, 9_010 - 101, 0, 0);
+    assert.equal(meter.highest, 8_909, "far behind is a new beginning");
+    meter.handle(3, 8_909 - 100, 0, 0);
+    assert.equal(meter.highest, 8_909, "and not so far is late");
     meter.handle(2, 9_001 + MAX_DROPOUT + 1, 0, 0);
-    assert.equal(meter.lost, 2, "a leap is a new beginning, no loss");
+    assert.equal(meter.lost, 1, "a leap is a new beginning, no loss");
     meter.handle(2, meter.highest, 0, 0);
     meter.handle(2, meter.highest, 0, 0);
     meter.handle(2, meter.highest, 0, 0);
