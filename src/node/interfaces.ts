@@ -21,6 +21,11 @@ export interface InterfaceChange {
   readonly addresses: readonly InterfaceAddress[];
 }
 
+export interface InterfaceWatch extends Disposable {
+  /** Looks now, for who cannot wait. */
+  look(): void;
+}
+
 type Read = typeof networkInterfaces;
 
 export interface InterfaceWatchOptions {
@@ -66,9 +71,9 @@ export function interfaceChange(
 export function watchInterfaces(
   onChange: (change: InterfaceChange) => void,
   { everyMs = 5_000, read = networkInterfaces, onFailure = () => {} }: InterfaceWatchOptions = {},
-): Disposable {
+): InterfaceWatch {
   let last = interfaceAddresses(read);
-  const look = (): InterfaceAddress[] => {
+  const readAgain = (): InterfaceAddress[] => {
     try {
       return interfaceAddresses(read);
     } catch (error) {
@@ -76,12 +81,13 @@ export function watchInterfaces(
       return last;
     }
   };
-  const timer = setInterval(() => {
-    const addresses = look();
+  const look = (): void => {
+    const addresses = readAgain();
     const change = interfaceChange(last, addresses);
     if (change === undefined) return;
     last = addresses;
     onChange(change);
-  }, everyMs).unref();
-  return { [Symbol.dispose]: () => clearInterval(timer) };
+  };
+  const timer = setInterval(look, everyMs).unref();
+  return { look, [Symbol.dispose]: () => clearInterval(timer) };
 }

@@ -75,6 +75,20 @@ test("a watch reports each change once, until it is disposed of", (context) => {
   assert.equal(changes.length, 1);
 });
 
+test("a watch looks when it is told to, and does not report the same again", (context) => {
+  context.mock.timers.enable({ apis: ["setInterval"] });
+  let current: Interfaces = { lo };
+  const changes: InterfaceChange[] = [];
+  using watch = watchInterfaces((change) => changes.push(change), { everyMs: 1_000, read: () => current });
+  current = { lo, wlan0: [entry("203.0.113.5")] };
+  watch.look();
+  context.mock.timers.tick(3_000);
+  assert.deepEqual(
+    changes.map((c) => texts(c.added)),
+    [["203.0.113.5"]],
+  );
+});
+
 test("where no descriptor is left to read them with, the last reading stands and the watch goes on", (context) => {
   context.mock.timers.enable({ apis: ["setInterval"] });
   let read = (): Interfaces => ({ lo });

@@ -5,7 +5,7 @@
 import { type Address, formatIp, parseIp } from "../../core/base/address.ts";
 import type { BaseId } from "../../core/ice/base.ts";
 import type { HostBase } from "../../core/ice/gathering.ts";
-import { type InterfaceChange, interfaceAddresses, watchInterfaces } from "../interfaces.ts";
+import { type InterfaceChange, type InterfaceWatch, interfaceAddresses, watchInterfaces } from "../interfaces.ts";
 import { usableAddresses } from "./host-addresses.ts";
 import { HostLanes } from "./host-lanes.ts";
 import type { IceDriver } from "./ice-driver.ts";
@@ -23,7 +23,7 @@ export class Bases {
   readonly #driver: IceDriver;
   readonly #hosts: HostLanes;
   readonly #relays: RelayLanes;
-  #watch: Disposable | undefined;
+  #watch: InterfaceWatch | undefined;
   #last = 0;
 
   /** `deliver` hears the application's data. */
@@ -73,6 +73,11 @@ export class Bases {
       if (host === undefined) agent.handleSocketFailed(like, now);
       else agent.handleSocketOpened(like, host.base, host.address, now);
     });
+  }
+
+  /** Whether the host's addresses are still those that are known. */
+  look(): void {
+    this.#watch?.look();
   }
 
   closeSocket(base: BaseId): void {

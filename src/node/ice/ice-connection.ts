@@ -187,6 +187,9 @@ export class IceConnection implements AsyncDisposable {
    * Throws `PosternError` `closed`.
    */
   restart(): void {
+    this.#refuseClosed();
+    // Often it is called because the host has moved to another network.
+    this.#bases.look();
     this.#driver.ask((agent, now) => agent.restart(now));
   }
 
