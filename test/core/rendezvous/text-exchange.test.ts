@@ -115,6 +115,15 @@ describe("exchanges of texts", () => {
     );
   });
 
+  test("only what was lost is said again", () => {
+    const world = new World({ first: "one", second: long }, (n) => (n === 2 ? [] : [10]));
+    world.open("second");
+    world.run(60_000);
+    assert.equal(world.texts.get("first"), long);
+    const parts = world.sent.filter(({ from, frame }) => from === "second" && decodeFrame(frame)?.kind === "part");
+    assert.equal(parts.length, 5);
+  });
+
   test("who waits says nothing before it is spoken to", () => {
     const world = new World({ first: "one" });
     world.run(600_000);
