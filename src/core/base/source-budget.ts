@@ -21,13 +21,15 @@ export function hashSource(a: Readonly<Address>, seed: number): number {
 
 export class SourceBudget {
   readonly #perSecond: number;
+  readonly #burst: number;
   readonly #seed: number;
   /** Tokens spent and not yet regained. */
   readonly #spent: Float32Array = new Float32Array(SLOTS);
   readonly #at: Float64Array = new Float64Array(SLOTS);
 
-  /** `perSecond`: sustained rate of one source; a burst of twice that is allowed. */
-  constructor(perSecond: number, seed: number) {
+  /** `perSecond`: sustained rate of one source. `burst`: how many at once. */
+  constructor(perSecond: number, seed: number, burst: number = perSecond * 2) {
+    this.#burst = burst;
     this.#perSecond = perSecond;
     this.#seed = seed;
   }
@@ -39,7 +41,7 @@ export class SourceBudget {
     const regained = (Math.max(0, elapsed) / 1000) * this.#perSecond;
     const spent = Math.max(0, (this.#spent[slot] as number) - regained);
     this.#at[slot] = now;
-    const within = spent + 1 <= this.#perSecond * 2;
+    const within = spent + 1 <= this.#burst;
     this.#spent[slot] = within ? spent + 1 : spent;
     return within;
   }

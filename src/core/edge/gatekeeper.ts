@@ -40,6 +40,9 @@ const SCANNERS: readonly string[] = [
   "sipsak",
 ];
 
+/** Wrong passwords in a row that are answered: a person tries some, and a house has several phones. */
+const FAILURES_AT_ONCE = 10;
+
 interface Pending {
   readonly claim: Claim;
   readonly request: SipRequest;
@@ -67,7 +70,7 @@ export class Gatekeeper {
     this.#digest = new DigestServer(config.digest, ports);
     const seed = () => readU32(ports.random.bytes(4), 0);
     this.#strangers = new SourceBudget(config.limits.strangersPerSecond, seed());
-    this.#failures = new SourceBudget(config.limits.failuresPerSecond, seed());
+    this.#failures = new SourceBudget(config.limits.failuresPerSecond, seed(), FAILURES_AT_ONCE);
   }
 
   trunkAt({ remote }: SipFlow): Trunk | undefined {

@@ -83,7 +83,9 @@ function admit(
   admission: Exclude<Admission, { kind: "lookup" }>,
   now: Instant,
 ): void {
-  if (admission.kind === "refused") return refuse(state, admission.why, flow, admission.response);
+  if (admission.kind === "refused") {
+    return refuse(state, admission.why, markArrival(request, flow), admission.response);
+  }
   const { identity } = admission;
   if (dialog !== undefined) {
     // Who speaks in a dialog from elsewhere than before must be the same, and is there from now on.
@@ -117,8 +119,8 @@ function isKnownFlow(state: EdgeState, flow: SipFlow): boolean {
   return state.registrar.hasFlow(flow);
 }
 
-function refuse(state: EdgeState, why: EdgeRefusal, flow: SipFlow, response?: SipResponse): void {
+function refuse(state: EdgeState, why: EdgeRefusal, to: SipFlow, response?: SipResponse): void {
   state.stats.refused[why]++;
   // Without a transaction: what a stranger asks costs no memory.
-  if (response !== undefined) state.outputs.push({ kind: "send", to: flow, text: response.format(), by: undefined });
+  if (response !== undefined) state.outputs.push({ kind: "send", to, text: response.format(), by: undefined });
 }
