@@ -2,6 +2,7 @@
  * The sockets of the SIP edge: UDP, TCP and TLS. What arrives goes up as text with the flow that it came by; what is
  * sent goes down to a flow, or to a target, for which a connection is found or opened. Nothing here reads a message.
  */
+import { X509Certificate } from "node:crypto";
 import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
 import { type Address, sameAddress } from "../../core/base/address.ts";
 import { PosternError } from "../../core/base/failure.ts";
@@ -48,7 +49,7 @@ export class SipSockets implements AsyncDisposable {
 
   /** Opens nothing yet. Throws `PosternError` `bad-authorities`. */
   constructor({ sink, limits, authorities }: SipSocketsOptions) {
-    if (authorities !== undefined) this.#secureContext = outgoingContext(authorities);
+    if (authorities !== undefined) requireCertificates(authorities);
     this.#sink = sink;
     this.#stats = createSipSocketStats(this.#datapath.stats);
     this.stats = this.#stats;
@@ -56,7 +57,7 @@ export class SipSockets implements AsyncDisposable {
     this.#outgoing = new OutgoingConnections(
       this.#streams,
       // Made once, when it is needed: there are hundreds of authorities.
-      () => (this.#secureContext ??= outgoingContext(knownAuthorities())),
+      () => (this.#secureContext ??= outgoingContext(authorities ?? knownAuthorities())),
       (why, onFailed) => this.#drop(why, onFailed),
     );
   }
@@ -189,8 +190,13 @@ function knownAuthorities(): readonly string[] {
 }
 
 function outgoingContext(authorities: readonly string[]): SecureContext {
+  return createSecureContext({ ca: [...authorities], minVersion: "TLSv1.2" });
+}
+
+/** Because OpenSSL passes over what is none. */
+function requireCertificates(authorities: readonly string[]): void {
   try {
-    return createSecureContext({ ca: [...authorities], minVersion: "TLSv1.2" });
+    for (const authority of authorities) new X509Certificate(authority);
   } catch (cause) {
     throw badAuthorities(cause);
   }

@@ -37,3 +37,17 @@ test("every place is given back once", () => {
   assert.ok(admission.admit(at("192.0.2.1")));
   assert.ok(admission.admit(at("192.0.2.1")));
 });
+
+test("a connection that we opened has a place of no stranger's, and of no source's", () => {
+  const stats = createStreamStats();
+  let empty = 0;
+  const admission = new Admission({ ...defaultStreamLimits, connections: 1 }, stats, () => empty++);
+  const [ours, alsoOurs] = [admission.enter(), admission.enter()];
+  assert.deepEqual([stats.open, stats.halfOpen, stats.accepted, admission.sources], [2, 0, 0, 0]);
+  assert.equal(admission.admit(at("192.0.2.1")), undefined);
+  ours.leave("client");
+  alsoOurs.leave("client");
+  assert.deepEqual([stats.open, empty], [0, 1]);
+  assert.ok(admission.admit(at("192.0.2.1")));
+  assert.equal(stats.accepted, 1);
+});

@@ -13,9 +13,9 @@ import type { SipStreamEnd } from "../../../src/node/sip/stats.ts";
 import { until } from "../../support/until.ts";
 import { at } from "../host-under-test.ts";
 
-export const anywhere = "127.0.0.1";
+const anywhere = "127.0.0.1";
 
-/** A request whose body has so many bytes. */
+/** A request, its Content-Length right for the body. */
 export function options(callId: string, body = ""): string {
   return [
     "OPTIONS sip:postern.example SIP/2.0",
@@ -90,6 +90,11 @@ export class SocketsUnderTest implements AsyncDisposable {
   async message(number = 1): Promise<Arrived> {
     await until(`message ${number}`, () => this.arrived.length >= number);
     return this.arrived[number - 1] as Arrived;
+  }
+
+  /** What was to be told later has been told. */
+  settled(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve));
   }
 
   async ended(end: CommonEnd | SipStreamEnd, times = 1): Promise<void> {

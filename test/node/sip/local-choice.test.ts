@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { formatIp } from "../../../src/core/base/address.ts";
+import { nearest } from "../../../src/node/sip/local-choice.ts";
+import { at } from "../host-under-test.ts";
+
+const ours = ["10.0.0.5", "192.168.7.1", "45.33.1.9", "127.0.0.1", "2a00:1450::5", "fd00::5"].map((ip) => ({
+  address: at(ip),
+}));
+
+for (const [to, expected] of [
+  ["10.200.3.4", "10.0.0.5"],
+  ["192.168.7.77", "192.168.7.1"],
+  // Most of its leading bits are those of 10.0.0.5.
+  ["8.8.8.8", "45.33.1.9"],
+  ["185.3.2.1", "45.33.1.9"],
+  ["127.0.0.9", "127.0.0.1"],
+  ["2606:4700::1", "2a00:1450::5"],
+  ["fd12::1", "fd00::5"],
+] as const) {
+  test(`what goes to ${to} leaves from ${expected}`, () => {
+    for (const places of [ours, ours.toReversed()]) {
+      assert.equal(formatIp(nearest(places, at(to))!.address), expected);
+    }
+  });
+}
+
+test("and from nowhere when no address is of its family", () => {
+  assert.equal(nearest([{ address: at("10.0.0.5") }], at("2606:4700::1")), undefined);
+  assert.equal(nearest([], at("10.0.0.5")), undefined);
+});
