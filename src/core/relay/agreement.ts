@@ -57,6 +57,7 @@ export function review(state: RelayState, component: Component, isOver = false):
   const own = state.config.ownAddresses;
   component.source = isOver ? undefined : sourceOf(component.place, party, own);
   component.signaled = isOver ? undefined : signaledOf(component.place, party, own);
+  component.hop = isOver ? undefined : hopOf(state, component);
   component.contenders = undefined;
   const { endpoint } = component;
   if (endpoint !== undefined) {
@@ -64,6 +65,12 @@ export function review(state: RelayState, component: Component, isOver = false):
     else endpoint.isQuestioned = true;
   }
   reroute(component);
+}
+
+/** Another call's, where a trunk has sent ours back to us with our own address in it. */
+function hopOf(state: RelayState, { place, stream }: Component): Component | undefined {
+  const there = place?.address === undefined ? undefined : state.ports.findAt(place.address)?.component;
+  return there?.stream.leg.session === stream.leg.session ? undefined : there;
 }
 
 /** The party's signaling comes from elsewhere now. */

@@ -25,6 +25,11 @@ export class Component {
   source: Readonly<Address> | undefined;
   /** Where the party says it is, when that is to be believed: good to send to before anything was learned. */
   signaled: Readonly<Address> | undefined;
+  /**
+   * Ours: the party's description names a port of another call here, for its call has come back to us. Between the two
+   * nothing is sent: each is the other's.
+   */
+  hop: Component | undefined;
   endpoint: Endpoint | undefined;
   /** Those that may become the endpoint; made when they are needed. */
   contenders: Contenders | undefined;

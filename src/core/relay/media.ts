@@ -20,6 +20,8 @@ import type { RelayState } from "./state.ts";
 const SILENCE_MS = 1000;
 /** RFC 3550 §6.2: RTCP comes every five seconds or so; two that are missing are silence. */
 const CONTROL_SILENCE_MS = 10_000;
+/** How often a call may come back to us on its way: each time is work for every packet. */
+const MAX_HOPS = 4;
 
 export function handlePacket(
   state: RelayState,
@@ -48,10 +50,8 @@ export function handlePacket(
     endpoint.heardAt = now;
     endpoint.isQuestioned = false;
   }
-  if (component.role === "media") meter(stream, kind, data, now);
-  component.packets++;
-  component.bytes += length;
-  const route = component.opposite?.route;
+  heard(component, kind, data, length, now);
+  const route = hopped(component, kind, data, length, now)?.route;
   if (route === undefined) return drop(state, component, "no-way");
   session.mediaAt = now;
   route.packets++;
@@ -59,6 +59,31 @@ export function handlePacket(
   state.stats.packets++;
   state.stats.bytes += length;
   return route;
+}
+
+function heard(component: Component, kind: PacketKind, data: Uint8Array, length: number, now: Instant): void {
+  if (component.role === "media") meter(component.stream, kind, data, now);
+  component.packets++;
+  component.bytes += length;
+}
+
+/** Where the packet leaves the host: behind as many calls as it passes here, each of which must name the other. */
+function hopped(
+  from: Component,
+  kind: PacketKind,
+  data: Uint8Array,
+  length: number,
+  now: Instant,
+): Component | undefined {
+  let out = from.opposite;
+  for (let hops = 0; out?.hop !== undefined; hops++) {
+    const there: Component = out.hop;
+    if (hops === MAX_HOPS || there.hop !== out || there.port === undefined) return undefined;
+    heard(there, kind, data, length, now);
+    there.stream.leg.session.mediaAt = now;
+    out = there.opposite;
+  }
+  return out;
 }
 
 function drop(state: RelayState, component: Component, why: RelayDrop): undefined {

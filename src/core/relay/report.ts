@@ -74,11 +74,12 @@ function streamReport({ description, meter, media, control, isMultiplexed }: Leg
 }
 
 function componentReport(component: Component): ComponentReport {
-  const { port, route, endpoint, packets, bytes, drops, stranger } = component;
+  const { port, route, endpoint, hop, packets, bytes, drops, stranger } = component;
+  const by = route === undefined || route.remote !== endpoint?.address ? "signaled" : "learned";
   return {
     local: port?.advertised,
-    remote: route?.remote,
-    by: route === undefined ? undefined : route.remote === endpoint?.address ? "learned" : "signaled",
+    remote: hop?.port?.advertised ?? route?.remote,
+    by: hop === undefined && route === undefined ? undefined : by,
     packetsIn: packets,
     bytesIn: bytes,
     packetsOut: route?.packets ?? 0,

@@ -303,6 +303,70 @@ suite("RFC 5761 §5.1.1: RTP and RTCP on one port", () => {
   });
 });
 
+suite("a call that a trunk sends back to us, with our own address in it", () => {
+  /** The caller's call to the trunk, and the trunk's to the callee: neither description is changed by the trunk. */
+  function spiral(world: RelayWorld): { caller: Phone; callee: Phone; sessions: readonly SessionId[] } {
+    const trunk = { ranges: [prefix("192.0.2.0/24")] };
+    const [first, second] = [world.openSession(), world.openSession()];
+    const [a, out] = [world.addLeg(first, "198.51.100.7"), world.addLeg(first, "", trunk)];
+    const [back, b] = [world.addLeg(second, "", trunk), world.addLeg(second, "198.51.100.80")];
+    const toTrunk = world.forwarded("offer", a, out, voiceSdp(NATED.says));
+    const toCallee = world.forwarded("offer", back, b, toTrunk);
+    const fromSecond = world.forwarded("answer", b, back, voiceSdp(PUBLIC.says));
+    const toCaller = world.forwarded("answer", out, a, fromSecond);
+    const caller = new Phone(world, a, NATED.from as string, 1).hears(toCaller);
+    return { caller, callee: new Phone(world, b, PUBLIC.says, 2).hears(toCallee), sessions: [first, second] };
+  }
+
+  for (const isBehindNat of [false, true]) {
+    test(`packets pass from call to call within the relay${isBehindNat ? ", behind a 1:1 NAT too" : ""}`, () => {
+      const bound = at(isBehindNat ? "10.0.0.2:0" : `${RELAY_4}:0`);
+      const place = { bound, advertised: at(`${RELAY_4}:0`) };
+      const world = new RelayWorld({ config: { addresses: [place] } });
+      const { caller, callee, sessions } = spiral(world);
+      for (const phone of [caller, callee]) phone.target = { ...bound, port: phone.target.port };
+      assert.deepEqual(caller.talk(3), [undefined, undefined, PUBLIC.says]);
+      assert.deepEqual([callee.speak(), callee.report()], [NATED.from, undefined]);
+      assert.equal(caller.report(), "198.51.100.80:5001");
+      const [, out] = world.relay.report(sessions[0] as SessionId)?.legs ?? [];
+      assert.deepEqual([out?.streams[0]?.media.packetsIn, out?.streams[0]?.media.by], [1, "signaled"]);
+      world.relay.closeSession(sessions[1] as SessionId);
+      world.drain();
+      assert.equal(caller.speak(), undefined);
+    });
+  }
+
+  test("who names a port of others' call, and is not named by it, reaches nobody", () => {
+    const world = new RelayWorld();
+    const { caller, callee } = setUp(world);
+    caller.talk(3);
+    const says = formatAddress(callee.target);
+    const thief = setUp(world, { says: "192.0.2.66:4000", proven: "192.0.2.66" }, { says, proven: "192.0.2.66" });
+    assert.deepEqual(thief.caller.talk(5), new Array<undefined>(5).fill(undefined));
+    assert.deepEqual(callee.talk(1), [NATED.from]);
+    assert.equal(caller.speak(), PUBLIC.says);
+  });
+
+  for (const [calls, isCarried] of [
+    [5, true],
+    [6, false],
+  ] as const) {
+    test(`${calls} calls in a row: ${isCarried ? "carried" : "somebody makes us work for nothing"}`, () => {
+      const world = new RelayWorld();
+      const legs = Array.from({ length: calls }, () => {
+        const session = world.openSession();
+        return [world.addLeg(session, "198.51.100.7"), world.addLeg(session, "198.51.100.7")] as const;
+      });
+      let text = voiceSdp(NATED.says);
+      for (const [from, to] of legs) text = world.forwarded("offer", from, to, text);
+      text = voiceSdp(PUBLIC.says);
+      for (const [to, from] of legs.toReversed()) text = world.forwarded("answer", from, to, text);
+      const caller = new Phone(world, legs[0]?.[0] ?? assert.fail(), NATED.from as string, 1).hears(text);
+      assert.equal(caller.talk(3)[2], isCarried ? PUBLIC.says : undefined);
+    });
+  }
+});
+
 test("media ranges and prefixes of a trunk do not show in what it is told", () => {
   const { world, session, a } = two();
   const trunk = world.addLeg(session, "", { ranges: [prefix("203.0.113.64/26")] });
