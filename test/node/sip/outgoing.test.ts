@@ -133,11 +133,11 @@ describe("connections that we open", () => {
     const target = { transport: "tcp", address: at("127.0.0.1", await freePort()) } as const;
     const failed: string[] = [];
     for (const id of ["1", "2"]) t.sockets.send(target, options(id), () => failed.push(id));
-    assert.deepEqual(failed, []);
+    assert.equal(failed.length, 0);
     await until("word of both", () => failed.length === 2);
     t.sockets.send(target, options("3"), () => failed.push("3"));
     await until("word of the third", () => failed.length === 3);
-    assert.deepEqual(failed, ["1", "2", "3"]);
+    assert.equal(failed.join(), "1,2,3");
     assert.deepEqual(t.stats.connects, { open: 0, failed: 2 });
     assert.equal(t.stats.dropped["no-connection"], 3);
     assert.equal(t.stats.connections.open, 0);
@@ -155,10 +155,10 @@ describe("connections that we open", () => {
     send("too much", target, "x".repeat(4_500));
     for (const id of ["3", "too many"]) send(id, target);
     await t.settled();
-    assert.deepEqual([...failed], ["too much", "too many"]);
+    assert.equal(failed.join(), "too much,too many");
     assert.equal(t.stats.dropped.waiting, 2);
     await until("word of the rest", () => failed.length === 5);
-    assert.deepEqual(failed.slice(2), ["1", "2", "3"]);
+    assert.equal(failed.slice(2).join(), "1,2,3");
     assert.equal(t.stats.connects.failed, 1);
   });
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createSocket, type Socket as DatagramSocket } from "node:dgram";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 import { type Address, formatIp } from "../../../src/core/base/address.ts";
 import type { SipFlow } from "../../../src/core/sip/flow.ts";
 import type { CommonEnd } from "../../../src/node/net/stream-stats.ts";
@@ -74,7 +74,7 @@ export class SocketsUnderTest implements AsyncDisposable {
   }
 
   /** The same on TLS, which trusts everybody. */
-  connectTls(to: Readonly<Address>, given: ConnectionOptions = {}): Socket {
+  connectTls(to: Readonly<Address>, given: ConnectionOptions = {}): TLSSocket {
     return this.#keep(connectTls({ host: formatIp(to), port: to.port, rejectUnauthorized: false, ...given }));
   }
 
@@ -108,7 +108,7 @@ export class SocketsUnderTest implements AsyncDisposable {
     assert.equal(this.stats.datagrams.sockets, 0);
   }
 
-  #keep(socket: Socket): Socket {
+  #keep<S extends Socket>(socket: S): S {
     socket.on("error", () => {});
     this.#opened.push(socket);
     return socket;
