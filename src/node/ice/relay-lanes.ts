@@ -71,13 +71,13 @@ export class RelayLanes {
 
   #announce(relay: Relay, first: BaseId): void {
     const allocation = relay.allocation as TurnAllocation;
-    const { component, login } = relay;
+    const { component } = relay;
     for (const [i, address] of allocation.relayed.entries()) {
       const base = i === 0 ? first : this.#host.nextBase();
       relay.bases.set(base, address.family);
       this.#lanes.set(base, laneOf(allocation));
-      const { mapped } = allocation;
-      this.#host.handleRelayed({ base, stream: 0, component, address, transport: login.transport, mapped });
+      const { mapped, transport } = allocation;
+      this.#host.handleRelayed({ base, stream: 0, component, address, transport, mapped });
     }
   }
 

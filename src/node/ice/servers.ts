@@ -11,7 +11,7 @@ import type { IceServer } from "./options.ts";
 
 export interface TurnServerLogin {
   readonly url: string;
-  /** A stream of TCP or TLS costs more than datagrams do. */
+  /** What is tried first. */
   readonly transport: "udp" | "tcp" | "tls";
   /** What is in the place of the server's name. */
   readonly host: string;

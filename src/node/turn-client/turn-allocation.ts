@@ -101,6 +101,11 @@ export class TurnAllocation implements AsyncDisposable {
     return this.#current.relayed;
   }
 
+  /** How the server was reached in the end: a URL may leave that open (RFC 5928). */
+  get transport(): "udp" | "tcp" | "tls" {
+    return this.#place.transport;
+  }
+
   /** The client's own address, as the server sees it. */
   get mapped(): Allocated["mapped"] {
     return this.#current.mapped;

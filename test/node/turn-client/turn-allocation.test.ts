@@ -200,6 +200,7 @@ suite("where UDP is blocked", { skip: requirePeer("openssl") }, () => {
       const ms = performance.now() - start;
       assert.ok(ms > 4_900 && ms < 9_000, `${ms} ms`);
       assert.equal(one.relayed.length, 1);
+      assert.equal(one.transport, "tcp", "so ICE knows what it costs");
       await one.close();
       onward.close();
     } finally {
