@@ -127,6 +127,15 @@ export function unlink(leg: Leg): void {
   }
 }
 
+/** Gives back the sockets of streams that were offered to this party, and that it has never agreed to. */
+export function closeUnagreed(state: RelayState, leg: Leg): void {
+  for (const { description, media, control } of leg.streams) {
+    if (description !== undefined && isCarried(description)) continue;
+    closePort(state, media);
+    closePort(state, control);
+  }
+}
+
 /** Gives back the sockets that nobody needs, once no other phone can still want them. */
 export function trim(state: RelayState, session: Session): void {
   if (session.legs.length > 2 && !session.isConfirmed) return;

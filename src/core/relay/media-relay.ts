@@ -9,7 +9,7 @@ import { after, type Instant, type Machine } from "../base/machine.ts";
 import type { Random } from "../base/ports.ts";
 import type { RelayAddress } from "../base/relay-places.ts";
 import { isHeld } from "../call/description.ts";
-import { flowChanged, isCarried, link, trim, unlink } from "./agreement.ts";
+import { closeUnagreed, flowChanged, isCarried, link, trim, unlink } from "./agreement.ts";
 import type { MediaRelayConfig } from "./config.ts";
 import { type DescriptionRequest, describe, refuseFor, refuseOf, settle } from "./describe.ts";
 import { Leg, type LegParty, Session } from "./leg.ts";
@@ -69,15 +69,20 @@ export class MediaRelay implements Machine<MediaRelayOutput> {
   /** The party's last offer was refused, by an error response say: what was agreed before goes on. */
   withdrawOffer(leg: LegId): void {
     const found = this.#state.legs.get(leg);
-    if (found !== undefined) found.offer = undefined;
+    if (found === undefined) return;
+    found.offer = undefined;
+    if (found.opposite !== undefined) closeUnagreed(this.#state, found.opposite);
   }
 
-  /** It is settled that these two speak: the call was answered with a final response. */
+  /**
+   * It is settled that these two speak: the call was answered with a final response. A second phone that answers changes
+   * nothing as long as the first has its leg: close that, and confirm again, when the caller prefers the second.
+   */
   confirm(caller: LegId, callee: LegId, now: Instant): void {
     const [a, b] = [this.#state.legs.get(caller), this.#state.legs.get(callee)];
     if (a === undefined || b === undefined || a.session !== b.session) return;
     const { session } = a;
-    if (session.isConfirmed && a.opposite === b) return;
+    if (session.isConfirmed && a.opposite !== undefined) return;
     session.isConfirmed = true;
     session.mediaAt = now;
     link(a, b);

@@ -185,6 +185,17 @@ suite("streams", () => {
     assert.equal(world.open.size, 4);
   });
 
+  test("an offer that is refused gives back what only it wanted", () => {
+    const { caller, callee } = setUp(new RelayWorld());
+    const { world } = caller;
+    world.forwarded("offer", caller.leg, callee.leg, voiceSdp(NATED.says, ["m=video 8000 RTP/AVP 96"]));
+    assert.equal(world.open.size, 6);
+    world.relay.withdrawOffer(caller.leg);
+    world.drain();
+    assert.equal(world.open.size, 4);
+    assert.equal(caller.talk(3)[2], PUBLIC.says);
+  });
+
   test("one that is added later gets sockets of its own, and the first keeps what it has learned", () => {
     const { caller, callee } = setUp(new RelayWorld());
     const { world } = caller;

@@ -123,6 +123,7 @@ suite("forks", () => {
     world.relay.confirm(a, one.leg, world.now);
     assert.deepEqual([one.speak(), two.speak(), caller.speak()], [NATED.from, undefined, "192.0.2.1:5000"]);
     answer(1);
+    world.relay.confirm(a, two.leg, world.now);
     assert.deepEqual([one.speak(), two.speak()], [NATED.from, undefined], "who comes too late changes nothing");
     for (const { phone } of callees.slice(1)) world.relay.closeLeg(phone.leg);
     world.drain();
@@ -132,6 +133,19 @@ suite("forks", () => {
     world.relay.closeLeg(one.leg);
     const [left, ...others] = world.relay.report(session)?.legs ?? [];
     assert.deepEqual([left?.leg, left?.hears, others], [a, undefined, []]);
+  });
+
+  test("a caller that prefers the second to answer gets it, once the first is closed", () => {
+    const world = new RelayWorld();
+    const { a, callees, answer } = fork(world);
+    const [one, two] = callees.map(({ phone }) => phone) as [Phone, Phone];
+    const caller = new Phone(world, a, NATED.from as string, 1).hears(answer(0));
+    answer(1);
+    caller.talk(3);
+    world.relay.confirm(a, one.leg, world.now);
+    world.relay.closeLeg(one.leg);
+    world.relay.confirm(a, two.leg, world.now);
+    assert.deepEqual([two.speak(), caller.speak()], [NATED.from, "192.0.2.2:5000"]);
   });
 
   test("one takes RTP and RTCP together, the others not: the caller keeps both until it is settled", () => {
