@@ -25,7 +25,7 @@ interface CheckFlags extends AskedFlags {
 const CALLS_FAIL = 2;
 
 const help = `
-Exit status: 0 calls will work, 2 they will not or only some, 1 the command is wrong.
+Exit status: 0 calls will work, 2 they will not or only some, 1 the command is wrong or two machines did not meet.
 
 Examples:
   postern check stun:stun.example.org
@@ -47,7 +47,7 @@ export function addCheckCommand(program: Command): void {
     .option("--ice-servers <FILE>", "take servers and credentials from an iceServers block; - is standard input")
     .option("--proxy <URL>", "try TURN through this HTTP proxy too; else the one in https_proxy")
     .option("--no-proxy", "try no proxy, whatever the environment says")
-    .option("--duration <DURATION>", "how long to speak through each relay", seconds, 5)
+    .option("--duration <DURATION>", "how long to speak through each relay, or to the other machine", seconds, 5)
     .option("--lifetime", "find out how long an idle NAT binding lives too, which takes minutes")
     .option("--watch", "go on, one line each round, until Ctrl-C; then say what failed when")
     .option("--every <DURATION>", "how long a round of --watch is", seconds, 10)

@@ -183,7 +183,8 @@ describe("postern check --peer", { skip, concurrency: atOnce }, () => {
     const before = await sockets();
     await using alice = await startMachine(lab, "alice", byCode(login, "--peer"), login.credential);
     await codeOf(alice);
-    assert.ok((await sockets()) > before);
+    // One to wait at, and ICE's over UDP and TCP.
+    await until("all allocations", async () => (await sockets()) === before + 3);
     const { code } = await alice.program.stop("SIGINT");
     assert.equal(code, 130, alice.program.output);
     await until("the relayed addresses to be gone", async () => (await sockets()) === before);
