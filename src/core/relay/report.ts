@@ -1,5 +1,5 @@
 /** What is known of a call: whom it is between, where their media is, and what became of it. */
-import type { Address } from "../base/address.ts";
+import { type Address, copyAddress } from "../base/address.ts";
 import type { Instant } from "../base/machine.ts";
 import { isHeld } from "../call/description.ts";
 import type { Component } from "./component.ts";
@@ -13,6 +13,8 @@ export interface ComponentReport {
   readonly remote: Readonly<Address> | undefined;
   /** `learned` from its packets, `signaled`: believed from its description. */
   readonly by: "learned" | "signaled" | undefined;
+  /** When it was last heard from where it was learned. */
+  readonly heardAt: Instant | undefined;
   /** From the party. */
   readonly packetsIn: number;
   readonly bytesIn: number;
@@ -79,12 +81,13 @@ function componentReport(component: Component): ComponentReport {
   return {
     local: port?.advertised,
     remote: hop?.port?.advertised ?? route?.remote,
+    heardAt: endpoint?.heardAt,
     by: hop === undefined && route === undefined ? undefined : by,
     packetsIn: packets,
     bytesIn: bytes,
     packetsOut: route?.packets ?? 0,
     bytesOut: route?.bytes ?? 0,
-    drops,
-    stranger: stranger.port === 0 ? undefined : stranger,
+    drops: { ...drops },
+    stranger: stranger.port === 0 ? undefined : copyAddress(stranger),
   };
 }

@@ -324,9 +324,20 @@ suite("the record", () => {
     assert.deepEqual([one.media.packetsIn, one.media.bytesIn], [11, 11 * 172]);
     assert.deepEqual([other.media.packetsOut, one.media.packetsOut], [11, 4]);
     assert.ok(one.jitter < 4);
+    assert.deepEqual([one.media.heardAt, other.control?.heardAt], [world.now - 80, undefined]);
     assert.equal(world.relay.stats.packets, 15);
     world.drain();
     assert.deepEqual([world.open.size, world.relay.stats.ports, world.relay.stats.sessions], [0, 0, 0]);
+  });
+
+  test("a report is of its moment", () => {
+    const world = new RelayWorld();
+    const { session, caller } = setUp(world);
+    caller.speak();
+    const before = world.relay.report(session);
+    caller.speak();
+    assert.equal(before?.legs[0]?.streams[0]?.media.drops.learning, 1);
+    assert.equal(caller.media.drops.learning, 2);
   });
 
   test("a packet's route is an object that exists: the same for every packet", () => {
