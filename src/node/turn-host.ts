@@ -6,7 +6,13 @@ import type { Address } from "../core/base/address.ts";
 import { PosternError } from "../core/base/failure.ts";
 import type { RelayAddress, SharedSecret, TurnServerConfig } from "../core/turn/server/config.ts";
 import type { DiscoverySquare } from "../core/turn/server/discovery-sites.ts";
-import type { TurnServerEvent, TurnServerOutput } from "../core/turn/server/outputs.ts";
+import type {
+  KeyQueryId,
+  TurnServerEvent,
+  TurnServerOutput,
+  UserKeys,
+  UserQuery,
+} from "../core/turn/server/outputs.ts";
 import type { TurnServerStats } from "../core/turn/server/stats.ts";
 import { TurnServer } from "../core/turn/server/turn-server.ts";
 import { wallClock } from "./clock.ts";
@@ -14,6 +20,7 @@ import { nodeCrypto } from "./crypto.ts";
 import type { Datapath, DatapathStats } from "./datapath/datapath.ts";
 import { isWildcard, wildcardFailure } from "./datapath/wildcard.ts";
 import { FailureLog } from "./failure-log.ts";
+import { KeyLookups } from "./key-lookups.ts";
 import { type Log, silentLog } from "./log.ts";
 import type { ListenSpec } from "./net/listen-spec.ts";
 import { StreamClients } from "./net/stream-clients.ts";
@@ -24,12 +31,13 @@ import type { TlsIdentity } from "./net/tls-identity.ts";
 import { PooledRandom } from "./random.ts";
 import { type Capacity, capacityOf, openDescriptorLimit } from "./turn/capacity.ts";
 import { Egress } from "./turn/egress.ts";
-import { type FindKeys, KeyLookups } from "./turn/key-lookups.ts";
 import { RelaySockets } from "./turn/relay-sockets.ts";
 import { TurnDriver } from "./turn/turn-driver.ts";
 import { UdpListener } from "./turn/udp-listener.ts";
 
 export type { Capacity } from "./turn/capacity.ts";
+
+type FindKeys = (user: UserQuery, realm: string, signal: AbortSignal) => Promise<UserKeys | undefined>;
 
 export interface TurnHostOptions {
   readonly config: TurnServerConfig;
@@ -72,7 +80,8 @@ export class TurnHost implements AsyncDisposable {
   readonly #egress: Egress;
   readonly #driver: TurnDriver;
   readonly #relays: RelaySockets;
-  readonly #lookups: KeyLookups;
+  readonly #findKeys: FindKeys;
+  readonly #lookups: KeyLookups<KeyQueryId, UserKeys>;
   readonly #listeners: Map<number, ListenerEntry> = new Map();
   readonly #waiting: Set<() => void> = new Set();
   #lastListener = 0;
@@ -100,8 +109,8 @@ export class TurnHost implements AsyncDisposable {
       handleFailure: (error) => this.#failures.report(error),
     });
     this.#relays = new RelaySockets(datapath, this.#driver, this.#egress);
+    this.#findKeys = options.keys ?? (() => Promise.resolve(undefined));
     this.#lookups = new KeyLookups(
-      options.keys ?? (() => Promise.resolve(undefined)),
       (query, keys) => this.#driver.input((server, now) => server.handleKey(query, keys, now)),
       this.#log,
     );
@@ -260,7 +269,7 @@ export class TurnHost implements AsyncDisposable {
       case "releaseRelay":
         return this.#relays.close(output.relay);
       case "lookupKey":
-        return this.#lookups.start(output.query, output.user, output.realm);
+        return this.#lookups.start(output.query, (signal) => this.#findKeys(output.user, output.realm, signal));
       case "offload":
         return this.#egress.offload(output.flow);
       case "withdraw":

@@ -2,28 +2,26 @@
  * Users' keys, asked for elsewhere and answered once. A lookup that fails, or takes too long, counts as "no such user":
  * the machine bounds how many are outstanding, so none may stay for ever.
  */
-import type { KeyQueryId, UserKeys, UserQuery } from "../../core/turn/server/outputs.ts";
-import { FailureLog } from "../failure-log.ts";
-import type { Log } from "../log.ts";
+import { FailureLog } from "./failure-log.ts";
+import type { Log } from "./log.ts";
 
-export type FindKeys = (user: UserQuery, realm: string, signal: AbortSignal) => Promise<UserKeys | undefined>;
+/** `signal` fires when nobody waits for the answer any longer. */
+type Find<Keys> = (signal: AbortSignal) => Promise<Keys | undefined>;
 
 const patienceMs = 5_000;
 
-export class KeyLookups {
-  readonly #find: FindKeys;
-  readonly #answer: (query: KeyQueryId, keys: UserKeys | undefined) => void;
+export class KeyLookups<Query, Keys> {
+  readonly #answer: (query: Query, keys: Keys | undefined) => void;
   readonly #failures: FailureLog;
   readonly #closing = new AbortController();
 
-  constructor(find: FindKeys, answer: (query: KeyQueryId, keys: UserKeys | undefined) => void, log: Log) {
-    this.#find = find;
+  constructor(answer: (query: Query, keys: Keys | undefined) => void, log: Log) {
     this.#answer = answer;
     this.#failures = new FailureLog(log, "user-lookup-failed");
   }
 
-  start(query: KeyQueryId, user: UserQuery, realm: string): void {
-    void this.#run(user, realm).then((keys) => {
+  start(query: Query, find: Find<Keys>): void {
+    void this.#run(find).then((keys) => {
       if (!this.#closing.signal.aborted) this.#answer(query, keys);
     });
   }
@@ -33,13 +31,13 @@ export class KeyLookups {
     this.#closing.abort();
   }
 
-  async #run(user: UserQuery, realm: string): Promise<UserKeys | undefined> {
+  async #run(find: Find<Keys>): Promise<Keys | undefined> {
     const given = new AbortController();
     const giveUp = (): void => given.abort();
     const timer = setTimeout(giveUp, patienceMs).unref();
     this.#closing.signal.addEventListener("abort", giveUp);
     try {
-      return await Promise.race([this.#find(user, realm, given.signal), aborted(given.signal)]);
+      return await Promise.race([find(given.signal), aborted(given.signal)]);
     } catch (error) {
       if (!this.#closing.signal.aborted) this.#failures.report(error);
       return undefined;

@@ -1,0 +1,63 @@
+/** The sockets of relayed media: opened and closed as the edge asks. What comes to one leaves by another, or is dropped. */
+import type { Address } from "../../core/base/address.ts";
+import type { PortId } from "../../core/relay/outputs.ts";
+import type { BindFailure, DatagramSink, Datapath, SocketId } from "../datapath/datapath.ts";
+import type { SipDriver } from "./sip-driver.ts";
+
+/** No socket has this number, so that a datapath drops and counts what is sent to it. */
+const NO_SOCKET = -1;
+
+class MediaSocket implements DatagramSink {
+  readonly #port: PortId;
+  readonly #driver: SipDriver;
+  readonly #sockets: MediaSockets;
+
+  constructor(port: PortId, driver: SipDriver, sockets: MediaSockets) {
+    this.#port = port;
+    this.#driver = driver;
+    this.#sockets = sockets;
+  }
+
+  handleBound(): void {
+    this.#driver.input((edge, now) => edge.handlePortBound(this.#port, now));
+  }
+
+  handleBindFailed(_socket: SocketId, why: BindFailure): void {
+    this.#sockets.forget(this.#port);
+    this.#driver.input((edge, now) => edge.handlePortFailed(this.#port, why, now));
+  }
+
+  handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>): void {
+    const route = this.#driver.packet(data, length, from, this.#port);
+    if (route !== undefined) this.#sockets.send(route.port, data, length, route.remote);
+  }
+}
+
+export class MediaSockets {
+  readonly #datapath: Datapath;
+  readonly #driver: SipDriver;
+  readonly #sockets: SocketId[] = [];
+
+  constructor(datapath: Datapath, driver: SipDriver) {
+    this.#datapath = datapath;
+    this.#driver = driver;
+  }
+
+  open(port: PortId, address: Readonly<Address>): void {
+    this.#sockets[port] = this.#datapath.bind(address, "relay", new MediaSocket(port, this.#driver, this));
+  }
+
+  close(port: PortId): void {
+    this.#datapath.release(this.#sockets[port] ?? NO_SOCKET);
+    this.forget(port);
+  }
+
+  /** It is closed already. */
+  forget(port: PortId): void {
+    this.#sockets[port] = NO_SOCKET;
+  }
+
+  send(port: PortId, data: Uint8Array, length: number, to: Readonly<Address>): void {
+    this.#datapath.send(this.#sockets[port] ?? NO_SOCKET, data, 0, length, to);
+  }
+}

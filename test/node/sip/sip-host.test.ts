@@ -1,0 +1,101 @@
+/** A SIP edge with real sockets: two phones on loopback register, call, speak and hang up. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { formatAddress } from "../../../src/core/base/address.ts";
+import { mediaOf } from "../../support/sip-phone.ts";
+import { until } from "../../support/until.ts";
+import { DOMAIN, SipHostUnderTest } from "./host-under-test.ts";
+
+test("two phones register, call each other, are heard both ways, and hang up", async () => {
+  await using edge = await SipHostUnderTest.open();
+  await using alice = await edge.phone("alice", 2);
+  await using bob = await edge.phone("bob", 3);
+  for (const phone of [alice, bob]) assert.equal((await phone.register()).status, 200);
+  assert.deepEqual(
+    [...edge.host.bindings()].map(({ aor, contact }) => [aor, contact]),
+    [alice, bob].map(({ account, contact }) => [`sip:${account.user}@${DOMAIN}`, contact]),
+  );
+
+  const { invite, answer } = await alice.call(bob);
+  assert.equal(mediaOf(invite.body).host, "127.0.0.1");
+  assert.equal(mediaOf(answer.body).host, "127.0.0.1");
+  for (let sequence = 1; sequence <= 5; sequence++) {
+    alice.speak(answer.body, sequence);
+    bob.speak(invite.body, sequence + 100);
+  }
+  await until("voice at both ends", () => alice.heard.length === 5 && bob.heard.length === 5);
+  assert.deepEqual(
+    bob.heard.map(({ data }) => data.readUInt16BE(2)),
+    [1, 2, 3, 4, 5],
+  );
+  // What is heard comes from where it was said to.
+  assert.ok(bob.heard.every(({ from }) => from === mediaOf(invite.body).port));
+  const [call] = edge.host.calls();
+  assert.deepEqual([call?.state, call?.caller.name, call?.callee?.name], ["acknowledged", "alice", "bob"]);
+  assert.deepEqual(
+    call?.media?.legs.map(({ streams }) => streams.map(({ media }) => [media.packetsIn, media.by])),
+    [[[5, "learned"]], [[5, "learned"]]],
+  );
+
+  const bye = alice.ask(alice.within(answer, "BYE"));
+  bob.accept(await bob.request("BYE"));
+  assert.equal((await bye).status, 200);
+  assert.deepEqual(
+    edge.told("call"),
+    ["started", "ringing", "answered", "ended"].filter((what) => what !== "ringing"),
+  );
+  assert.deepEqual(edge.host.calls(), []);
+  await until("the ports to be free", () => edge.host.stats.datapath.sockets === 0);
+});
+
+test("a call is refused whose caller has another's password", async () => {
+  await using edge = await SipHostUnderTest.open();
+  await using alice = await edge.phone("alice", 2);
+  const mallory = Object.create(alice.account, { password: { value: "guessed" } }) as typeof alice.account;
+  await using other = await (await import("../../support/sip-phone.ts")).SipPhone.open(
+    mallory,
+    "127.0.0.4",
+    alice.server,
+  );
+  assert.equal((await other.register()).status, 401);
+  assert.equal(edge.host.stats.edge.refused["wrong-password"], 1);
+  assert.deepEqual([...edge.host.bindings()], []);
+});
+
+test("what was kept of a phone is enough to ring it after a restart", async () => {
+  let config: SipHostUnderTest["config"];
+  let kept: SipHostUnderTest["stored"];
+  let bob: Awaited<ReturnType<SipHostUnderTest["phone"]>>;
+  {
+    await using edge = await SipHostUnderTest.open();
+    bob = await edge.phone("bob", 3);
+    await bob.register();
+    ({ config, stored: kept } = edge);
+  }
+  assert.equal(kept.size, 1);
+  await using phone = bob;
+  await using edge = await SipHostUnderTest.open({ config });
+  edge.host.restore(kept.values());
+  await using alice = await edge.phone("alice", 2);
+  await alice.call(phone);
+  const [call] = edge.host.calls();
+  assert.equal(call?.callee && formatAddress(call.callee.flow.remote).split(":")[0], "127.0.0.3");
+});
+
+test("a phone whose REGISTER says so is forgotten", async () => {
+  await using edge = await SipHostUnderTest.open();
+  await using alice = await edge.phone("alice", 2);
+  await alice.register();
+  assert.equal(edge.stored.size, 1);
+  await alice.register(0);
+  assert.equal(edge.stored.size, 0);
+  assert.deepEqual(edge.told("binding"), ["registered", "removed"]);
+});
+
+test("a closed host opens no listener", async () => {
+  const edge = await SipHostUnderTest.open();
+  await edge.host.close();
+  const [listener] = edge.config.listeners;
+  assert.ok(listener);
+  await assert.rejects(edge.host.listen({ transport: "udp", address: listener.local }), { code: "closed" });
+});

@@ -1,0 +1,240 @@
+/** A phone on a real UDP socket that does what the test says; by itself it answers OPTIONS alone, and nothing else. */
+import assert from "node:assert/strict";
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
+import { type Address, formatIp, parseIp } from "../../src/core/base/address.ts";
+import { chooseChallenge, formatAuthorization } from "../../src/core/sip/digest/answer.ts";
+import { createRequest, createResponse, type HeaderLine } from "../../src/core/sip/message/build.ts";
+import { MALFORMED } from "../../src/core/sip/message/characters.ts";
+import type { SipRequest, SipResponse } from "../../src/core/sip/message/message.ts";
+import { parseMessage } from "../../src/core/sip/message/parse.ts";
+import { nodeCrypto } from "../../src/node/crypto.ts";
+import { PooledRandom } from "../../src/node/random.ts";
+import { until } from "./until.ts";
+
+const ports = { crypto: nodeCrypto, random: new PooledRandom() };
+let lastBranch = 0;
+
+export interface SipAccount {
+  readonly user: string;
+  readonly domain: string;
+  readonly password: string;
+}
+
+async function bound(ip: string): Promise<Socket> {
+  const socket = createSocket("udp4");
+  socket.bind(0, ip);
+  await once(socket, "listening");
+  return socket;
+}
+
+export class SipPhone implements AsyncDisposable {
+  readonly account: SipAccount;
+  readonly ip: string;
+  readonly server: Readonly<Address>;
+  readonly requests: SipRequest[] = [];
+  readonly responses: SipResponse[] = [];
+  /** What came to its media port, and from which port. */
+  readonly heard: { readonly data: Buffer; readonly from: number }[] = [];
+  readonly #signaling: Socket;
+  readonly #media: Socket;
+  #cseq = 0;
+
+  private constructor(account: SipAccount, ip: string, server: Readonly<Address>, signaling: Socket, media: Socket) {
+    this.account = account;
+    this.ip = ip;
+    this.server = server;
+    this.#signaling = signaling;
+    this.#media = media;
+    signaling.on("message", (data) => this.#receive(data.toString("latin1")));
+    media.on("message", (data, { port }) => this.heard.push({ data, from: port }));
+  }
+
+  static async open(account: SipAccount, ip: string, server: Readonly<Address>): Promise<SipPhone> {
+    return new SipPhone(account, ip, server, await bound(ip), await bound(ip));
+  }
+
+  get #here(): string {
+    return `${this.ip}:${this.#signaling.address().port}`;
+  }
+
+  get contact(): string {
+    return `sip:${this.account.user}@${this.#here}`;
+  }
+
+  get sdp(): string {
+    const { port } = this.#media.address();
+    return [
+      "v=0",
+      `o=- 1 1 IN IP4 ${this.ip}`,
+      "s=-",
+      `c=IN IP4 ${this.ip}`,
+      "t=0 0",
+      `m=audio ${port} RTP/AVP 0`,
+      "",
+    ].join("\r\n");
+  }
+
+  send(message: SipRequest | SipResponse): void {
+    this.#signaling.send(message.format(), this.server.port, formatIp(this.server));
+  }
+
+  /** The first request of this method that comes, or has come. */
+  request(method: string): Promise<SipRequest> {
+    return until(`a ${method} to ${this.account.user}`, () => this.requests.find((one) => one.method === method));
+  }
+
+  /** The final answer to a request; a challenge is met with the password first. */
+  async ask(request: SipRequest): Promise<SipResponse> {
+    this.send(request);
+    const first = await this.#final(request);
+    if (first.status !== 401 && first.status !== 407) return first;
+    if (request.method === "INVITE") this.send(this.#refusalAck(request, first));
+    const again = request.copy();
+    again.removeTopVia();
+    again.prependVia(this.#via());
+    again.headers.set("CSeq", `${++this.#cseq} ${request.method}`);
+    again.headers.set(first.status === 401 ? "Authorization" : "Proxy-Authorization", this.#authorize(again, first));
+    this.send(again);
+    return this.#final(again);
+  }
+
+  register(expires = 300): Promise<SipResponse> {
+    const me = `<sip:${this.account.user}@${this.account.domain}>`;
+    const headers = [
+      ["From", `${me};tag=r`],
+      ["To", me],
+      ["Call-ID", `register-${this.#here}`],
+      ["CSeq", `${++this.#cseq} REGISTER`],
+      ["Contact", `<${this.contact}>;expires=${expires}`],
+      ["User-Agent", "test phone"],
+    ] as const;
+    return this.ask(this.#build("REGISTER", `sip:${this.account.domain}`, headers));
+  }
+
+  invitation(to: string): SipRequest {
+    const { user, domain } = this.account;
+    const invite = this.#build("INVITE", `sip:${to}@${domain}`, [
+      ["From", `<sip:${user}@${domain}>;tag=from-${user}`],
+      ["To", `<sip:${to}@${domain}>`],
+      ["Call-ID", `call-${++lastBranch}-${this.#here}`],
+      ["CSeq", `${++this.#cseq} INVITE`],
+      ["Contact", `<${this.contact}>`],
+    ]);
+    invite.setBody(this.sdp, "application/sdp");
+    return invite;
+  }
+
+  /** Calls, the other answers, and the call is acknowledged. */
+  async call(other: SipPhone): Promise<{ readonly invite: SipRequest; readonly answer: SipResponse }> {
+    const answered = this.ask(this.invitation(other.account.user));
+    const invite = await other.request("INVITE");
+    other.answer(invite);
+    const answer = await answered;
+    assert.equal(answer.status, 200, answer.format());
+    this.send(this.within(answer, "ACK"));
+    await other.request("ACK");
+    return { invite, answer };
+  }
+
+  /** 200 with a description. */
+  answer(invite: SipRequest): void {
+    const routes = invite.headers.values("record-route").map((value) => ["Record-Route", value] as const);
+    const headers = [...routes, ["Contact", `<${this.contact}>`]] as const;
+    const response = createResponse(invite, 200, { toTag: `to-${this.account.user}`, headers });
+    response.setBody(this.sdp, "application/sdp");
+    this.send(response);
+  }
+
+  /** 200 without anything. */
+  accept(request: SipRequest): void {
+    this.send(createResponse(request, 200));
+  }
+
+  /** A request within the dialog of an answer, by its caller. */
+  within(answer: SipResponse, method: string): SipRequest {
+    const { contacts } = answer;
+    assert.ok(contacts !== "*" && contacts !== MALFORMED && contacts[0] !== undefined);
+    return this.#build(method, contacts[0].uriText, [
+      ...answer.headers
+        .values("record-route")
+        .toReversed()
+        .map((value) => ["Route", value] as const),
+      ["From", answer.header("from") ?? ""],
+      ["To", answer.header("to") ?? ""],
+      ["Call-ID", answer.callId],
+      ["CSeq", `${method === "ACK" ? answer.cseq.number : ++this.#cseq} ${method}`],
+    ]);
+  }
+
+  /** One packet of voice to where `description` says; the sequence number is its payload's too. */
+  speak(description: string, sequence: number): void {
+    const { host, port } = mediaOf(description);
+    const data = Buffer.alloc(172, sequence & 0xff);
+    data.writeUInt16BE(0x8000, 0);
+    data.writeUInt16BE(sequence, 2);
+    data.writeUInt32BE(sequence * 160, 4);
+    data.writeUInt32BE(parseIp(this.ip)?.w3 ?? 0, 8);
+    this.#media.send(data, port, host);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of [this.#signaling, this.#media]) {
+      const closed = once(socket, "close");
+      socket.close();
+      await closed;
+    }
+  }
+
+  #receive(text: string): void {
+    const message = parseMessage(text);
+    assert.ok(message.kind !== "failure", text);
+    if (message.kind === "response") this.responses.push(message);
+    else if (message.method === "OPTIONS") this.accept(message);
+    else this.requests.push(message);
+  }
+
+  #final({ callId, cseq }: SipRequest): Promise<SipResponse> {
+    return until(`an answer to ${cseq.method} ${cseq.number} of ${this.account.user}`, () =>
+      this.responses.find((one) => one.callId === callId && one.cseq.number === cseq.number && one.status >= 200),
+    );
+  }
+
+  #build(method: string, uri: string, headers: readonly HeaderLine[]): SipRequest {
+    return createRequest({ method, uri, headers: [["Via", this.#via()], ["Max-Forwards", "70"], ...headers] });
+  }
+
+  #via(): string {
+    return `SIP/2.0/UDP ${this.#here};branch=z9hG4bK${++lastBranch};rport`;
+  }
+
+  #refusalAck(invite: SipRequest, refusal: SipResponse): SipRequest {
+    const headers = [
+      ["Via", invite.headers.values("via")[0] ?? ""],
+      ["Max-Forwards", "70"],
+      ["From", invite.header("from") ?? ""],
+      ["To", refusal.header("to") ?? ""],
+      ["Call-ID", invite.callId],
+      ["CSeq", `${invite.cseq.number} ACK`],
+    ] as const;
+    return createRequest({ method: "ACK", uri: invite.uriText, headers });
+  }
+
+  #authorize(request: SipRequest, refusal: SipResponse): string {
+    const { user: username, domain: realm, password } = this.account;
+    const account = { username, realm, password };
+    const name = refusal.status === 401 ? "WWW-Authenticate" : "Proxy-Authenticate";
+    const challenge = chooseChallenge(
+      refusal.credentials(name).map(({ params }) => params),
+      account,
+    );
+    assert.ok(challenge, refusal.format());
+    return formatAuthorization(ports, account, challenge, { method: request.method, uri: request.uriText, count: 1 });
+  }
+}
+
+/** Where the first stream of a description is. */
+export function mediaOf(description: string): { readonly host: string; readonly port: number } {
+  const host = /^c=IN IP4 (\S+)/m.exec(description)?.[1] ?? assert.fail(description);
+  return { host, port: Number(/^m=audio (\d+)/m.exec(description)?.[1]) };
+}
