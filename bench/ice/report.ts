@@ -17,8 +17,13 @@ const resumedWithinMs = 800;
 /** Beyond, the signaling and the checks alone may take as long. */
 const goalUpToDelay = 50;
 
+/** It came to that in every round. A report that was read again has null for NaN. */
+function isWhole(values: readonly number[]): boolean {
+  return values.length > 0 && values.every(Number.isFinite);
+}
+
 function cell(values: readonly number[]): string {
-  return values.length === 0 || values.some((one) => one === null || Number.isNaN(one)) ? "-" : range(spread(values));
+  return isWhole(values) ? range(spread(values)) : "-";
 }
 
 /** Postern's over the other's, round by round. */
@@ -27,7 +32,7 @@ function over(own: readonly number[], other: readonly number[]): Spread {
 }
 
 function ratios(name: ContenderName, values: (of: ContenderName) => readonly number[]): string {
-  return name === "postern" ? "" : number(over(values("postern"), values(name)).median, 2);
+  return name === "postern" || !isWhole(values(name)) ? "" : number(over(values("postern"), values(name)).median, 2);
 }
 
 function connectTable(results: readonly IceResult[]): string {
