@@ -28,9 +28,11 @@ async function certificates(names: string): Promise<Certificates> {
   return { ca, cert, key };
 }
 
-const [known, nameOnly, twoNames] = (await Promise.all(
-  ["DNS:sip.example.org,IP:127.0.0.1", "DNS:sip.example.org", "DNS:a.example,DNS:b.example"].map(certificates),
-)) as [Certificates, Certificates, Certificates];
+const [known, nameOnly, twoNames, wildcard] = (await Promise.all(
+  ["DNS:sip.example.org,IP:127.0.0.1", "DNS:sip.example.org", "DNS:a.example,DNS:b.example", "DNS:*.example.net"].map(
+    certificates,
+  ),
+)) as [Certificates, Certificates, Certificates, Certificates];
 
 /** A server that somebody else wrote, and who is connected to it. */
 class Peer implements AsyncDisposable {
@@ -228,6 +230,11 @@ describe("TLS", () => {
   test("RFC 5922 §7.2: another name's is not, whatever the address", async () => {
     assert.equal(await attempt(known, { serverName: "sip.example.com" }), "failed");
     assert.equal(await attempt(known, { serverName: "192.0.2.1" }), "failed");
+  });
+
+  test("one with a wildcard is good for the names that it stands for", async () => {
+    assert.equal(await attempt(wildcard, { serverName: "proxy.example.net" }), "sent");
+    assert.equal(await attempt(wildcard, { serverName: "example.net" }), "failed");
   });
 
   test("nor is that of an authority that nobody knows", async () => {

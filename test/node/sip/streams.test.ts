@@ -121,6 +121,17 @@ describe("time limits of streams", () => {
     assert.ok(t.stats.keepAlives > 0);
   });
 
+  test("the first message is all that is waited for: a silent one ends, and one that has spoken stays", async () => {
+    await using t = new SocketsUnderTest({ limits: { firstFrameMs: 150 } });
+    const local = await t.listen("tcp");
+    const phone = t.connect(local);
+    phone.write(options("1"));
+    await t.message();
+    t.connect(local);
+    await t.ended("no-frame");
+    assert.deepEqual([phone.closed, t.stats.connections.open], [false, 1]);
+  });
+
   test("a message that drips is ended, however often a byte comes", async () => {
     await using t = new SocketsUnderTest({ limits: { frameMs: 120 } });
     const phone = t.connect(await t.listen("tcp"));

@@ -52,6 +52,21 @@ test("keep-alives and noise never come up, whoever sends them", async () => {
   assert.deepEqual([t.stats.keepAlives, t.stats.dropped.noise], [6, 5]);
 });
 
+test("a flow stays what it was when others speak", async () => {
+  await using t = new SocketsUnderTest();
+  const local = await t.listen("udp");
+  const phones = [await t.datagrams(), await t.datagrams("127.0.0.2")];
+  for (const [i, phone] of phones.entries()) {
+    phone.send(options(`${i}`), local.port, "127.0.0.1");
+    await t.message(i + 1);
+  }
+  const froms = phones.map((phone) => `${phone.address().address}:${phone.address().port}`);
+  assert.deepEqual(
+    t.arrived.map(({ flow }) => formatAddress(flow.remote)),
+    froms,
+  );
+});
+
 test("RFC 4475 §3.1.1.2: a method may begin with any character of a token", async () => {
   await using t = new SocketsUnderTest();
   const local = await t.listen("udp");
