@@ -143,7 +143,7 @@ export class RelayWorld {
 
   /** `proven`: where its signaling comes from; "" for a trunk that has but ranges. */
   addLeg(session: SessionId, proven: string, fields: Partial<LegParty> = {}): LegId {
-    const from = proven === "" ? undefined : at(`${proven}:5060`.replace(/^([^[].*:.*):5060$/, "[$1]:5060"));
+    const from = proven === "" ? undefined : at(`[${proven}]:5060`);
     const leg = this.relay.addLeg(session, {
       local: at(from?.family === 6 ? `[${RELAY_6}]:5060` : `${RELAY_4}:5060`),
       proven: from,
