@@ -24,12 +24,12 @@ import { KeyLookups } from "./key-lookups.ts";
 import { type Log, silentLog } from "./log.ts";
 import type { ListenSpec } from "./net/listen-spec.ts";
 import { StreamClients } from "./net/stream-clients.ts";
-import { defaultStreamLimits, type StreamLimits } from "./net/stream-limits.ts";
+import { defaultStreamLimits, limitsWithin, type StreamLimits } from "./net/stream-limits.ts";
 import { StreamListener } from "./net/stream-listener.ts";
 import type { StreamStats } from "./net/stream-stats.ts";
 import type { TlsIdentity } from "./net/tls-identity.ts";
 import { PooledRandom } from "./random.ts";
-import { type Capacity, capacityOf, openDescriptorLimit } from "./turn/capacity.ts";
+import { type Capacity, capacityOf } from "./turn/capacity.ts";
 import { Egress } from "./turn/egress.ts";
 import { RelaySockets } from "./turn/relay-sockets.ts";
 import { TurnDriver } from "./turn/turn-driver.ts";
@@ -98,7 +98,7 @@ export class TurnHost implements AsyncDisposable {
     this.#failures = new FailureLog(this.#log, "turn-server-failed");
     const ports = { crypto: nodeCrypto, random: new PooledRandom(), wallClock };
     const machine = new TurnServer(config, ports);
-    this.#streams = new StreamClients(streamLimits(options.streams), {
+    this.#streams = new StreamClients(limitsWithin(defaultStreamLimits, options.streams), {
       handleFrame: (frame, from) => this.#driver.clientDatagram(frame, frame.length, from),
       handleClosed: (from) => this.#driver.input((server, now) => server.handleClientClosed(from, now)),
     });
@@ -301,12 +301,4 @@ function hostClosed(): PosternError {
 
 function refuseWildcard(address: Readonly<Address>): void {
   if (isWildcard(address)) throw wildcardFailure(address);
-}
-
-/** Stream connections may not eat the descriptors that relays need: a quarter is theirs, unless told otherwise. */
-function streamLimits(given: Partial<StreamLimits> = {}): StreamLimits {
-  const share = Math.floor((openDescriptorLimit() ?? Number.POSITIVE_INFINITY) / 4);
-  const connections = given.connections ?? Math.min(defaultStreamLimits.connections, share);
-  const halfOpen = Math.min(defaultStreamLimits.halfOpen, Math.ceil(connections / 2));
-  return { ...defaultStreamLimits, halfOpen, ...given, connections };
 }

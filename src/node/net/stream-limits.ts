@@ -1,4 +1,6 @@
 /** How much a client on TCP or TLS may take, and how long it may take for it. Times are in milliseconds. */
+import { openDescriptorLimit } from "../descriptors.ts";
+
 export interface ConnectionLimits {
   /** Connections at once, over all listeners. */
   readonly connections: number;
@@ -44,3 +46,14 @@ export const defaultStreamLimits: StreamLimits = {
   mediaBacklog: 131_072,
   controlBacklog: 262_144,
 };
+
+/**
+ * `defaults`, but for what is given. Connections may not eat the descriptors that relays need: a quarter is theirs,
+ * unless told otherwise, and half of it is out of strangers' reach.
+ */
+export function limitsWithin<L extends ConnectionLimits>(defaults: L, given: Partial<L> = {}): L {
+  const share = Math.floor((openDescriptorLimit() ?? Number.POSITIVE_INFINITY) / 4);
+  const connections = given.connections ?? Math.min(defaults.connections, share);
+  const halfOpen = Math.min(defaults.halfOpen, Math.ceil(connections / 2));
+  return { ...defaults, halfOpen, ...given, connections };
+}

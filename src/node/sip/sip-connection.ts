@@ -72,16 +72,18 @@ export class SipConnection extends LimitedStream<SipStreamEnd> {
     const framer = this.#framer;
     framer.push(Buffer.prototype.latin1Slice.call(chunk, 0, chunk.length));
     let hasFramed = false;
+    let pings = 0;
     for (let frame = framer.next(); frame !== undefined && !this.isEnded; frame = framer.next()) {
       if (frame.kind === "message") {
         hasFramed = true;
         this.#handleMessage(frame.text);
       } else {
         this.#context.stats.keepAlives++;
-        // RFC 5626 §4.4.1: a ping is two line breaks, and is answered with one.
-        if (frame.kind === "ping") this.#write("\r\n", undefined);
+        if (frame.kind === "ping") pings++;
       }
     }
+    // RFC 5626 §4.4.1: a ping is two line breaks, and is answered with one. Many at once cost one write.
+    if (pings > 0) this.#write("\r\n".repeat(pings), undefined);
     if (framer.failure !== undefined) this.end(framer.failure);
     return hasFramed;
   }

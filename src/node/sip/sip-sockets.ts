@@ -10,6 +10,7 @@ import type { SipFlow, SipTarget, SipTransport } from "../../core/sip/flow.ts";
 import { DgramDatapath } from "../datapath/dgram.ts";
 import { isWildcard, wildcardFailure } from "../datapath/wildcard.ts";
 import type { ListenSpec } from "../net/listen-spec.ts";
+import { limitsWithin } from "../net/stream-limits.ts";
 import { StreamListener } from "../net/stream-listener.ts";
 import type { TlsIdentity } from "../net/tls-identity.ts";
 import { defaultSipStreamLimits, type SipStreamLimits } from "./limits.ts";
@@ -22,7 +23,7 @@ import { SipUdpListener } from "./udp-listener.ts";
 
 export interface SipSocketsOptions {
   readonly sink: SipSink;
-  /** What is not given is as in `defaultSipStreamLimits`. */
+  /** What is not given is as in `defaultSipStreamLimits`, where the limit of descriptors allows it. */
   readonly limits?: Partial<SipStreamLimits>;
   /** Certificates, in PEM, of the authorities that vouch for whom we connect to; the system's and Node's when not given. */
   readonly authorities?: readonly string[];
@@ -53,7 +54,7 @@ export class SipSockets implements AsyncDisposable {
     this.#sink = sink;
     this.#stats = createSipSocketStats(this.#datapath.stats);
     this.stats = this.#stats;
-    this.#streams = new SipStreams({ ...defaultSipStreamLimits, ...limits }, sink, this.#stats);
+    this.#streams = new SipStreams(limitsWithin(defaultSipStreamLimits, limits), sink, this.#stats);
     this.#outgoing = new OutgoingConnections(
       this.#streams,
       // Made once, when it is needed: there are hundreds of authorities.

@@ -1,6 +1,6 @@
 /** How many allocations this process has room for: descriptors, relay ports, or the quota, whichever ends first. */
-import { readFileSync } from "node:fs";
 import type { TurnServerConfig } from "../../core/turn/server/config.ts";
+import { openDescriptorLimit } from "../descriptors.ts";
 
 export interface Capacity {
   readonly allocations: number;
@@ -11,17 +11,6 @@ export interface Capacity {
 
 /** What Node and the daemon keep open besides sockets of clients and relays: a generous guess. */
 const ownDescriptors = 64;
-
-/** The soft limit, which Node raises to the hard one when it starts. */
-export function openDescriptorLimit(): number | undefined {
-  try {
-    const limits = readFileSync("/proc/self/limits", "utf8");
-    const soft = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
-    return soft === undefined ? undefined : Number(soft);
-  } catch {
-    return undefined;
-  }
-}
 
 /** Ports of the family that has fewest: an allocation takes one of each relay family at most. */
 function portRoom({ relays, relayPorts }: TurnServerConfig): number {

@@ -193,6 +193,9 @@ describe("connections that we open", () => {
     const words = setInterval(() => socket.write(options("2")), 50);
     await t.message(10);
     clearInterval(words);
+    socket.write(options("last"));
+    await until("the last", () => t.texts.includes(options("last")));
+    t.sockets.settle(t.arrived[0]!.flow.connection);
     assert.ok(performance.now() - begun > 400, "messages keep it open");
     assert.equal(t.stats.connections.closed.idle, 0);
     await t.ended("idle");

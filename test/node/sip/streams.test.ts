@@ -108,6 +108,15 @@ describe("messages on streams", () => {
   });
 });
 
+test("thousands of pings at once are answered, and cost no more than their bytes", async () => {
+  await using t = new SocketsUnderTest();
+  const phone = t.connect(await t.listen("tcp"));
+  const answers = received(phone);
+  phone.write("\r\n\r\n".repeat(20_000));
+  await until("every answer", () => answers.text === "\r\n".repeat(20_000));
+  assert.equal(t.stats.connections.open, 1);
+});
+
 describe("time limits of streams", () => {
   test("keep-alives are no first message", async () => {
     await using t = new SocketsUnderTest({ limits: { firstFrameMs: 120 } });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { capacityOf, openDescriptorLimit } from "../../../src/node/turn/capacity.ts";
+import { openDescriptorLimit } from "../../../src/node/descriptors.ts";
+import { capacityOf } from "../../../src/node/turn/capacity.ts";
 import { CONFIG } from "../../support/turn-world.ts";
 
 const quotas = { ...CONFIG.quotas, allocations: 1_000_000 };
