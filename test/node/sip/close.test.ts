@@ -42,6 +42,16 @@ test("waits for those who do not read no longer than a second, and is the same w
   assert.deepEqual([t.closed, t.stats.connections.closed.shutdown], [[1], 1]);
 });
 
+test("nothing that came with a message is heard when all is closed upon it", async () => {
+  await using t = new SocketsUnderTest();
+  const phone = t.connect(await t.listen("tcp"));
+  t.onMessage = () => void t.sockets.close();
+  phone.write(options("1") + options("2"));
+  await once(phone, "close");
+  await t.sockets.close();
+  assert.deepEqual(t.texts, [options("1")]);
+});
+
 test("nothing is sent afterwards, and no connection opened", async () => {
   await using t = new SocketsUnderTest();
   const local = await t.listen("udp");

@@ -40,13 +40,17 @@ export class SocketsUnderTest implements AsyncDisposable {
   readonly sockets: SipSockets;
   readonly arrived: Arrived[] = [];
   readonly closed: number[] = [];
+  onMessage: () => void = () => {};
   readonly #opened: (Socket | DatagramSocket)[] = [];
 
   constructor(given: Omit<SipSocketsOptions, "sink"> = {}) {
     this.sockets = new SipSockets({
       ...given,
       sink: {
-        handleMessage: (text, flow) => this.arrived.push({ text, flow }),
+        handleMessage: (text, flow) => {
+          this.arrived.push({ text, flow });
+          this.onMessage();
+        },
         handleConnectionClosed: (connection) => this.closed.push(connection),
       },
     });
