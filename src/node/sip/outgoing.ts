@@ -57,7 +57,7 @@ export class OutgoingConnections {
     const opening = this.#streams.opening();
     const dial = new Dial(to, from, this.#secureContext, limits.connectMs, {
       handleOpen: (socket) => {
-        stats.connects.open++;
+        stats.connects.opened++;
         const connection = this.#streams.serveOurs(socket, to.transport, to.address, opening, () =>
           this.#forget(key, connection),
         );

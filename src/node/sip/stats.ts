@@ -36,7 +36,7 @@ export interface SipSocketStats {
   keepAlives: number;
   readonly dropped: Record<SipDrop, number>;
   /** Connections that we opened, or did not manage to. */
-  readonly connects: { open: number; failed: number };
+  readonly connects: { opened: number; failed: number };
   /** Connections either way. */
   readonly connections: ConnectionStats<SipStreamEnd>;
   readonly datagrams: Readonly<DatapathStats>;
@@ -48,7 +48,7 @@ export function createSipSocketStats(datagrams: Readonly<DatapathStats>): SipSoc
     messages: { udp: counts(), tcp: counts(), tls: counts() },
     keepAlives: 0,
     dropped: { noise: 0, "no-connection": 0, "not-sent": 0, waiting: 0, outgoing: 0 },
-    connects: { open: 0, failed: 0 },
+    connects: { opened: 0, failed: 0 },
     connections: createConnectionStats(SIP_ENDS),
     datagrams,
   };

@@ -91,7 +91,7 @@ describe("connections that we open", () => {
       t.sockets.send(flow, options("5"));
       await full(more, options("4") + options("5"));
       assert.equal(peer.sockets.length, 1);
-      assert.deepEqual(t.stats.connects, { open: 1, failed: 0 });
+      assert.deepEqual(t.stats.connects, { opened: 1, failed: 0 });
       assert.deepEqual([t.stats.connections.open, t.stats.connections.accepted], [1, 0]);
     });
   }
@@ -140,7 +140,7 @@ describe("connections that we open", () => {
     t.sockets.send(target, options("3"), () => failed.push("3"));
     await until("word of the third", () => failed.length === 3);
     assert.equal(failed.join(), "1,2,3");
-    assert.deepEqual(t.stats.connects, { open: 0, failed: 2 });
+    assert.deepEqual(t.stats.connects, { opened: 0, failed: 2 });
     assert.equal(t.stats.dropped["no-connection"], 3);
     assert.equal(t.stats.connections.open, 0);
     assert.deepEqual(t.closed, []);

@@ -18,6 +18,7 @@ describe("listen", () => {
       const address = at("127.0.0.1", await freePort());
       assert.ok(sameAddress(await t.sockets.listen({ transport, address, tls: identity }), address));
       await assert.rejects(other.sockets.listen({ transport, address, tls: identity }), { code: "address-busy" });
+      assert.equal(other.sockets.localFor({ transport, address }), undefined, "what is not open is not named");
       await assert.rejects(t.listen(transport, "192.0.2.1", identity), { code: "address-gone" });
       await assert.rejects(t.listen(transport, "0.0.0.0", identity), { code: "wildcard-address" });
       await t.sockets.close();
