@@ -5,6 +5,7 @@ import type { BindingRecord } from "../sip/registrar/binding.ts";
 import type { BindingChange } from "../sip/registrar/registrar.ts";
 import type { ClientTransaction } from "../sip/transaction/client.ts";
 import type { CallReport } from "./call.ts";
+import type { ServiceMedia } from "./services/tone-stream.ts";
 
 declare const keyQueryId: unique symbol;
 
@@ -37,4 +38,6 @@ export type EdgeOutput =
   | { readonly kind: "settle"; readonly connection: number }
   | { readonly kind: "store" | "forget"; readonly binding: BindingRecord }
   | { readonly kind: "event"; readonly event: EdgeEvent }
+  /** To be sent at once: the bytes are used again. */
+  | ServiceMedia
   | Extract<MediaRelayOutput, { kind: "bindPort" | "releasePort" }>;

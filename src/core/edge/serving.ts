@@ -8,7 +8,7 @@ import { parseCredentials } from "../sip/message/credentials.ts";
 import { judgeRequest } from "../sip/message/judge.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { isSipUri } from "../sip/message/uri.ts";
-import { userOf } from "../sip/registrar/address-of-record.ts";
+import { addressOfRecord, userOf } from "../sip/registrar/address-of-record.ts";
 import type { ServerTransaction } from "../sip/transaction/server.ts";
 import type { CallSide } from "./call.ts";
 import type { Identity } from "./gatekeeper.ts";
@@ -31,6 +31,7 @@ export function serve(state: EdgeState, transaction: ServerTransaction, now: Ins
   const verdict = judgeRequest(request, JUDGE);
   if (verdict !== undefined) respond(state, transaction, verdict.status, now, verdict);
   else if (arrival.dialog !== undefined) serveDialog(state, transaction, arrival.dialog, now);
+  else if (state.services.knows(request, arrival.flow)) askService(state, transaction, "", arrival.flow, now);
   else if (arrival.identity === undefined) respond(state, transaction, 403, now);
   else if (request.method === "REGISTER") register(state, transaction, arrival, now);
   else if (isForUs(state, request)) state.transactions.respond(transaction, optionsAnswer(request), now);
@@ -51,7 +52,8 @@ function respond(
 function cancel(state: EdgeState, transaction: ServerTransaction, now: Instant): void {
   const invite = state.transactions.cancelledBy(transaction.request);
   respond(state, transaction, invite === undefined ? 481 : 200, now);
-  if (invite !== undefined) state.proxy.handleCancel(invite, now);
+  if (invite === undefined || state.services.handleCancel(invite, now)) return;
+  state.proxy.handleCancel(invite, now);
 }
 
 function register(state: EdgeState, transaction: ServerTransaction, { flow, identity }: Arrival, now: Instant): void {
@@ -84,6 +86,10 @@ function begin(
     }
     hideFromOthers(state, request);
   }
+  if (identity.kind === "user" && isForService(state, request)) {
+    if (state.calls.size >= state.config.limits.calls) return respond(state, transaction, 503, now);
+    return askService(state, transaction, identity.user, flow, now);
+  }
   const route = state.routing.route(request, identity);
   if ("status" in route) return respond(state, transaction, route.status, now, { reason: route.reason });
   const name = identity.kind === "user" ? identity.user : identity.trunk.name;
@@ -96,6 +102,16 @@ function begin(
   const call = state.calls.begin(request, caller, route.called, now);
   if (call === undefined) return respond(state, transaction, 482, now, { reason: "Call Is Already There" });
   forward(state, transaction, route, caller, { kind: "call", call }, now);
+}
+
+/** A user who bears a service's name goes before it. */
+function isForService(state: EdgeState, request: SipRequest): boolean {
+  const aor = addressOfRecord(request.uri, state.config.domain);
+  return state.services.serves(request) && aor !== undefined && state.registrar.bindingsOf(aor).length === 0;
+}
+
+function askService(state: EdgeState, transaction: ServerTransaction, user: string, flow: SipFlow, now: Instant): void {
+  state.services.handleRequest(transaction, { user, flow }, now);
 }
 
 function forward(

@@ -24,6 +24,7 @@ import type { Arrived } from "./media-path.ts";
 import type { EdgeOutput, SipKeyQuery, SipUserKeys } from "./outputs.ts";
 import { handleKeys, handleText } from "./reception.ts";
 import { probeRequest } from "./requests.ts";
+import type { Services } from "./services/services.ts";
 import { serve } from "./serving.ts";
 import { EdgeState, type EdgeStats, earliest, type Probe } from "./state.ts";
 
@@ -105,20 +106,20 @@ export class SipEdge implements Machine<EdgeOutput> {
   }
 
   pollTimeout(): Instant | undefined {
-    const { transactions, registrar, proxy, relay, calls } = this.#state;
-    const machines = [transactions, registrar, proxy, relay] as const;
+    const { transactions, registrar, proxy, relay, calls, services } = this.#state;
+    const machines = [transactions, registrar, proxy, relay, services] as const;
     return earliest(calls.deadlines.next, ...machines.map((machine) => machine.pollTimeout()));
   }
 
   handleTimeout(now: Instant): void {
-    const { transactions, registrar, proxy, relay, calls } = this.#state;
-    for (const machine of [transactions, registrar, proxy, relay, calls]) machine.handleTimeout(now);
+    const { transactions, registrar, proxy, relay, calls, services } = this.#state;
+    for (const machine of [transactions, registrar, proxy, relay, calls, services]) machine.handleTimeout(now);
     this.#settle(now);
   }
 
   /** Drains the machines within: what one asks for is what another is told. */
   #settle(now: Instant): void {
-    const { transactions, proxy, relay, registrar } = this.#state;
+    const { transactions, proxy, relay, registrar, services, outputs } = this.#state;
     for (;;) {
       const asked = transactions.pollOutput();
       if (asked !== undefined) this.#handleTransaction(asked, now);
@@ -128,12 +129,15 @@ export class SipEdge implements Machine<EdgeOutput> {
       if (relayed !== undefined) this.#handleRelay(relayed, now);
       const bound = registrar.pollOutput();
       if (bound !== undefined) this.#handleRegistrar(bound, now);
-      if (asked === undefined && carried === undefined && relayed === undefined && bound === undefined) return;
+      const served = services.pollOutput();
+      if (served?.kind === "media") outputs.push(served);
+      else if (served !== undefined) outputs.push({ ...served, by: undefined });
+      if ([asked, carried, relayed, bound, served].every((one) => one === undefined)) return;
     }
   }
 
   #handleTransaction(output: TransactionOutput, now: Instant): void {
-    const { outputs, proxy } = this.#state;
+    const { outputs, proxy, services } = this.#state;
     switch (output.kind) {
       case "send":
         outputs.push(output);
@@ -142,15 +146,17 @@ export class SipEdge implements Machine<EdgeOutput> {
         serve(this.#state, output.transaction, now);
         break;
       case "ack":
-        handleAck(this.#state, output.request, now);
+        if (!services.handleAck(output.request, now)) handleAck(this.#state, output.request, now);
         break;
       case "response": {
+        if (services.handleResponse(output.transaction, output.response, now)) break;
         const probe = probeOf(output.transaction);
         if (probe === undefined) proxy.handleResponse(output.transaction, output.response, now);
         else this.#state.registrar.handleProbe(probe.binding, true, now);
         break;
       }
       case "failed": {
+        if (services.handleFailed(output.transaction, now)) break;
         const probe = probeOf(output.transaction);
         if (probe === undefined) proxy.handleFailed(output.transaction, output.why, now);
         else this.#state.registrar.handleProbe(probe.binding, false, now);
@@ -166,8 +172,9 @@ export class SipEdge implements Machine<EdgeOutput> {
   }
 
   #handleRelay(output: MediaRelayOutput, now: Instant): void {
-    const { media, outputs } = this.#state;
+    const { media, outputs, services } = this.#state;
     let arrived: Arrived | undefined;
+    if (isServices(services, output, now)) return;
     if (output.kind === "described") arrived = media.handleDescribed(output.request, output.document);
     else if (output.kind === "undescribed") arrived = media.handleUndescribed(output.request, output.why);
     else if (output.kind === "event") handleRelayEvent(this.#state, output.event, now);
@@ -191,6 +198,13 @@ export class SipEdge implements Machine<EdgeOutput> {
     const sending = { to: binding.flow, sentBy: names.nameFor(binding.flow), owner };
     transactions.request(probeRequest(binding, config.domain, ports.random), sending, now);
   }
+}
+
+/** Whether what the relay says is about a call to a service, which has heard it then. */
+function isServices(services: Services, output: MediaRelayOutput, now: Instant): boolean {
+  if (output.kind === "described") return services.handleDescribed(output.request, output.document, now);
+  if (output.kind === "undescribed") return services.handleUndescribed(output.request, now);
+  return output.kind === "event" && services.handleRelayEvent(output.event, now);
 }
 
 function probeOf({ owner }: ClientTransaction): Probe | undefined {

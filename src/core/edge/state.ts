@@ -19,6 +19,7 @@ import { MediaPath } from "./media-path.ts";
 import { OwnNames } from "./names.ts";
 import type { EdgeOutput, EdgeRefusal } from "./outputs.ts";
 import { Routing } from "./routing.ts";
+import { Services } from "./services/services.ts";
 
 /** What is known of a request within a dialog. */
 export interface DialogContext {
@@ -72,6 +73,7 @@ export class EdgeState {
   readonly routing: Routing;
   readonly dialogs: DialogRouting;
   readonly gatekeeper: Gatekeeper;
+  readonly services: Services;
   /** Requests on their way from the gatekeeper through their transaction. */
   readonly arrivals: Map<SipRequest, Arrival> = new Map();
   /** Of those whose sender's password is looked up, the dialog that they claim to be of. */
@@ -104,6 +106,8 @@ export class EdgeState {
     this.routing = new Routing(config, this.names, this.registrar);
     this.dialogs = new DialogRouting(this.names, ports.crypto, config.tokenKeys);
     this.gatekeeper = new Gatekeeper(config, ports);
+    const { transactions, relay, calls, names } = this;
+    this.services = new Services({ transactions, relay, calls, names, ports });
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Instant } from "../base/machine.ts";
 import type { CallDescription, Place, StreamDescription } from "../call/description.ts";
+import { sends } from "../call/direction.ts";
 import { parsePayloadType } from "../sdp/attributes.ts";
 import { type Component, reroute } from "./component.ts";
 import type { Leg, LegParty, LegStream, Session } from "./leg.ts";
@@ -107,7 +108,14 @@ export function link(a: Leg, b: Leg): void {
     const [one, other] = [a.stream(index), b.stream(index)];
     connect(one.media, other.media);
     connect(one.control, other.control);
+    reflect(one, other);
+    reflect(other, one);
   }
+}
+
+/** What an echo hears goes back to who said it, while the echo may send. RTCP is about packets that are not the echo's. */
+function reflect({ leg, description }: LegStream, { media }: LegStream): void {
+  if (leg.party.service === "echo" && description !== undefined && sends(description.direction)) media.opposite = media;
 }
 
 function connect(a: Component, b: Component): void {

@@ -48,7 +48,7 @@ export function describe(state: RelayState, asked: DescriptionRequest, now: Inst
   if (to.place === undefined) return refuse(state, request, "no-address");
   const pending: PendingDescription = { request, from, to, role, document, description };
   for (const [index, stream] of description.streams.entries()) {
-    if (!isCarried(stream)) continue;
+    if (!isCarried(stream) || to.party.service !== undefined) continue;
     const receiver = to.stream(index);
     const refusal = openPorts(state, receiver, stream.carrier === "rtp" && !isShared(pending, index));
     if (refusal !== undefined) return refuse(state, request, refusal);
@@ -78,6 +78,7 @@ export function settle(state: RelayState, session: Session, now: Instant): void 
 }
 
 function isReady({ to, description }: PendingDescription): boolean {
+  if (to.party.service !== undefined) return true;
   return description.streams.every((stream, index) => !isCarried(stream) || isOpen(to.stream(index)));
 }
 

@@ -128,6 +128,11 @@ export class MediaRelay implements Machine<MediaRelayOutput> {
     return report;
   }
 
+  /** Where the party hears its stream, for a service that speaks to it; undefined before that is known. */
+  routeTo(leg: LegId, stream: number): Route | undefined {
+    return this.#state.legs.get(leg)?.streams[stream]?.media.route;
+  }
+
   report(session: SessionId): SessionReport | undefined {
     const call = this.#state.sessions.get(session);
     return call === undefined ? undefined : reportOf(call);
@@ -193,12 +198,16 @@ function isOnHold({ legs }: Session): boolean {
   const speaking = legs.filter(({ opposite }) => opposite !== undefined);
   const held = new Set<number>();
   const live = new Set<number>();
+  let isAgreed = false;
   for (const { streams } of speaking) {
     for (const { description, index } of streams) {
-      if (description === undefined || !isCarried(description)) continue;
+      if (description === undefined) continue;
+      isAgreed = true;
+      if (!isCarried(description)) continue;
       live.add(index);
       if (isHeld(description)) held.add(index);
     }
   }
-  return [...live].every((index) => held.has(index));
+  // An offer that was never answered is no hold.
+  return isAgreed && [...live].every((index) => held.has(index));
 }

@@ -3,7 +3,7 @@
  * same whatever it is. Who may be heard is told in docs/relay.md.
  */
 import { type Address, assignAddress, copyAddress, sameAddress, sameIp } from "../base/address.ts";
-import { readU16, readU32 } from "../base/bytes.ts";
+import { readU16, readU32, writeU32 } from "../base/bytes.ts";
 import type { Instant } from "../base/machine.ts";
 import { type PacketKind, packetKind } from "../rtp/demultiplex.ts";
 import { isRtp, payloadTypeOf, sequenceOf, ssrcOf, timestampOf } from "../rtp/header.ts";
@@ -20,6 +20,8 @@ import type { RelayState } from "./state.ts";
 const SILENCE_MS = 1000;
 /** RFC 3550 §6.2: RTCP comes every five seconds or so; two that are missing are silence. */
 const CONTROL_SILENCE_MS = 10_000;
+/** What tells an echo's source number from that of who is heard. */
+const ECHO_SOURCE = 0x5a5a_5a5a;
 /** How often a call may come back to us on its way: each time is work for every packet. */
 const MAX_HOPS = 4;
 
@@ -51,14 +53,30 @@ export function handlePacket(
     endpoint.isQuestioned = false;
   }
   heard(component, kind, data, length, now);
-  const route = hopped(component, kind, data, length, now)?.route;
+  const out = hopped(component, kind, data, length, now);
+  const route = out?.route;
+  if (out?.stream.leg.party.service !== undefined) {
+    session.mediaAt = now;
+    return undefined;
+  }
   if (route === undefined) return drop(state, component, "no-way");
   session.mediaAt = now;
+  if (out === component && !reflected(kind, data)) return undefined;
   route.packets++;
   route.bytes += length;
   state.stats.packets++;
   state.stats.bytes += length;
   return route;
+}
+
+/**
+ * RFC 3550 §8.2: who hears its own source number takes it for a collision or a loop, so that an echo has another. What is
+ * no RTP does not go back: RTCP and handshakes speak of who sent them.
+ */
+function reflected(kind: PacketKind, data: Uint8Array): boolean {
+  if (kind !== "rtp") return false;
+  writeU32(data, 8, (ssrcOf(data) ^ ECHO_SOURCE) >>> 0);
+  return true;
 }
 
 function heard(component: Component, kind: PacketKind, data: Uint8Array, length: number, now: Instant): void {

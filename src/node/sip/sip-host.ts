@@ -166,6 +166,8 @@ export class SipHost implements AsyncDisposable {
         return this.#location?.forget(output.binding);
       case "event":
         return this.#onEvent(output.event);
+      case "media":
+        return this.#media.send(output.route.port, output.data, output.length, output.route.remote);
     }
   }
 

@@ -1,0 +1,374 @@
+/**
+ * Numbers that answer by themselves, for users who want to hear whether they are heard: `echo` sends back what it hears,
+ * `milliwatt` sends a tone. Signaling is a user agent's; media is a leg of the relay, which learns where the caller is by
+ * its own rules; the other leg is none.
+ */
+import { readU32 } from "../../base/bytes.ts";
+import { Deadlines } from "../../base/deadlines.ts";
+import { after, type Instant, type Machine } from "../../base/machine.ts";
+import { OutputQueue } from "../../base/output-queue.ts";
+import type { Ports } from "../../base/ports.ts";
+import type { CallDescription } from "../../call/description.ts";
+import { agree as agreedStreams } from "../../call/offer-answer.ts";
+import { describeSdp } from "../../call/sdp.ts";
+import type { MediaRelay } from "../../relay/media-relay.ts";
+import type { LegId, RelayEvent, SessionId } from "../../relay/outputs.ts";
+import { parseSdp, type SdpDocument } from "../../sdp/document.ts";
+import { isSameFlow, type SipFlow, type SipTarget } from "../../sip/flow.ts";
+import type { SipRequest, SipResponse } from "../../sip/message/message.ts";
+import { isSipUri } from "../../sip/message/uri.ts";
+import { userOf } from "../../sip/registrar/address-of-record.ts";
+import type { ClientTransaction } from "../../sip/transaction/client.ts";
+import type { ServerTransaction } from "../../sip/transaction/server.ts";
+import type { Transactions } from "../../sip/transaction/transactions.ts";
+import type { LocalParty, UaCall } from "../../sip/ua/call.ts";
+import type { UserAgentOutput } from "../../sip/ua/outputs.ts";
+import { UserAgent } from "../../sip/ua/user-agent.ts";
+import type { CallSide } from "../call.ts";
+import type { Calls } from "../calls.ts";
+import type { OwnNames } from "../names.ts";
+import { answerOf, documentOf, offerOf, SERVICE_NAMES, type ServiceName } from "./descriptions.ts";
+import { ServiceCall } from "./service-call.ts";
+import { toneIn } from "./tone.ts";
+import { type ServiceMedia, TONE_INTERVAL, ToneStream } from "./tone-stream.ts";
+
+/** At once: of all users, and of one. A few are enough to try a line. */
+const MAX_CALLS = 200;
+const MAX_CALLS_OF_USER = 4;
+/** Nobody is left in a call with nobody: ten minutes. */
+const LONGEST_CALL = 600_000;
+/** A tone that is later than this begins anew instead of hurrying. */
+const MAX_LATENESS = 60;
+
+export type ServiceOutput =
+  | { readonly kind: "send"; readonly to: SipFlow | SipTarget; readonly text: string }
+  | ServiceMedia;
+
+export interface ServiceParts {
+  readonly transactions: Transactions;
+  readonly relay: MediaRelay;
+  readonly calls: Calls;
+  readonly names: OwnNames;
+  readonly ports: Pick<Ports, "crypto" | "random">;
+}
+
+/** Who sent a request, and by which flow. */
+export interface ServiceCaller {
+  readonly user: string;
+  readonly flow: SipFlow;
+}
+
+/** What a description is being written for by the relay: ours are told to the caller, the caller's to nobody. */
+interface Writing {
+  readonly call: ServiceCall;
+  readonly isOurs: boolean;
+}
+
+export class Services implements Machine<ServiceOutput> {
+  readonly #parts: ServiceParts;
+  readonly #agent: UserAgent;
+  readonly #outputs: OutputQueue<ServiceOutput> = new OutputQueue();
+  readonly #ends: Deadlines<ServiceCall> = new Deadlines();
+  readonly #tones: Deadlines<ToneStream> = new Deadlines();
+  readonly #calls: Map<UaCall, ServiceCall> = new Map();
+  readonly #sessions: Map<SessionId, ServiceCall> = new Map();
+  readonly #writing: Map<number, Writing> = new Map();
+  /** Below zero: the relay's other user counts upwards. */
+  #lastWriting = 0;
+
+  constructor(parts: ServiceParts) {
+    this.#parts = parts;
+    this.#agent = new UserAgent(parts.transactions, parts.ports);
+  }
+
+  /** Whether a request that begins something is for a service. */
+  serves(request: SipRequest): boolean {
+    return this.#serviceOf(request) !== undefined;
+  }
+
+  /** Whether a request belongs to a call here and comes from where that call did: then it needs no password. */
+  knows(request: SipRequest, flow: SipFlow): boolean {
+    const ua = this.#agent.callOf(request);
+    const call = ua && this.#calls.get(ua);
+    return call !== undefined && isSameFlow(call.flow, flow);
+  }
+
+  /** A new request, by `caller`: for a service, or within one of its calls. */
+  handleRequest(transaction: ServerTransaction, caller: ServiceCaller, now: Instant): void {
+    const service = this.#serviceOf(transaction.request) ?? "echo";
+    const sentBy = this.#parts.names.nameFor(caller.flow);
+    const { transport } = caller.flow;
+    const contact = `sip:${service}@${sentBy}${transport === "udp" ? "" : `;transport=${transport}`}`;
+    const local: LocalParty = { address: `<${contact}>`, contact, sentBy, account: undefined };
+    this.#agent.handleRequest(transaction, { local, hop: caller.flow }, now);
+    this.#settle(now, { service, ...caller });
+  }
+
+  /** False where the ACK is not of a call here. */
+  handleAck(request: SipRequest, now: Instant): boolean {
+    const isOurs = this.#agent.handleAck(request, now);
+    this.#settle(now);
+    return isOurs;
+  }
+
+  /** False where the INVITE is not for a service. */
+  handleCancel(invite: ServerTransaction, now: Instant): boolean {
+    const isOurs = this.#agent.handleCancel(invite, now);
+    this.#settle(now);
+    return isOurs;
+  }
+
+  /** False where the transaction is another's. */
+  handleResponse(transaction: ClientTransaction, response: SipResponse, now: Instant): boolean {
+    const isOurs = this.#agent.handleResponse(transaction, response, now);
+    this.#settle(now);
+    return isOurs;
+  }
+
+  /** False where the transaction is another's. */
+  handleFailed(transaction: ClientTransaction, now: Instant): boolean {
+    const isOurs = this.#agent.handleFailed(transaction, now);
+    this.#settle(now);
+    return isOurs;
+  }
+
+  /** The relay has written a description; false where it is another's. */
+  handleDescribed(request: number, document: SdpDocument, now: Instant): boolean {
+    const writing = this.#take(request);
+    if (writing?.isOurs === true) this.#say(writing.call, document, now);
+    this.#settle(now);
+    return writing !== undefined;
+  }
+
+  /** It has no ports for it; false where it is another's. */
+  handleUndescribed(request: number, now: Instant): boolean {
+    const writing = this.#take(request);
+    if (writing !== undefined) this.#decline(writing.call, 503, now);
+    this.#settle(now);
+    return writing !== undefined;
+  }
+
+  /** False where the event is of another's call. */
+  handleRelayEvent(event: RelayEvent, now: Instant): boolean {
+    const call = this.#sessions.get(event.session);
+    if (call !== undefined && event.type === "timeout") {
+      this.#parts.calls.trouble(call.call, "no-media");
+      this.#hangUp(call, event.why === "silent" ? "no media came" : "never answered", now);
+    }
+    return call !== undefined;
+  }
+
+  pollOutput(): ServiceOutput | undefined {
+    return this.#outputs.shift();
+  }
+
+  pollTimeout(): Instant | undefined {
+    let next = this.#agent.pollTimeout();
+    for (const one of [this.#ends.next, this.#tones.next]) {
+      if (one !== undefined && (next === undefined || one < next)) next = one;
+    }
+    return next;
+  }
+
+  handleTimeout(now: Instant): void {
+    for (let due = this.#tones.popDue(now); due !== undefined; due = this.#tones.popDue(now)) this.#play(due, now);
+    for (let due = this.#ends.popDue(now); due !== undefined; due = this.#ends.popDue(now)) {
+      this.#hangUp(due, "longest duration", now);
+    }
+    this.#agent.handleTimeout(now);
+    this.#settle(now);
+  }
+
+  #serviceOf({ uri }: SipRequest): ServiceName | undefined {
+    if (!isSipUri(uri) || !this.#parts.names.isOwn(uri)) return undefined;
+    const user = userOf(uri);
+    return SERVICE_NAMES.find((name) => name === user);
+  }
+
+  #take(request: number): Writing | undefined {
+    const writing = this.#writing.get(request);
+    this.#writing.delete(request);
+    return writing;
+  }
+
+  #settle(now: Instant, caller?: ServiceCaller & { readonly service: ServiceName }): void {
+    for (let output = this.#agent.pollOutput(); output !== undefined; output = this.#agent.pollOutput()) {
+      if (output.kind === "send") this.#outputs.push(output);
+      else if (output.kind !== "incoming") this.#handle(output, now);
+      else if (caller !== undefined) this.#begin(output.call, output.offer, caller, now);
+    }
+  }
+
+  #begin(
+    ua: UaCall,
+    offer: string | undefined,
+    caller: ServiceCaller & { readonly service: ServiceName },
+    now: Instant,
+  ): void {
+    const call = this.#open(ua, caller, now);
+    if (typeof call === "number") return this.#agent.refuse(ua, call, now);
+    this.#calls.set(ua, call);
+    this.#sessions.set(call.call.session as SessionId, call);
+    this.#ends.set(call, after(now, LONGEST_CALL));
+    this.#answer(call, offer, now);
+  }
+
+  /** A status where it cannot be. */
+  #open(
+    ua: UaCall,
+    { user, flow, service }: ServiceCaller & { readonly service: ServiceName },
+    now: Instant,
+  ): ServiceCall | number {
+    const { relay, calls, ports } = this.#parts;
+    const invite = ua.asked?.transaction.request;
+    if (invite === undefined || this.#calls.size >= MAX_CALLS) return 503;
+    if ([...this.#calls.values()].filter((one) => one.user === user).length >= MAX_CALLS_OF_USER) return 486;
+    const session = relay.openSession(user, now);
+    if (typeof session === "string") return 503;
+    const phone = relay.addLeg(session, { local: flow.local, proven: flow.remote, ranges: [] });
+    const kind = service === "echo" ? "echo" : "sink";
+    const ours = relay.addLeg(session, { local: flow.local, proven: undefined, ranges: [], service: kind });
+    const caller: CallSide = { name: user, flow, trunk: undefined, leg: phone as LegId };
+    const call = calls.begin(invite, caller, service, now);
+    if (call === undefined || phone === "legs" || ours === "legs") {
+      relay.closeSession(session);
+      return 482;
+    }
+    calls.noteSession(call, session);
+    const side: CallSide = { name: service, flow, trunk: undefined, leg: ours };
+    const sdpSession = readU32(ports.random.bytes(4), 0);
+    return new ServiceCall({ service, user, flow, ua, call, side, phone, ours, sdpSession });
+  }
+
+  /** To an offer, or to the wish for one. */
+  #answer(call: ServiceCall, offer: string | undefined, now: Instant): void {
+    const { service, flow } = call;
+    if (offer === undefined) {
+      call.offer = offerOf(service, flow.local);
+      return this.#write(call, call.offer, "offer", now);
+    }
+    const document = parseSdp(offer);
+    const description = typeof document === "string" ? undefined : describeSdp(document);
+    const answer = description && answerOf(service, description, flow.local);
+    if (typeof document === "string" || answer === undefined) return this.#decline(call, 488, now);
+    this.#hear(call, document, "offer", now);
+    this.#write(call, answer, "answer", now);
+    this.#setTone(call, description as CallDescription, answer, "answerer", now);
+  }
+
+  /** Lets the relay know what the caller says. */
+  #hear(call: ServiceCall, document: SdpDocument, role: "offer" | "answer", now: Instant): void {
+    const request = this.#note({ call, isOurs: false });
+    this.#parts.relay.describe({ request, from: call.phone, to: call.ours, role, document }, now);
+  }
+
+  /** Has the relay write what the caller is told. */
+  #write(call: ServiceCall, description: CallDescription, role: "offer" | "answer", now: Instant): void {
+    const request = this.#note({ call, isOurs: true });
+    const document = this.#documentOf(call, description);
+    this.#parts.relay.describe({ request, from: call.ours, to: call.phone, role, document }, now);
+  }
+
+  #note(writing: Writing): number {
+    this.#lastWriting--;
+    this.#writing.set(this.#lastWriting, writing);
+    return this.#lastWriting;
+  }
+
+  /** RFC 3264 §8: a description that changes has the next version. */
+  #documentOf(call: ServiceCall, description: CallDescription): SdpDocument {
+    const { flow, sdpSession: session } = call;
+    const said = documentOf(description, flow.local, { session, version: 0 }).format();
+    if (said !== call.said) call.sdpVersion++;
+    call.said = said;
+    return documentOf(description, flow.local, { session, version: call.sdpVersion });
+  }
+
+  #say(call: ServiceCall, document: SdpDocument, now: Instant): void {
+    const { calls, relay } = this.#parts;
+    this.#agent.answer(call.ua, document.format(), now);
+    calls.answer(call.call, call.side, now);
+    if (call.offer === undefined) relay.confirm(call.phone, call.ours, now);
+  }
+
+  #decline(call: ServiceCall, status: number, now: Instant): void {
+    this.#agent.refuse(call.ua, status, now);
+  }
+
+  #hangUp(call: ServiceCall, why: string, now: Instant): void {
+    call.end = why;
+    this.#agent.hangUp(call.ua, now);
+    this.#settle(now);
+  }
+
+  #handle(output: Exclude<UserAgentOutput, { kind: "send" | "incoming" }>, now: Instant): void {
+    const call = this.#calls.get(output.call);
+    if (call === undefined) return;
+    if (output.kind === "offered") this.#answer(call, output.offer, now);
+    else if (output.kind === "agreed") this.#agree(call, output.answer, now);
+    else if (output.kind === "confirmed") this.#parts.calls.acknowledge(call.call);
+    else if (output.kind === "ended") this.#end(call, output.why, now);
+  }
+
+  /** The answer to our offer. */
+  #agree(call: ServiceCall, answer: string, now: Instant): void {
+    const { offer } = call;
+    const document = parseSdp(answer);
+    if (typeof document === "string" || offer === undefined) return this.#hangUp(call, "no description", now);
+    call.offer = undefined;
+    this.#hear(call, document, "answer", now);
+    this.#parts.relay.confirm(call.phone, call.ours, now);
+    this.#setTone(call, offer, describeSdp(document), "offerer", now);
+  }
+
+  #setTone(
+    call: ServiceCall,
+    offer: CallDescription,
+    answer: CallDescription,
+    role: "offerer" | "answerer",
+    now: Instant,
+  ): void {
+    if (call.service !== "milliwatt") return;
+    if (call.tone !== undefined) this.#tones.clear(call.tone);
+    call.tone = this.#toneFor(call, offer, answer, role);
+    if (call.tone !== undefined) this.#tones.set(call.tone, after(now, TONE_INTERVAL));
+  }
+
+  #toneFor(
+    { phone }: ServiceCall,
+    offer: CallDescription,
+    answer: CallDescription,
+    role: "offerer" | "answerer",
+  ): ToneStream | undefined {
+    const streams = agreedStreams(offer, answer);
+    if (typeof streams === "string") return undefined;
+    for (const [stream, agreed] of streams.entries()) {
+      const codecs = role === "offerer" ? agreed.fromOfferer : agreed.fromAnswerer;
+      for (const { name, payloadType } of codecs) {
+        const frames = toneIn(name.toUpperCase());
+        if (frames !== undefined)
+          return new ToneStream({ leg: phone, stream, frames, payloadType }, this.#parts.ports.random);
+      }
+    }
+    return undefined;
+  }
+
+  #play(tone: ToneStream, now: Instant): void {
+    const next = after(tone.deadline, TONE_INTERVAL);
+    this.#tones.set(tone, next < now - MAX_LATENESS ? after(now, TONE_INTERVAL) : next);
+    const route = this.#parts.relay.routeTo(tone.leg, tone.stream);
+    if (route === undefined) return;
+    const media = tone.next(route);
+    route.packets++;
+    route.bytes += media.length;
+    this.#outputs.push(media);
+  }
+
+  #end(call: ServiceCall, why: string, now: Instant): void {
+    if (call.tone !== undefined) this.#tones.clear(call.tone);
+    this.#ends.clear(call);
+    this.#calls.delete(call.ua);
+    if (call.call.session !== undefined) this.#sessions.delete(call.call.session);
+    this.#parts.calls.end(call.call, call.end ?? why, now);
+  }
+}
