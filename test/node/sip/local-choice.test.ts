@@ -25,6 +25,11 @@ for (const [to, expected] of [
   });
 }
 
+test("only the leading bits count", () => {
+  const places = [{ address: at("2a00:1450::5") }, { address: at("2607:9:9:9:9:9:9:9") }];
+  assert.equal(nearest(places, at("2606:4700::5")), places[1]);
+});
+
 test("and from nowhere when no address is of its family", () => {
   assert.equal(nearest([{ address: at("10.0.0.5") }], at("2606:4700::1")), undefined);
   assert.equal(nearest([], at("10.0.0.5")), undefined);

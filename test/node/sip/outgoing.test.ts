@@ -114,6 +114,18 @@ describe("connections that we open", () => {
     assert.equal(peer.sockets.length, 2);
   });
 
+  test("one that is being closed takes nothing more: the next message opens another at once", async () => {
+    await using t = new SocketsUnderTest({ limits: { backlog: 100_000 } });
+    await using peer = await Peer.open();
+    t.sockets.send(peer.target, options("1"));
+    await peer.socket();
+    const big = options("2", "x".repeat(60_000));
+    while (t.stats.dropped["no-connection"] === 0) t.sockets.send(peer.target, big);
+    t.sockets.send(peer.target, options("3"));
+    await full(received(await peer.socket(2)), options("3"));
+    assert.equal(t.stats.connections.closed.backlog, 1);
+  });
+
   test("leave from the address of the listener that is nearest, which is the one that is named", async () => {
     await using t = new SocketsUnderTest();
     await using peer = await Peer.open();
