@@ -7,9 +7,11 @@ import type { LoadedConfig } from "../server/config/load.ts";
 import type { UserStore } from "../server/users/user-store.ts";
 import { addConfigFlags, type ConfigFlags, loadFromFlags } from "./config-flags.ts";
 
-const shown = ["dataDir", "realm"] as const;
+const shown = ["dataDir", "realm", "sipDomain"] as const;
 
 interface AddFlags {
+  /** Undefined: as before. */
+  readonly sip?: boolean;
   readonly passwordStdin?: boolean;
   readonly generate?: boolean;
 }
@@ -20,6 +22,8 @@ export function addUserCommand(program: Command): void {
     .command("add")
     .description("create a user, or give one a new password; sessions under the old one end")
     .argument("<NAME>")
+    .option("--sip", "let the user register a phone, too; whoever may already keeps it")
+    .option("--no-sip", "the user may not register a phone any more")
     .option("--password-stdin", "read the password from standard input")
     .option("--generate", "make a password and print it once");
   addConfigFlags(add, shown).action(addUser);
@@ -31,7 +35,7 @@ export function addUserCommand(program: Command): void {
 
 async function withUsers(
   flags: ConfigFlags,
-  work: (users: UserStore, realms: string[]) => Promise<void> | void,
+  work: (users: UserStore, realms: string[], sipDomain: string | undefined) => Promise<void> | void,
 ): Promise<void> {
   const loaded = await loadFromFlags(flags);
   const [{ becomeOwner, openDataDirectory }, { UserStore }] = await Promise.all([
@@ -40,7 +44,7 @@ async function withUsers(
   ]);
   becomeOwner(openDataDirectory(loaded.config.dataDir));
   using users = UserStore.open(join(loaded.config.dataDir, "users.db"));
-  await work(users, realmsFor(loaded, users));
+  await work(users, realmsFor(loaded, users), loaded.config.sipDomain ?? users.sipDomain);
 }
 
 /** The realms that the daemon serves, as it said, and one that is asked for here; else the default. */
@@ -50,15 +54,26 @@ function realmsFor({ config, given }: LoadedConfig, users: UserStore): string[] 
   return [...new Set([...served, ...asked])];
 }
 
-async function addUser(name: string, { passwordStdin, generate, ...flags }: AddFlags & ConfigFlags): Promise<void> {
-  await withUsers(flags, async (users, realms) => {
+async function addUser(
+  name: string,
+  { sip, passwordStdin, generate, ...flags }: AddFlags & ConfigFlags,
+): Promise<void> {
+  await withUsers(flags, async (users, realms, sipDomain) => {
+    const isPhone = sip ?? users.isPhone(name);
+    if (isPhone && sipDomain === undefined) {
+      throw new PosternError("no-sip-domain", "Phones need a domain: set sip-domain for the daemon and here.");
+    }
     const generated = generate === true ? await generatePassword() : undefined;
     const password = generated ?? (await readPassword(name, passwordStdin === true));
-    users.setPassword(name, password, realms, wallClock.now());
-    const where = realms.map((realm) => `"${realm}"`).join(" and ");
-    if (generated === undefined) console.log(`${name} is let in, realm ${where}.`);
-    else console.log(`${name} is let in, realm ${where}, with this password, which is not kept:\n${generated}`);
+    users.setPassword(name, password, realms, wallClock.now(), isPhone ? sipDomain : undefined);
+    const what = isPhone ? `may register a phone as sip:${name}@${sipDomain}` : `is let in, ${realmsOf(realms)}`;
+    if (generated === undefined) console.log(`${name} ${what}.`);
+    else console.log(`${name} ${what}, with this password, which is not kept:\n${generated}`);
   });
+}
+
+function realmsOf(realms: readonly string[]): string {
+  return `realm ${realms.map((realm) => `"${realm}"`).join(" and ")}`;
 }
 
 async function generatePassword(): Promise<string> {
@@ -91,14 +106,14 @@ async function removeUser(name: string, flags: ConfigFlags): Promise<void> {
 }
 
 async function listUsers({ json, ...flags }: { json?: boolean } & ConfigFlags): Promise<void> {
-  await withUsers(flags, (users, realms) => {
-    const all = users.list(realms);
+  await withUsers(flags, (users, realms, sipDomain) => {
+    const all = users.list(realms, sipDomain);
     if (json === true) return console.log(JSON.stringify(all, undefined, 2));
     if (all.length === 0) console.log("There are no users yet: postern user add NAME");
-    for (const { name, since, missing } of all) {
+    for (const { name, since, isPhone, missing } of all) {
       const day = new Date(since * 1000).toISOString().slice(0, 10);
       const again = missing.length === 0 ? "" : `   set the password again: no key for realm ${missing.join(", ")}`;
-      console.log(`${name}   since ${day}${again}`);
+      console.log(`${name}   since ${day}${isPhone ? "   phone" : ""}${again}`);
     }
   });
 }

@@ -10,6 +10,7 @@ import { wallClock } from "../node/clock.ts";
 import { DgramDatapath } from "../node/datapath/dgram.ts";
 import { FailureLog } from "../node/failure-log.ts";
 import { watchInterfaces } from "../node/interfaces.ts";
+import type { TlsIdentity } from "../node/net/tls-identity.ts";
 import { type Capacity, TurnHost } from "../node/turn-host.ts";
 import type { AddressPlan } from "./address-plan.ts";
 import { isHttpRemote } from "./config/checks.ts";
@@ -25,10 +26,11 @@ import type { DaemonLog } from "./log.ts";
 import { findPlace, type Place, Places } from "./places.ts";
 import { iceUris } from "./public-uris.ts";
 import { httpTokenFile, loadNonceKey, loadSecrets, type Secrets } from "./secrets.ts";
+import type { SipService } from "./services/sip/sip-service.ts";
 import { sharedSecretFiles } from "./shared-secrets.ts";
 import { takeOver } from "./take-over.ts";
 import { makeCredentials, type TimeLimitedCredentials } from "./time-limited-credentials.ts";
-import { identityFiles, loadIdentityFor } from "./tls/identity.ts";
+import { identityFiles, loadIdentityFor, usesTls } from "./tls/identity.ts";
 import { turnConfig } from "./turn-config.ts";
 import { UserStore } from "./users/user-store.ts";
 import { UserWatch } from "./users/user-watch.ts";
@@ -68,6 +70,8 @@ export class Daemon implements AsyncDisposable {
   #secrets: Secrets;
   #files: FileWatch | undefined;
   #http: HttpServer | undefined;
+  /** Undefined where no domain is configured. */
+  #sip: SipService | undefined;
   #draining = false;
   #lastWork: Promise<void> = Promise.resolve();
 
@@ -121,15 +125,26 @@ export class Daemon implements AsyncDisposable {
     if (config.natDiscovery === "auto" && this.plan.discovery.length === 0) {
       this.#log.warn({}, "nat-discovery-needs-two-addresses");
     }
-    if (config.tlsPort !== undefined) {
-      this.#listeners.setIdentity(await loadIdentityFor(config, this.plan));
+    const identity = usesTls(config) ? await loadIdentityFor(config, this.plan) : undefined;
+    if (identity !== undefined) {
+      this.#listeners.setIdentity(identity);
       await this.#places.open();
     }
+    await this.#openSip(identity);
     await this.#openHttp();
     this.#users.setRealms([config.realm]);
+    this.#users.setSipDomain(config.sipDomain);
     const users = this.#users.countWithout(config.realm);
     if (users > 0) this.#log.warn({ users, advice: "postern user list" }, "users-without-key-for-realm");
     this.#watch();
+  }
+
+  async #openSip(identity: TlsIdentity | undefined): Promise<void> {
+    const { sipDomain: domain } = this.#config;
+    if (domain === undefined) return;
+    const { SipService } = await import("./services/sip/sip-service.ts");
+    const parts = { config: this.#config, domain, plan: this.plan, users: this.#users, log: this.#log };
+    this.#sip = await SipService.start(parts, identity);
   }
 
   async #openHttp(): Promise<void> {
@@ -175,7 +190,7 @@ export class Daemon implements AsyncDisposable {
 
   #watchedFiles(): string[] {
     const config = this.#config;
-    const identity = config.tlsPort === undefined ? [] : Object.values(identityFiles(config));
+    const identity = usesTls(config) ? Object.values(identityFiles(config)) : [];
     const own = this.#configFile === undefined ? [] : [this.#configFile];
     return [...own, ...sharedSecretFiles(config), httpTokenFile(config), ...identity];
   }
@@ -238,10 +253,11 @@ export class Daemon implements AsyncDisposable {
     const { config, restart } = takeOver(this.#config, wanted);
     const secrets = loadSecrets(config);
     const place = await findPlace(config);
-    const identity = config.tlsPort === undefined ? undefined : await loadIdentityFor(config, place.plan);
+    const identity = usesTls(config) ? await loadIdentityFor(config, place.plan) : undefined;
     // From here on nothing may fail, but for the certificate: it is judged first.
     if (identity !== undefined) {
       this.#host.updateTls(identity);
+      this.#sip?.updateTls(identity);
       this.#listeners.setIdentity(identity);
     }
     this.#config = config;
@@ -267,7 +283,7 @@ export class Daemon implements AsyncDisposable {
     // What hangs, on a name server say, does nothing to a host that is closed.
     await Promise.race([this.#lastWork, delay(lastWorkMs, undefined, { ref: false })]);
     await this.#http?.close();
-    await this.#host.close();
+    await Promise.all([this.#host.close(), this.#sip?.close()]);
     this.#users[Symbol.dispose]();
     this.#events.close();
   }

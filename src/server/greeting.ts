@@ -5,7 +5,7 @@ import { isLoopback } from "./address-plan.ts";
 import { formatDuration } from "./config/kinds.ts";
 import type { Daemon } from "./daemon.ts";
 import { iceServersBlock } from "./ice-servers.ts";
-import { allUris } from "./public-uris.ts";
+import { allUris, outsideAddresses } from "./public-uris.ts";
 import { httpTokenFile } from "./secrets.ts";
 import { isSelfSigned } from "./tls/identity.ts";
 
@@ -17,7 +17,7 @@ const limits = { descriptors: "the open-descriptor limit", ports: "relay-ports",
 const command = import.meta.filename.endsWith(".ts") ? "npm run -s postern --" : "postern";
 
 export function greeting(daemon: Daemon, version: string): string {
-  return [listening(daemon, version), paste(daemon), room(daemon), warnings(daemon), next(daemon)]
+  return [listening(daemon, version), paste(daemon), phones(daemon), room(daemon), warnings(daemon), next(daemon)]
     .filter((part) => part !== "")
     .join("\n\n");
 }
@@ -38,6 +38,25 @@ function paste(daemon: Daemon): string {
     `For a WebRTC application, good for ${formatDuration(credentialLifetime)} (until ${until}):`,
     "",
     iceServersBlock(daemon.iceUris, made),
+  ].join("\n");
+}
+
+/** What is put into a telephone's settings. */
+function phones({ config, plan }: Daemon): string {
+  const { sipDomain, sipPort, sipsPort, serverName } = config;
+  if (sipDomain === undefined) return "";
+  const addresses = outsideAddresses(plan);
+  const best = addresses.find(({ family }) => family === 4) ?? addresses[0];
+  const server = serverName ?? (best && formatIp(best)) ?? sipDomain;
+  const ways = [
+    ...(sipPort === undefined ? [] : [`${sipPort} (UDP or TCP)`]),
+    ...(sipsPort === undefined ? [] : [`${sipsPort} (TLS)`]),
+  ];
+  return [
+    `Telephones: create a user with ${command} user add NAME --sip, and set in the phone`,
+    `  user NAME, its password, domain ${sipDomain}`,
+    ...(server === sipDomain ? [] : [`  server (outbound proxy) ${server}`]),
+    `  port ${ways.join(" or ")}`,
   ].join("\n");
 }
 

@@ -56,6 +56,14 @@ export function hostName(): Kind<string> {
   return scalar("NAME", "a host name, such as turn.example.org", (text) => (isHostName(text) ? text : undefined));
 }
 
+/** The right side of users' addresses, in lower case: a host name, or an IPv4 address where there is none. */
+export function sipDomain(): Kind<string> {
+  return scalar("NAME", "a host name such as example.org, or an IPv4 address where there is no name", (text) => {
+    const isAddress = singleAddress(text)?.family === 4;
+    return isAddress || isHostName(text) ? text.replace(/\.$/, "").toLowerCase() : undefined;
+  });
+}
+
 /** What clients and peers are told instead of an address of the host. */
 export interface ExternalAddress {
   /** Instead of which; undefined: of the address in use, in this one's family. */

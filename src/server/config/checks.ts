@@ -52,6 +52,7 @@ export function checkTogether(config: Config): Complaint[] {
     "natDiscovery",
     "needs udp-port: most of what it finds out is about UDP",
   );
+  checkSip(config, demand);
   demand(
     !config.usernameAnonymity || auth === "users",
     "usernameAnonymity",
@@ -68,4 +69,27 @@ export function checkTogether(config: Config): Complaint[] {
     `would let other machines reach ${httpListen && formatAddress(httpListen)}; use a loopback address, or set http-allow-remote: true`,
   );
   return complaints;
+}
+
+function checkSip(config: Config, demand: (holds: boolean, option: OptionName, sentence: string) => void): void {
+  const { sipDomain, sipPort, sipsPort, mediaPorts, relayPorts, sipTrunks } = config;
+  if (sipDomain === undefined) {
+    return demand(sipTrunks.length === 0, "sipTrunks", "needs sip-domain: SIP is off without it");
+  }
+  const { udpPort, tcpPort, tlsPort, natDiscovery, alternatePort, httpListen } = config;
+  const others = [udpPort, tcpPort, tlsPort, natDiscovery === "off" ? undefined : alternatePort, httpListen?.port];
+  demand(
+    sipPort !== undefined || sipsPort !== undefined,
+    "sipPort",
+    "must not be off when sips-port is: no phone could come",
+  );
+  for (const [option, port] of [["sipPort", sipPort] as const, ["sipsPort", sipsPort] as const]) {
+    demand(port === undefined || !others.includes(port), option, "must be a port that nothing else here has");
+  }
+  demand(sipPort === undefined || sipPort !== sipsPort, "sipsPort", "must not be sip-port: both are TCP ports");
+  const isApart = mediaPorts.max < relayPorts.min || mediaPorts.min > relayPorts.max;
+  demand(isApart, "mediaPorts", "must not overlap relay-ports: both are UDP ports of the same addresses");
+  demand(mediaPorts.max - mediaPorts.min >= 7, "mediaPorts", "must be eight ports or more: a call takes four");
+  const names = new Set(sipTrunks.map(({ name }) => name));
+  demand(names.size === sipTrunks.length, "sipTrunks", "must not have two trunks of one name");
 }

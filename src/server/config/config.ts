@@ -1,6 +1,7 @@
 /** What the daemon is told: one property an option. Times are in seconds. */
 import type { Address } from "../../core/base/address.ts";
 import type { Prefix } from "../../core/base/prefix.ts";
+import type { Trunk } from "../../core/edge/config.ts";
 import type { ExternalAddress } from "./address-kinds.ts";
 import type { PortSpan } from "./kinds.ts";
 import type { SharedSecretText } from "./shared-secret-text.ts";
@@ -49,6 +50,13 @@ export interface Config {
   readonly channelRange: "rfc8656" | "rfc5766";
   readonly alternateServers: readonly Readonly<Address>[];
   readonly software: string | undefined;
+
+  /** Undefined: SIP is not served. In lower case. */
+  readonly sipDomain: string | undefined;
+  readonly sipPort: number | undefined;
+  readonly sipsPort: number | undefined;
+  readonly mediaPorts: PortSpan;
+  readonly sipTrunks: readonly Trunk[];
 
   readonly allowPeers: readonly Prefix[];
   readonly denyPeers: readonly Prefix[];

@@ -6,7 +6,7 @@
 import { parseIp } from "../../core/base/address.ts";
 import { encodeUtf8 } from "../../core/base/utf8.ts";
 import { opaqueString } from "../../core/stun/opaque-string.ts";
-import { address, endpoint, externalAddress, hostName, prefix } from "./address-kinds.ts";
+import { address, endpoint, externalAddress, hostName, prefix, sipDomain } from "./address-kinds.ts";
 import type { Config } from "./config.ts";
 import {
   byteCount,
@@ -25,8 +25,9 @@ import {
   toggle,
 } from "./kinds.ts";
 import { parseSharedSecret, sharedSecretRule } from "./shared-secret-text.ts";
+import { trunk } from "./trunk-text.ts";
 
-export const groups = ["General", "Listening", "Credentials", "Relaying", "Peers", "Limits", "HTTP"] as const;
+export const groups = ["General", "Listening", "Credentials", "Relaying", "SIP", "Peers", "Limits", "HTTP"] as const;
 export type Group = (typeof groups)[number];
 
 export interface Option<T> {
@@ -299,6 +300,42 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     fallbackText: "none",
     description:
       "The name told in answers to authenticated requests. None by default: it helps attackers more than clients, and makes answers larger.",
+  },
+
+  sipDomain: {
+    group: "SIP",
+    kind: optional(sipDomain()),
+    fallback: undefined,
+    fallbackText: "SIP is off",
+    description:
+      "The domain whose users have phones here: alice is reached as `sip:alice@` and this. Setting it is all that starts the SIP server. It is the realm of their passwords too, so after a change they must be set again.",
+  },
+  sipPort: {
+    group: "SIP",
+    kind: orOff(port()),
+    fallback: 5060,
+    description: "The port for SIP over UDP and TCP, opened where sip-domain is set.",
+  },
+  sipsPort: {
+    group: "SIP",
+    kind: orOff(port()),
+    fallback: 5061,
+    description: "The port for SIP over TLS, opened where sip-domain is set. It shows the certificate of tls-cert.",
+  },
+  mediaPorts: {
+    group: "SIP",
+    kind: portSpan(),
+    fallback: { min: 16_384, max: 32_767 },
+    description:
+      "The UDP ports through which calls' sound and pictures are relayed, four for an ordinary call. A firewall has to let UDP through to them.",
+  },
+  sipTrunks: {
+    group: "SIP",
+    kind: list(trunk(), { separator: ";" }),
+    fallback: [],
+    fallbackText: "none: users call each other",
+    description:
+      "Providers and other servers that are known by their addresses and need no password, one a line: a name and then `from=` where their calls come from, `media=` where their sound may come from besides what they say, `to=` where calls to them go (`udp:`, `tcp:` or `tls:`, an IP address and a port), `host=` their name where they have one, `prefixes=` what numbers begin with that are dialed through them, `users=` who may. The last two may be `all`. Separated by semicolons in the environment.",
   },
 
   allowPeers: {

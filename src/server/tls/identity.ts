@@ -19,6 +19,11 @@ export function identityFiles({ tlsCert, tlsKey, dataDir }: Config): { certifica
   };
 }
 
+/** Whether anything is served over TLS. */
+export function usesTls({ tlsPort, sipDomain, sipsPort }: Config): boolean {
+  return tlsPort !== undefined || (sipDomain !== undefined && sipsPort !== undefined);
+}
+
 export function isSelfSigned({ tlsCert }: Config): boolean {
   return tlsCert === undefined;
 }

@@ -27,6 +27,8 @@ const schema = `
   ) STRICT, WITHOUT ROWID;
   CREATE UNIQUE INDEX IF NOT EXISTS user_key_by_hash ON user_key (userhash, realm);
   CREATE TABLE IF NOT EXISTS realm (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS phone (name TEXT PRIMARY KEY REFERENCES user ON DELETE CASCADE) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS sip_domain (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS change (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL
@@ -44,6 +46,8 @@ export interface ListedUser {
   readonly name: string;
   /** When the password was last set, in Unix seconds. */
   readonly since: number;
+  /** May register a phone. */
+  readonly isPhone: boolean;
   /** Realms for which the password has to be set again. */
   readonly missing: readonly string[];
 }
@@ -52,6 +56,7 @@ export class UserStore implements Disposable {
   readonly #database: DatabaseSync;
   readonly #byName: StatementSync;
   readonly #byHash: StatementSync;
+  readonly #phoneByName: StatementSync;
   readonly #newestChange: StatementSync;
   readonly #changedAfter: StatementSync;
 
@@ -62,6 +67,9 @@ export class UserStore implements Disposable {
     const keys = "SELECT name AS username, md5, sha256 FROM user_key";
     this.#byName = database.prepare(`${keys} WHERE name = ? AND realm = ?`);
     this.#byHash = database.prepare(`${keys} WHERE userhash = ? AND realm = ?`);
+    this.#phoneByName = database.prepare(
+      "SELECT md5, sha256 FROM user_key JOIN phone USING (name) WHERE name = ? AND realm = ?",
+    );
     this.#newestChange = database.prepare(
       "SELECT coalesce(max(seq), 0) AS number FROM sqlite_sequence WHERE name = 'change'",
     );
@@ -78,9 +86,12 @@ export class UserStore implements Disposable {
     }
   }
 
-  /** Creates the user, or gives a new password to one that is there. Throws `PosternError` `bad-user-name`, `bad-password`. */
-  setPassword(name: string, password: string, realms: readonly string[], now: number): void {
-    const user = preparedName(name);
+  /**
+   * Creates the user, or gives a new password to one that is there. With `sipDomain` the user may register a phone there;
+   * whose name is a number may do nothing else. Throws `PosternError` `bad-user-name`, `bad-password`.
+   */
+  setPassword(name: string, password: string, realms: readonly string[], now: number, sipDomain?: string): void {
+    const user = sipDomain === undefined ? preparedName(name) : phoneName(name);
     const secret = opaqueString(password);
     if (secret === undefined) {
       throw new PosternError(
@@ -92,7 +103,9 @@ export class UserStore implements Disposable {
       this.#database.prepare("DELETE FROM user WHERE name = ?").run(user);
       this.#database.prepare("INSERT INTO user (name, since) VALUES (?, ?)").run(user, now);
       const insert = this.#database.prepare("INSERT INTO user_key VALUES (?, ?, ?, ?, ?)");
-      for (const realm of realms) {
+      if (sipDomain !== undefined) this.#database.prepare("INSERT INTO phone (name) VALUES (?)").run(user);
+      const all = [...(isNumber(user) ? [] : realms), ...(sipDomain === undefined ? [] : [sipDomain])];
+      for (const realm of new Set(all)) {
         const md5 = longTermKey(nodeCrypto, PasswordAlgorithmNumber.Md5, user, realm, secret);
         const sha256 = longTermKey(nodeCrypto, PasswordAlgorithmNumber.Sha256, user, realm, secret);
         insert.run(user, realm, md5, sha256, userhash(nodeCrypto, user, realm));
@@ -102,22 +115,46 @@ export class UserStore implements Disposable {
 
   /** False when there is no such user. Throws `PosternError` `bad-user-name`. */
   remove(name: string): boolean {
-    return this.#database.prepare("DELETE FROM user WHERE name = ?").run(preparedName(name)).changes > 0;
+    const user = isNumber(name) ? name : preparedName(name);
+    return this.#database.prepare("DELETE FROM user WHERE name = ?").run(user).changes > 0;
   }
 
-  /** By name; `realms` are those that each user should have keys for. */
-  list(realms: readonly string[]): ListedUser[] {
+  /** By name; `realms` are those that each user should have keys for, and `sipDomain` one for those with phones. */
+  list(realms: readonly string[], sipDomain?: string): ListedUser[] {
     const keyed = this.#database.prepare("SELECT realm FROM user_key WHERE name = ?");
-    const users = this.#database.prepare("SELECT name, since FROM user ORDER BY name").all();
-    return (users as { name: string; since: number }[]).map(({ name, since }) => {
+    const users = this.#database
+      .prepare(
+        "SELECT name, since, phone.name IS NOT NULL AS phone FROM user LEFT JOIN phone USING (name) ORDER BY name",
+      )
+      .all();
+    return (users as { name: string; since: number; phone: number }[]).map(({ name, since, phone }) => {
       const has = new Set(keyed.all(name).map(({ realm }) => realm));
-      return { name, since, missing: realms.filter((realm) => !has.has(realm)) };
+      const isPhone = phone === 1;
+      const wanted = [...(isNumber(name) ? [] : realms), ...(isPhone && sipDomain !== undefined ? [sipDomain] : [])];
+      return { name, since, isPhone, missing: [...new Set(wanted)].filter((realm) => !has.has(realm)) };
     });
+  }
+
+  /** Whether the user may register a phone, whatever the domain. */
+  isPhone(name: string): boolean {
+    return this.#database.prepare("SELECT 1 FROM phone WHERE name = ?").get(name) !== undefined;
+  }
+
+  /** Who may register a phone in this domain. */
+  phones(sipDomain: string): string[] {
+    const rows = this.#database.prepare("SELECT name FROM phone JOIN user_key USING (name) WHERE realm = ?");
+    return rows.all(sipDomain).map(({ name }) => name as string);
+  }
+
+  /** The keys of a user who may register a phone in this domain. */
+  findPhone(name: string, sipDomain: string): Pick<UserKeys, "md5" | "sha256"> | undefined {
+    return this.#phoneByName.get(name, sipDomain) as Pick<UserKeys, "md5" | "sha256"> | undefined;
   }
 
   /** How many users have no key for `realm`, and so are not let in. */
   countWithout(realm: string): number {
-    const count = "SELECT count(*) AS users FROM user WHERE name NOT IN (SELECT name FROM user_key WHERE realm = ?)";
+    const count =
+      "SELECT count(*) AS users FROM user WHERE name GLOB '*[^0-9]*' AND name NOT IN (SELECT name FROM user_key WHERE realm = ?)";
     return this.#database.prepare(count).get(realm)?.users as number;
   }
 
@@ -138,6 +175,18 @@ export class UserStore implements Disposable {
       this.#database.exec("DELETE FROM realm");
       const insert = this.#database.prepare("INSERT INTO realm (name) VALUES (?)");
       for (const realm of realms) insert.run(realm);
+    });
+  }
+
+  /** The domain whose phones the daemon serves, as it last said. */
+  get sipDomain(): string | undefined {
+    return this.#database.prepare("SELECT name FROM sip_domain").get()?.name as string | undefined;
+  }
+
+  setSipDomain(name: string | undefined): void {
+    this.#transaction(() => {
+      this.#database.exec("DELETE FROM sip_domain");
+      if (name !== undefined) this.#database.prepare("INSERT INTO sip_domain (name) VALUES (?)").run(name);
     });
   }
 
@@ -179,6 +228,20 @@ function preparedName(name: string): string {
   throw new PosternError(
     "bad-user-name",
     `"${name}" cannot be a user name: it must have 1 to ${maxNameBytes} bytes, no control characters, and no number alone or before a colon, which marks time-limited names.`,
+  );
+}
+
+/** A number names a phone alone: TURN takes it for a time. */
+function isNumber(name: string): boolean {
+  return /^\d+$/.test(name);
+}
+
+/** What stands in a SIP address as it is, and can be dialed by every telephone. */
+function phoneName(name: string): string {
+  if (/^[A-Za-z0-9._+-]{1,64}$/.test(name)) return name;
+  throw new PosternError(
+    "bad-user-name",
+    `"${name}" cannot be dialed: a phone's user has 1 to 64 letters, digits, dots, dashes, underscores and plus signs.`,
   );
 }
 

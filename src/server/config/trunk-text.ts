@@ -1,0 +1,135 @@
+/**
+ * A SIP trunk as one line: `provider from=203.0.113.0/24 to=tcp:203.0.113.10 prefixes=+,00 users=all`. Words may come in
+ * any order behind the name, and each mistake is told of its word.
+ */
+import { z } from "zod";
+import { type Address, formatIp, parseIp } from "../../core/base/address.ts";
+import { type Prefix, parsePrefix } from "../../core/base/prefix.ts";
+import type { Trunk } from "../../core/edge/config.ts";
+import type { SipTarget, SipTransport } from "../../core/sip/flow.ts";
+import { isHostName, parseEndpoint } from "./address-kinds.ts";
+import type { Kind } from "./kinds.ts";
+
+const words = ["from", "media", "to", "host", "prefixes", "users"] as const;
+type Word = (typeof words)[number];
+
+const example = "provider from=203.0.113.0/24 to=udp:203.0.113.10 prefixes=+,00 users=all";
+
+/** Whoever is at such an address needs no password: a slip of the pen must not let in a continent. */
+const shortestPrefix = { 4: 8, 6: 19 } as const;
+
+type Complain = (sentence: string) => undefined;
+
+export function trunk(): Kind<Trunk> {
+  const rule = `a trunk such as \`${example}\``;
+  const type = z.string({ error: `must be ${rule}` }).transform((text, context) => {
+    let isGood = true;
+    const found = readTrunk(text, (sentence) => {
+      isGood = false;
+      context.addIssue(sentence);
+      return undefined;
+    });
+    return isGood && found !== undefined ? found : z.NEVER;
+  });
+  return { type, form: "TRUNK", format: formatTrunk };
+}
+
+function readTrunk(text: string, complain: Complain): Trunk | undefined {
+  const [name = "", ...rest] = text.trim().split(/\s+/);
+  if (!/^[\w.-]{1,32}$/.test(name)) {
+    return complain(`must begin with a name of letters, digits, dots and dashes, as \`${example}\` does`);
+  }
+  const given = readWords(name, rest, complain);
+  const prefixes = (word: Word) => items(given.get(word)).flatMap((one) => readPrefix(name, word, one, complain) ?? []);
+  const [sources, media] = [prefixes("from"), prefixes("media")];
+  const target = readTarget(name, given, complain);
+  if (!given.has("from") && target === undefined) complain(`(${name}) needs from=, to= or both`);
+  const dialed = given.get("prefixes");
+  const users = given.get("users");
+  if (given.has("to") && (dialed === undefined || users === undefined)) {
+    complain(
+      `(${name}) needs prefixes= and users= beside to=: calls cost money, so each may be \`all\` but must be said`,
+    );
+  }
+  if (!given.has("to")) {
+    for (const word of ["host", "prefixes", "users"] as const) {
+      if (given.has(word)) complain(`(${name}) has no use for ${word}= without to=, where its calls go`);
+    }
+  }
+  return {
+    name,
+    sources,
+    media,
+    target,
+    host: given.get("host") ?? (target === undefined ? "" : hostOf(target)),
+    prefixes: dialed === "all" ? [""] : items(dialed),
+    users: users === "all" ? "all" : new Set(items(users)),
+  };
+}
+
+function readWords(name: string, rest: readonly string[], complain: Complain): Map<Word, string> {
+  const given = new Map<Word, string>();
+  for (const one of rest) {
+    const equals = one.indexOf("=");
+    const word = words.find((known) => known === one.slice(0, Math.max(equals, 0)));
+    const value = one.slice(equals + 1);
+    if (word === undefined) complain(`(${name}) must not have "${one}": there are ${words.join("=, ")}=`);
+    else if (value === "") complain(`(${name}) needs something behind ${word}=`);
+    else if (given.has(word)) complain(`(${name}) must have ${word}= once, its values separated by commas`);
+    else given.set(word, value);
+  }
+  return given;
+}
+
+function items(text: string | undefined): string[] {
+  return text === undefined ? [] : text.split(",").filter((one) => one !== "");
+}
+
+function readPrefix(name: string, word: Word, text: string, complain: Complain): Prefix | undefined {
+  const found = parsePrefix(text);
+  if (found === undefined) return complain(`(${name}) ${word}= must be addresses or prefixes, and is not "${text}"`);
+  const least = shortestPrefix[found.address.family];
+  if (found.length < least) return complain(`(${name}) ${word}=${text} is too large: a prefix has /${least} or more`);
+  return found;
+}
+
+function readTarget(name: string, given: ReadonlyMap<Word, string>, complain: Complain): SipTarget | undefined {
+  const text = given.get("to");
+  const host = given.get("host");
+  if (host !== undefined && !isHostName(host)) complain(`(${name}) host= must be a host name, and is not "${host}"`);
+  if (text === undefined) return undefined;
+  const [, named, where = ""] = /^(?:(udp|tcp|tls):)?(.*)$/.exec(text) ?? [];
+  const transport = (named ?? "udp") as SipTransport;
+  const address = parseEndpoint(where) ?? parseIp(where.replace(/^\[(.*)\]$/, "$1"), usualPort(transport));
+  if (address === undefined) {
+    return complain(`(${name}) to= must be an IP address, such as tcp:203.0.113.10:5060, and is not "${text}"`);
+  }
+  return { transport, address, ...(transport === "tls" && host !== undefined && { serverName: host }) };
+}
+
+function usualPort(transport: SipTransport): number {
+  return transport === "tls" ? 5061 : 5060;
+}
+
+function hostOf({ transport, address }: SipTarget): string {
+  const ip = bracketed(address);
+  return address.port === usualPort(transport) ? ip : `${ip}:${address.port}`;
+}
+
+function bracketed(address: Readonly<Address>): string {
+  return address.family === 6 ? `[${formatIp(address)}]` : formatIp(address);
+}
+
+function formatTrunk({ name, sources, media, target, host, prefixes, users }: Trunk): string {
+  const texts = (all: readonly Prefix[]) => all.map(({ address, length }) => `${formatIp(address)}/${length}`).join();
+  const parts = [name];
+  if (sources.length > 0) parts.push(`from=${texts(sources)}`);
+  if (media.length > 0) parts.push(`media=${texts(media)}`);
+  if (target !== undefined) {
+    parts.push(`to=${target.transport}:${bracketed(target.address)}:${target.address.port}`);
+    if (isHostName(host)) parts.push(`host=${host}`);
+    parts.push(`prefixes=${prefixes.includes("") ? "all" : prefixes.join()}`);
+    parts.push(`users=${users === "all" ? "all" : [...users].join()}`);
+  }
+  return parts.join(" ");
+}

@@ -1,0 +1,72 @@
+/** The SIP edge's configuration, from the options and the addresses that the host has. */
+import { hkdfSync } from "node:crypto";
+import { join } from "node:path";
+import { type Address, formatAddress, sameIp } from "../../../core/base/address.ts";
+import { DEFAULT_EDGE_LIMITS, type EdgeConfig, type EdgeListener } from "../../../core/edge/config.ts";
+import {
+  DEFAULT_MEDIA_TIMEOUT_MS,
+  DEFAULT_RELAY_QUOTAS,
+  DEFAULT_SETUP_TIMEOUT_MS,
+} from "../../../core/relay/config.ts";
+import type { SipTransport } from "../../../core/sip/flow.ts";
+import { defaultRegistrarConfig } from "../../../core/sip/registrar/config.ts";
+import type { Secret } from "../../../node/secret.ts";
+import type { AddressPlan } from "../../address-plan.ts";
+import type { Config } from "../../config/config.ts";
+import { keepSecretFile } from "../../secret-file.ts";
+
+/** Kept across restarts, so that calls and nonces outlive one. */
+export function loadSipKey({ dataDir }: Config): Secret {
+  return keepSecretFile(join(dataDir, "sip-key"));
+}
+
+export function sipConfig(config: Config, domain: string, plan: AddressPlan, key: Secret): EdgeConfig {
+  return {
+    domain,
+    listeners: sipListeners(config, plan),
+    registrar: defaultRegistrarConfig,
+    digest: {
+      realm: domain,
+      nonceKeys: [derived(key, "nonces")],
+      nonceLifetime: config.nonceLifetime,
+      algorithms: ["SHA-256", "MD5"],
+      nonceCapacity: 100_000,
+    },
+    tokenKeys: [derived(key, "dialogs")],
+    relay: {
+      addresses: plan.relays,
+      ports: config.mediaPorts,
+      ownAddresses: plan.own,
+      quotas: DEFAULT_RELAY_QUOTAS,
+      mediaTimeout: DEFAULT_MEDIA_TIMEOUT_MS,
+      setupTimeout: DEFAULT_SETUP_TIMEOUT_MS,
+    },
+    trunks: config.sipTrunks,
+    limits: DEFAULT_EDGE_LIMITS,
+  };
+}
+
+/** One for each address and transport, by the name that others reach it under. */
+export function sipListeners({ sipPort, sipsPort }: Config, { listen, relays }: AddressPlan): EdgeListener[] {
+  const ports: readonly (readonly [SipTransport, number | undefined])[] = [
+    ["udp", sipPort],
+    ["tcp", sipPort],
+    ["tls", sipsPort],
+  ];
+  return ports.flatMap(([transport, port]) => {
+    if (port === undefined) return [];
+    return listen.map((address) => {
+      const outside = relays.find(({ bound }) => sameIp(bound, address))?.advertised ?? address;
+      return { transport, local: { ...address, port, text: "" }, name: nameOf(outside, port) };
+    });
+  });
+}
+
+function nameOf(address: Readonly<Address>, port: number): string {
+  return formatAddress({ ...address, port });
+}
+
+/** Keys of one secret are independent of each other. */
+function derived(key: Secret, purpose: string): Uint8Array {
+  return new Uint8Array(hkdfSync("sha256", key.reveal(), "", `postern sip ${purpose}`, 32));
+}

@@ -1,0 +1,56 @@
+/** What the SIP edge tells, as log lines. Names and addresses are said at debug and below only. */
+import { formatAddress } from "../../../core/base/address.ts";
+import type { CallReport } from "../../../core/edge/call.ts";
+import type { EdgeEvent } from "../../../core/edge/outputs.ts";
+import type { BindingRecord } from "../../../core/sip/registrar/binding.ts";
+import { FloodLog } from "../../flood.ts";
+import type { DaemonLog } from "../../log.ts";
+
+export class SipEventLog {
+  readonly #log: DaemonLog;
+  readonly #flood: FloodLog;
+
+  constructor(log: DaemonLog) {
+    this.#log = log;
+    this.#flood = new FloodLog(log);
+  }
+
+  readonly report = (event: EdgeEvent): void => {
+    const isPersonal = this.#log.isLevelEnabled("debug");
+    if (event.type === "binding") {
+      const { transport } = event.binding.flow;
+      this.#flood.write("debug", { transport, ...(isPersonal && phone(event.binding)) }, `phone-${event.what}`);
+      return;
+    }
+    const { number: call, state, end } = event.call;
+    const whose = isPersonal ? sides(event.call) : {};
+    if (event.type === "trouble")
+      this.#flood.write("info", { call, what: event.what, state, ...whose }, "call-trouble");
+    else if (event.what === "ended") {
+      this.#flood.write("info", { call, end, seconds: seconds(event.call), ...whose }, "call-ended");
+    } else this.#flood.write("debug", { call, ...whose }, `call-${event.what}`);
+  };
+
+  close(): void {
+    this.#flood.close();
+  }
+}
+
+function phone({ aor, flow, userAgent }: BindingRecord): object {
+  return { aor, remote: formatAddress(flow.remote), userAgent };
+}
+
+function sides({ callId, caller, called, callee }: CallReport): object {
+  return {
+    callId,
+    caller: caller.name,
+    from: formatAddress(caller.flow.remote),
+    called,
+    ...(callee && { callee: callee.name, to: formatAddress(callee.flow.remote) }),
+  };
+}
+
+/** Of talking; undefined for a call that was not answered. */
+function seconds({ answeredAt, endedAt }: CallReport): number | undefined {
+  return answeredAt === undefined || endedAt === undefined ? undefined : Math.round((endedAt - answeredAt) / 1000);
+}
