@@ -26,7 +26,8 @@ function inserted(input: Uint8Array, at: number, piece: Uint8Array): Uint8Array 
 }
 
 function changed(input: Uint8Array, change: (out: Uint8Array, at: number) => void, random: SeededRandom): Uint8Array {
-  const out = input.slice();
+  // Not its `slice`, which of a Buffer is a view: every later input would be made from a broken seed.
+  const out = new Uint8Array(input);
   if (out.length > 0) change(out, random.below(out.length));
   return out;
 }

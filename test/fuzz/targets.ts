@@ -5,6 +5,7 @@ import { iceTarget } from "./ice.ts";
 import { mediaTarget } from "./media.ts";
 import { relayTarget } from "./relay.ts";
 import { sdpTarget } from "./sdp.ts";
+import { sipEdgeTarget } from "./sip-edge.ts";
 import { sipMessageTarget } from "./sip-message.ts";
 import { stunTarget } from "./stun.ts";
 import type { Target } from "./target.ts";
@@ -25,6 +26,7 @@ export const targets: readonly Target[] = [
   turnClientTarget,
   iceTarget,
   sipMessageTarget,
+  sipEdgeTarget,
   sdpTarget,
   mediaTarget,
   relayTarget,

@@ -38,7 +38,9 @@ function handleResponse(state: EdgeState, response: SipResponse, now: Instant): 
 function handleMalformed(state: EdgeState, { request, refusal }: MessageFailure, flow: SipFlow): void {
   const isKnown = isKnownFlow(state, flow) || state.gatekeeper.trunkAt(flow) !== undefined;
   const answer = request && isKnown ? createResponse(request, refusal.status, { reason: refusal.reason }) : undefined;
-  refuse(state, "malformed", flow, answer);
+  // What is copied from the request may be just what is wrong with it: an answer that nobody can read is not sent.
+  const isReadable = answer !== undefined && parseMessage(answer.format()).kind === "response";
+  refuse(state, "malformed", flow, isReadable ? answer : undefined);
 }
 
 function handleRequest(state: EdgeState, request: SipRequest, flow: SipFlow, now: Instant): void {
