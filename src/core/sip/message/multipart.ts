@@ -23,13 +23,28 @@ function boundaryOf(contentType: string): string | undefined {
   return boundary === undefined || boundary === "" || boundary.length > 70 ? undefined : boundary;
 }
 
-/** Where the next delimiter line begins, its line break before it included. */
-function delimiterAt(body: string, delimiter: string, from: number): number {
-  return body.startsWith(delimiter.slice(2), from) && from === 0 ? 0 : body.indexOf(delimiter, from);
+/** Where the first delimiter line begins, the line break before it included. */
+function firstDelimiter(body: string, delimiter: string): number {
+  const bare = delimiter.slice(2);
+  return body.startsWith(bare) && isLineOf(body, bare.length) ? 0 : nextDelimiter(body, delimiter, 0);
+}
+
+function nextDelimiter(body: string, delimiter: string, from: number): number {
+  let at = body.indexOf(delimiter, from);
+  while (at >= 0 && !isLineOf(body, at + delimiter.length)) at = body.indexOf(delimiter, at + 1);
+  return at;
+}
+
+// RFC 2046 §5.1.1: behind a boundary there are two hyphens, or nothing but white space up to the line's end.
+function isLineOf(body: string, at: number): boolean {
+  if (body.startsWith("--", at)) return true;
+  let i = at;
+  while (body.charCodeAt(i) === 0x20 || body.charCodeAt(i) === 0x09) i++;
+  return body.startsWith("\r\n", i);
 }
 
 function partBetween(body: string, from: number, end: number): BodyPart | undefined {
-  if (body.startsWith("\r\n", from))
+  if (body.startsWith("\r\n", from) && from + 2 <= end)
     return { contentType: "text/plain", text: body.slice(from + 2, end), at: from + 2, end };
   const headersEnd = body.indexOf("\r\n\r\n", from);
   if (headersEnd < 0 || headersEnd + 4 > end) return undefined;
@@ -56,10 +71,10 @@ export function bodyParts(body: string, contentType: string): readonly BodyPart[
   }
   const delimiter = `\r\n--${boundary}`;
   const parts: BodyPart[] = [];
-  let at = delimiterAt(body, delimiter, 0);
+  let at = firstDelimiter(body, delimiter);
   while (at >= 0 && parts.length < MAX_PARTS) {
     const lineEnd = body.indexOf("\r\n", at === 0 ? at : at + 2);
-    const next = lineEnd < 0 ? -1 : body.indexOf(delimiter, lineEnd);
+    const next = lineEnd < 0 ? -1 : nextDelimiter(body, delimiter, lineEnd);
     if (next < 0) break;
     const part = partBetween(body, lineEnd + 2, next);
     if (part !== undefined) parts.push(part);

@@ -215,3 +215,13 @@ test("RFC 2046 §5.1: of several parts one is replaced, and every other byte sta
     { contentType: "application/sdp", text: sdp, at: 0, end: sdp.length },
   ]);
 });
+
+test("RFC 2046 §5.1.1: a line that only begins like a boundary is none, and an empty part is no part", () => {
+  const type = 'multipart/mixed; boundary="x"';
+  const texts = (body: string) => bodyParts(body, type).map(({ text }) => text);
+  assert.deepEqual(texts("--x=x\r\n\r\n--x\r\n\r\none\r\n--xy\r\n\r\n--x \t\r\n\r\ntwo\r\n--x--"), [
+    "one\r\n--xy\r\n",
+    "two",
+  ]);
+  assert.deepEqual(texts("--x\r\n\r\n--x\r\n\r\none\r\n--x--"), ["one"]);
+});
