@@ -177,6 +177,17 @@ suite("what does not come about", () => {
     assert.deepEqual(world.told("trouble"), ["never-acknowledged"]);
   });
 
+  test("an offer in an answer that is never acknowledged holds its ports no longer than any silent call", () => {
+    const world = new World();
+    const [alice, bob] = phones(world);
+    alice.ask(alice.invitation("bob", "late", ""));
+    bob.answer(200);
+    assert.ok(world.ports.size > 0);
+    world.pass(61_000);
+    assert.equal(world.ports.size, 0);
+    assert.deepEqual(world.told("trouble"), ["never-acknowledged", "no-media"]);
+  });
+
   test("a call without any media ends after a minute, and is named; one on hold does not", () => {
     const { world } = talk();
     world.pass(61_000);
