@@ -14,6 +14,8 @@ export interface CallParty {
   /** Whom it is by signaling: a user's name, a trunk's, or the number that was dialed. */
   readonly name: string;
   readonly flow: SipFlow;
+  /** Whose media in the report it is. */
+  readonly leg: LegId | undefined;
 }
 
 export interface CallReport {
@@ -86,7 +88,7 @@ export class Call implements Timed {
 
   report(media: SessionReport | undefined): CallReport {
     const { number, callId, state, caller, called, answeredBy, startedAt, answeredAt, endedAt, end } = this;
-    const party = ({ name, flow }: CallSide): CallParty => ({ name, flow });
+    const party = ({ name, flow, leg }: CallSide): CallParty => ({ name, flow, leg });
     return {
       ...{ number, callId, state, called, startedAt, answeredAt, endedAt, end },
       caller: party(caller),

@@ -1,6 +1,7 @@
 /** What the SIP edge is told when it starts. */
 import type { Address } from "../base/address.ts";
 import type { Prefix } from "../base/prefix.ts";
+import type { RelayAddress } from "../base/relay-places.ts";
 import type { MediaRelayConfig } from "../relay/config.ts";
 import type { DigestConfig } from "../sip/digest/authorization.ts";
 import type { SipTarget, SipTransport } from "../sip/flow.ts";
@@ -12,6 +13,15 @@ export interface EdgeListener {
   readonly local: Readonly<Address>;
   /** How others reach it, for Via and Record-Route: `host:port`, an IPv6 address in brackets. */
   readonly name: string;
+}
+
+/** Where the edge is, which may change while it runs. */
+export interface EdgePlaces {
+  readonly listeners: readonly EdgeListener[];
+  /** Where media is relayed, in order of preference. */
+  readonly relays: readonly RelayAddress[];
+  /** Every address of the host. */
+  readonly own: readonly Readonly<Address>[];
 }
 
 /** A peer that needs no password, because it is known by its address: a provider, another PBX. */

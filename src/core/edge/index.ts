@@ -5,6 +5,7 @@ export {
   type EdgeConfig,
   type EdgeLimits,
   type EdgeListener,
+  type EdgePlaces,
   type Trunk,
 } from "./config.ts";
 export type {

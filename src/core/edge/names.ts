@@ -6,18 +6,24 @@ import { isSameHost } from "../sip/message/uri-comparison.ts";
 import type { EdgeConfig, EdgeListener } from "./config.ts";
 
 export class OwnNames {
-  readonly #config: EdgeConfig;
-  readonly #hosts: ReadonlySet<string>;
+  readonly #domain: string;
+  #listeners: readonly EdgeListener[] = [];
+  #hosts: ReadonlySet<string> = new Set();
 
-  constructor(config: EdgeConfig) {
-    this.#config = config;
-    const hosts = config.listeners.flatMap(({ name, local }) => [hostOf(name), textOf(local)]);
-    this.#hosts = new Set([config.domain, ...hosts.map((host) => host.toLowerCase())]);
+  constructor({ domain, listeners }: Pick<EdgeConfig, "domain" | "listeners">) {
+    this.#domain = domain;
+    this.listeners = listeners;
+  }
+
+  set listeners(listeners: readonly EdgeListener[]) {
+    this.#listeners = listeners;
+    const hosts = listeners.flatMap(({ name, local }) => [hostOf(name), textOf(local)]);
+    this.#hosts = new Set([this.#domain, ...hosts.map((host) => host.toLowerCase())]);
   }
 
   /** The socket that a message to there leaves by; undefined where there is none of that kind. */
   listenerFor(to: SipFlow | SipTarget): EdgeListener | undefined {
-    const { listeners } = this.#config;
+    const listeners = this.#listeners;
     if ("local" in to) {
       return listeners.find(({ transport, local }) => transport === to.transport && sameAddress(local, to.local));
     }
@@ -26,7 +32,7 @@ export class OwnNames {
 
   /** For Via and Record-Route. */
   nameFor(to: SipFlow | SipTarget): string {
-    return this.listenerFor(to)?.name ?? this.#config.domain;
+    return this.listenerFor(to)?.name ?? this.#domain;
   }
 
   /** Whether a URI's host is us: our domain, or one of our addresses. */

@@ -87,7 +87,7 @@ function begin(
     hideFromOthers(state, request);
   }
   if (identity.kind === "user" && isForService(state, request)) {
-    if (state.calls.size >= state.config.limits.calls) return respond(state, transaction, 503, now);
+    if (isFull(state)) return respond(state, transaction, 503, now);
     return askService(state, transaction, identity.user, flow, now);
   }
   const route = state.routing.route(request, identity);
@@ -97,11 +97,16 @@ function begin(
   if (request.method !== "INVITE") {
     return forward(state, transaction, route, { flow, name, trunk, leg: undefined }, { kind: "plain" }, now);
   }
-  if (state.calls.size >= state.config.limits.calls) return respond(state, transaction, 503, now);
+  if (isFull(state)) return respond(state, transaction, 503, now);
   const caller: CallSide = { name, flow, trunk, leg: undefined };
   const call = state.calls.begin(request, caller, route.called, now);
   if (call === undefined) return respond(state, transaction, 482, now, { reason: "Call Is Already There" });
   forward(state, transaction, route, caller, { kind: "call", call }, now);
+}
+
+/** Whether there is room for no other call. */
+function isFull({ isDraining, calls, config }: EdgeState): boolean {
+  return isDraining || calls.size >= config.limits.calls;
 }
 
 /** A user who bears a service's name goes before it. */

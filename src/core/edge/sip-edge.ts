@@ -19,7 +19,7 @@ import type { ClientTransaction } from "../sip/transaction/client.ts";
 import type { TransactionOutput } from "../sip/transaction/outputs.ts";
 import type { CallReport } from "./call.ts";
 import { carry, goOn, handleAck, handleBranchOver, handleForkOver, handleRelayEvent } from "./carrying.ts";
-import type { EdgeConfig } from "./config.ts";
+import type { EdgeConfig, EdgePlaces } from "./config.ts";
 import type { Arrived } from "./media-path.ts";
 import type { EdgeOutput, SipKeyQuery, SipUserKeys } from "./outputs.ts";
 import { handleKeys, handleText } from "./reception.ts";
@@ -72,6 +72,23 @@ export class SipEdge implements Machine<EdgeOutput> {
   handleConnectionClosed(connection: number, now: Instant): void {
     this.#state.registrar.handleConnectionClosed(connection);
     this.#settle(now);
+  }
+
+  /** A user was removed or has a new password: that user's phones have to register anew. */
+  handleUserRemoved(user: string, now: Instant): void {
+    this.#state.registrar.handleUserRemoved(user);
+    this.#settle(now);
+  }
+
+  /** The host's addresses have changed: these are from now on for what begins; what runs stays where it is. */
+  handlePlaces({ listeners, relays, own }: EdgePlaces): void {
+    this.#state.names.listeners = listeners;
+    this.#state.relay.handleAddresses(relays, own);
+  }
+
+  /** No call begins any more; those that there are go on. */
+  handleDrain(): void {
+    this.#state.isDraining = true;
   }
 
   /** Phones that were registered before a restart. */

@@ -78,6 +78,7 @@ export class EdgeState {
   readonly arrivals: Map<SipRequest, Arrival> = new Map();
   /** Of those whose sender's password is looked up, the dialog that they claim to be of. */
   readonly claimed: Map<SipRequest, DialogContext> = new Map();
+  isDraining = false;
   readonly stats: EdgeStats = {
     requests: 0,
     responses: 0,

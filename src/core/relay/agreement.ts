@@ -55,7 +55,7 @@ function moved(component: Component, place: Place | undefined): Place | undefine
 /** After a new description, or on a new flow: what was learned stays while it can be the party's, and may be replaced. */
 export function review(state: RelayState, component: Component, isOver = false): void {
   const { party } = component.stream.leg;
-  const own = state.config.ownAddresses;
+  const own = state.ownAddresses;
   component.source = isOver ? undefined : sourceOf(component.place, party, own);
   component.signaled = isOver ? undefined : signaledOf(component.place, party, own);
   component.hop = isOver ? undefined : hopOf(state, component);

@@ -142,9 +142,10 @@ export class MediaRelay implements Machine<MediaRelayOutput> {
     return [...this.#state.sessions.values()].map(reportOf);
   }
 
-  /** Addresses for calls to come; those that stay keep their ports. */
-  handleAddresses(addresses: readonly RelayAddress[]): void {
+  /** Addresses for calls to come; those that stay keep their ports. `own`: every address of the host. */
+  handleAddresses(addresses: readonly RelayAddress[], own: readonly Readonly<Address>[]): void {
     this.#state.places.setAddresses(addresses);
+    this.#state.ownAddresses = own;
   }
 
   handlePortBound(port: PortId, now: Instant): void {

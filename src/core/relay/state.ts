@@ -29,6 +29,7 @@ export class RelayState {
   readonly config: MediaRelayConfig;
   readonly random: Random;
   readonly places: RelayPlaces;
+  ownAddresses: MediaRelayConfig["ownAddresses"];
   readonly outputs: OutputQueue<MediaRelayOutput> = new OutputQueue();
   readonly deadlines: Deadlines<Session> = new Deadlines();
   readonly ports: LocalPorts = new LocalPorts();
@@ -48,6 +49,7 @@ export class RelayState {
   constructor(config: MediaRelayConfig, random: Random) {
     this.config = config;
     this.random = random;
+    this.ownAddresses = config.ownAddresses;
     this.places = new RelayPlaces(config.addresses, config.ports);
   }
 

@@ -118,6 +118,11 @@ export class Registrar implements Machine<RegistrarOutput> {
     }
   }
 
+  /** The user is gone, or has another password: every phone of that name has to register anew. */
+  handleUserRemoved(user: string): void {
+    for (const entry of [...this.#location.of(`sip:${user}@${this.#config.domain}`)]) this.#end(entry, "removed");
+  }
+
   /** After a restart: who was on UDP is asked soon whether it is still there; connections are gone. */
   restore(records: Iterable<BindingRecord>, now: Instant): void {
     for (const record of records) {

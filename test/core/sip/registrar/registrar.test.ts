@@ -355,3 +355,14 @@ test("after a restart phones are known again for as long as they asked, those on
   world.pass(30_000);
   assert.deepEqual(world.contacts(), ["sip:b@x"]);
 });
+
+test("a user who is removed has no phones any more, and nobody else has fewer", () => {
+  const world = new World();
+  world.register();
+  world.register({ contacts: ["<sip:alice@x>"], from: flowFrom("198.51.100.7:2") });
+  world.register({ user: "bob", to: "sip:bob@example.org", contacts: ["<sip:bob@x>"], from: flowFrom("192.0.2.9:1") });
+  world.drain();
+  world.registrar.handleUserRemoved("alice");
+  assert.deepEqual(world.told(), ["forget", "removed", "forget", "removed"]);
+  assert.deepEqual([world.contacts(), world.contacts("sip:bob@example.org")], [[], ["sip:bob@x"]]);
+});
