@@ -86,6 +86,11 @@ export class World {
     );
   }
 
+  /** Where phones on UDP send to. */
+  get edgeAddress(): Address {
+    return at(EDGE, 5060);
+  }
+
   add(phone: Phone): void {
     this.#phones.set(flowKey(phone.flow), phone);
   }
@@ -379,6 +384,12 @@ export class Phone {
       reached = this.world.packet(from, to, rtp({ ssrc: from.w3, sequence, timestamp: sequence * 160 }));
     }
     return reached;
+  }
+
+  /** One packet of voice to any of the edge's ports, from where it is: whom it reached. */
+  throwAt(to: Address, sequence: number): ReturnType<World["packet"]> {
+    const from = at(this.#outside(), 17_000);
+    return this.world.packet(from, to, rtp({ ssrc: from.w3, sequence, timestamp: sequence * 160 }));
   }
 
   #outside(): string {

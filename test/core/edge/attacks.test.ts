@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { DEFAULT_EDGE_LIMITS } from "../../../src/core/edge/config.ts";
+import { createResponse } from "../../../src/core/sip/message/build.ts";
+import { heapUsed } from "../../fuzz/target.ts";
+import { Phone, sdpOf, World } from "./world.ts";
+
+function addressOf(n: number): string {
+  return `198.51.${n >> 8}.${n & 255}`;
+}
+
+/** A message from nowhere, as cheap as a flood makes it: the same text from every source. */
+function flood(world: World, text: string, sources: number, each: number): void {
+  const local = world.edgeAddress;
+  for (let n = 0; n < sources; n++) {
+    const flow = {
+      transport: "udp",
+      connection: 0,
+      local,
+      remote: { ...local, w3: 0xc6330000 + n, port: 1024 + n },
+    } as const;
+    for (let i = 0; i < each; i++) world.edge.handleText(text.replace("z9hG4bK", `z9hG4bK${n}-${i}`), flow, world.now);
+    for (let output = world.edge.pollOutput(); output !== undefined; output = world.edge.pollOutput());
+  }
+}
+
+suite("floods", () => {
+  for (const method of ["INVITE", "REGISTER"]) {
+    test(`${method}s from 10,000 sources leave nothing behind, and honest phones are served`, () => {
+      const world = new World();
+      const phones = ["alice", "bob", "carol"].map(
+        (user, n) => new Phone(world, user, { outside: addressOf(60_000 + n) }),
+      );
+      const text = [
+        `${method} sip:bob@example.org SIP/2.0`,
+        "Via: SIP/2.0/UDP 10.9.9.9;branch=z9hG4bK;rport",
+        "Max-Forwards: 70",
+        "From: <sip:alice@example.org>;tag=x",
+        "To: <sip:alice@example.org>",
+        "Call-ID: flood",
+        `CSeq: 1 ${method}`,
+        "Content-Length: 0\r\n\r\n",
+      ].join("\r\n");
+      flood(world, text, 1_000, 2);
+      const before = heapUsed();
+      for (let round = 0; round < 5; round++) {
+        flood(world, text, 2_000, 2);
+        for (const phone of phones) assert.equal(phone.register().status, 200);
+      }
+      assert.ok(heapUsed() - before < 4 << 20, "memory is bounded");
+      const [alice, bob] = phones as [Phone, Phone, Phone];
+      alice.ask(alice.invitation("bob"));
+      bob.answer(200);
+      assert.equal(alice.response.status, 200);
+      assert.equal(world.edge.calls().length, 1);
+    });
+  }
+
+  test("credentials that look right are looked up for so many at once, and no more", () => {
+    const world = new World({ limits: { ...DEFAULT_EDGE_LIMITS, lookups: 10, strangersPerSecond: 1_000 } });
+    const alice = new Phone(world, "alice", { outside: addressOf(1) });
+    alice.send(alice.registration());
+    let lookups = 0;
+    for (let i = 0; i < 100; i++) {
+      const guess = alice.registration();
+      guess.headers.set("Authorization", alice.authorize(guess, `guess ${i}`));
+      world.edge.handleText(guess.format(), alice.flow, world.now);
+      for (let output = world.edge.pollOutput(); output !== undefined; output = world.edge.pollOutput()) {
+        if (output.kind === "lookupKeys") lookups++;
+      }
+    }
+    assert.equal(lookups, 10);
+    assert.equal(world.edge.stats.refused.busy, 90);
+  });
+
+  test("with all transactions in use nobody gets another, and what is under way goes on", () => {
+    const world = new World({ limits: { ...DEFAULT_EDGE_LIMITS, transactions: 6 } });
+    const alice = new Phone(world, "alice", { outside: addressOf(1) });
+    const bob = new Phone(world, "bob", { outside: addressOf(2) });
+    for (const phone of [alice, bob]) {
+      phone.register();
+      world.pass(33_000);
+    }
+    for (let i = 0; i < 10; i++) alice.ask(alice.invitation("bob"));
+    assert.ok(world.edge.stats.refused.busy > 0);
+    const invite = bob.requests.find(({ method }) => method === "INVITE");
+    assert.ok(invite);
+    bob.send(createResponse(invite, 486, { toTag: "busy" }));
+    assert.ok(alice.responses.some(({ status }) => status === 486));
+  });
+});
+
+suite("headers that two readers would read in two ways", () => {
+  test("are refused: a phone of ours hears 400, and nothing goes on", () => {
+    const world = new World();
+    const alice = new Phone(world, "alice", { outside: addressOf(1) });
+    const bob = new Phone(world, "bob", { outside: addressOf(2) });
+    for (const phone of [alice, bob]) phone.register();
+    const honest = alice.invitation("bob").format();
+    for (const [what, text] of [
+      ["two From", honest.replace("From:", "From: <sip:carol@example.org>;tag=y\r\nf:")],
+      ["two CSeq", honest.replace("CSeq:", "CSeq: 1 BYE\r\nCSeq:")],
+      ["two lengths", honest.replace("Content-Length:", "l: 0\r\nContent-Length:")],
+      ["a length beyond the body", honest.replace(/Content-Length: \d+/, "Content-Length: 9999")],
+      ["a bare line feed", honest.replace("\r\nFrom:", "\nFrom:")],
+    ] as const) {
+      const [asked, got] = [bob.requests.length, alice.responses.length];
+      world.deliver(text, alice.flow);
+      assert.equal(bob.requests.length, asked, what);
+      for (const { status } of alice.responses.slice(got)) assert.equal(status, 400, what);
+    }
+  });
+
+  test("nothing of what a name says breaks out of it", () => {
+    const world = new World();
+    const alice = new Phone(world, "alice", { outside: addressOf(1) });
+    const bob = new Phone(world, "bob", { outside: addressOf(2) });
+    for (const phone of [alice, bob]) phone.register();
+    const invite = alice.invitation("bob");
+    const name = '"<script>alert(1)</script>\\", <sip:carol@example.org>"';
+    invite.headers.set("From", `${name} <sip:alice@example.org>;tag=x`);
+    invite.headers.set("User-Agent", "<script>alert(2)</script>");
+    alice.ask(invite);
+    assert.equal(bob.request("INVITE").header("from"), `${name} <sip:alice@example.org>;tag=x`);
+    assert.equal(bob.request("INVITE").from.uriText, "sip:alice@example.org");
+  });
+});
+
+suite("media of a call, from third addresses", () => {
+  test("sprayed over every port at every time, none goes through, in either direction", () => {
+    const world = new World();
+    const alice = new Phone(world, "alice", { outside: addressOf(1) });
+    const bob = new Phone(world, "bob", { outside: addressOf(2) });
+    const mallory = new Phone(world, "carol", { outside: addressOf(66) });
+    for (const phone of [alice, bob]) phone.register();
+    const spray = (when: string): void => {
+      for (const to of [...world.ports.values()]) {
+        for (let i = 0; i < 10; i++) assert.equal(mallory.throwAt(to, i), undefined, when);
+      }
+    };
+    alice.ask(alice.invitation("bob"));
+    spray("while nobody has answered");
+    bob.answer(200);
+    spray("before anybody has spoken");
+    alice.send(alice.within(alice.response, "ACK"));
+    const [toAlice, toBob] = [sdpOf(alice.response), sdpOf(bob.request("INVITE"))];
+    bob.speak(toBob);
+    spray("when one has spoken");
+    alice.speak(toAlice);
+    bob.speak(toBob);
+    spray("in the call");
+    assert.ok(alice.speak(toAlice));
+    world.pass(30_000);
+    spray("in a pause");
+    const report = world.edge.calls()[0]?.media;
+    const strangers = report?.legs.flatMap(({ streams }) => streams.map(({ media }) => media.drops.stranger)) ?? [];
+    assert.ok(
+      strangers.every((count) => count >= 20),
+      `${strangers}: the record names it`,
+    );
+  });
+});
