@@ -19,6 +19,7 @@ import { wallClock } from "./clock.ts";
 import { nodeCrypto } from "./crypto.ts";
 import type { Datapath, DatapathStats } from "./datapath/datapath.ts";
 import { isWildcard, wildcardFailure } from "./datapath/wildcard.ts";
+import { Emptying } from "./emptying.ts";
 import { FailureLog } from "./failure-log.ts";
 import { KeyLookups } from "./key-lookups.ts";
 import { type Log, silentLog } from "./log.ts";
@@ -83,7 +84,7 @@ export class TurnHost implements AsyncDisposable {
   readonly #findKeys: FindKeys;
   readonly #lookups: KeyLookups<KeyQueryId, UserKeys>;
   readonly #listeners: Map<number, ListenerEntry> = new Map();
-  readonly #waiting: Set<() => void> = new Set();
+  readonly #emptying: Emptying = new Emptying(() => this.stats.server.allocations === 0);
   #lastListener = 0;
   #closing: Promise<void> | undefined;
 
@@ -207,8 +208,7 @@ export class TurnHost implements AsyncDisposable {
   async drain(deadlineMs: number, signal?: AbortSignal): Promise<number> {
     signal?.throwIfAborted();
     this.#driver.input((server, now) => server.handleDrain(now));
-    if (this.stats.server.allocations > 0) await this.#emptied(deadlineMs, signal);
-    signal?.throwIfAborted();
+    await this.#emptying.wait(deadlineMs, signal);
     return this.stats.server.allocations;
   }
 
@@ -247,19 +247,6 @@ export class TurnHost implements AsyncDisposable {
     if (this.#closing !== undefined) throw hostClosed();
   }
 
-  /** Resolves when there is no allocation, the host is closed, or time is up. */
-  async #emptied(deadlineMs: number, signal: AbortSignal | undefined): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, deadlineMs);
-    const wake = (): void => resolve();
-    this.#waiting.add(wake);
-    signal?.addEventListener("abort", wake);
-    await promise;
-    clearTimeout(timer);
-    this.#waiting.delete(wake);
-    signal?.removeEventListener("abort", wake);
-  }
-
   #perform(output: TurnServerOutput): void {
     switch (output.kind) {
       case "send":
@@ -283,7 +270,7 @@ export class TurnHost implements AsyncDisposable {
     if (event.type !== "refused") {
       const { connection } = event.allocation.client;
       if (connection !== 0) this.#streams.setAllocation(connection, event.type === "allocation-created");
-      if (this.stats.server.allocations === 0) for (const wake of this.#waiting) wake();
+      this.#emptying.look();
     }
     this.#onEvent(event);
   }

@@ -120,7 +120,7 @@ export class Daemon implements AsyncDisposable {
   async #open(): Promise<void> {
     const config = this.#config;
     // From before anybody can be let in: whoever is removed from now on is noticed.
-    this.#watches.push(new UserWatch(this.#users, (name) => this.#host.removeUser(name), this.#log));
+    this.#watches.push(new UserWatch(this.#users, (name) => this.#removeUser(name), this.#log));
     await this.#places.open();
     if (config.natDiscovery === "auto" && this.plan.discovery.length === 0) {
       this.#log.warn({}, "nat-discovery-needs-two-addresses");
@@ -139,12 +139,18 @@ export class Daemon implements AsyncDisposable {
     this.#watch();
   }
 
+  #removeUser(name: string): void {
+    this.#host.removeUser(name);
+    this.#sip?.removeUser(name);
+  }
+
   async #openSip(identity: TlsIdentity | undefined): Promise<void> {
     const { sipDomain: domain } = this.#config;
     if (domain === undefined) return;
     const { SipService } = await import("./services/sip/sip-service.ts");
-    const parts = { config: this.#config, domain, plan: this.plan, users: this.#users, log: this.#log };
-    this.#sip = await SipService.start(parts, identity);
+    const parts = { config: this.#config, domain, plan: this.plan, users: this.#users, log: this.#log, identity };
+    this.#sip = new SipService(parts);
+    await this.#places.add(this.#sip.listeners);
   }
 
   async #openHttp(): Promise<void> {
@@ -269,10 +275,15 @@ export class Daemon implements AsyncDisposable {
     if (restart.length > 0) this.#log.warn({ options: restart.map(fileKey) }, "restart-needed");
   }
 
-  /** Refuses new allocations and waits for the others; resolves with the number that is left at the deadline. */
-  drain(signal: AbortSignal): Promise<number> {
+  /** Refuses new sessions and waits for the others; resolves with the number that is left at the deadline. */
+  async drain(signal: AbortSignal): Promise<number> {
     this.#draining = true;
-    return this.#host.drain(this.#config.drainDeadline * 1000, signal);
+    const deadline = this.#config.drainDeadline * 1000;
+    const [allocations, calls = 0] = await Promise.all([
+      this.#host.drain(deadline, signal),
+      this.#sip?.drain(deadline, signal),
+    ]);
+    return allocations + calls;
   }
 
   /** Ends every session and closes everything. */

@@ -7,6 +7,7 @@ import type { AddressPlan } from "./address-plan.ts";
 import type { Config } from "./config/config.ts";
 import { discoverySquares } from "./discovery-squares.ts";
 import type { DaemonLog } from "./log.ts";
+import type { PlaceFollower } from "./places.ts";
 
 type Transport = BoundListener["transport"];
 
@@ -15,7 +16,7 @@ interface Wanted {
   readonly address: Readonly<Address>;
 }
 
-export class Listeners {
+export class Listeners implements PlaceFollower {
   readonly #host: TurnHost;
   readonly #ports: Readonly<Record<Transport, number | undefined>>;
   readonly #alternatePort: number;

@@ -8,7 +8,6 @@ import type { TurnHost } from "../node/turn-host.ts";
 import { type AddressPlan, planAddresses } from "./address-plan.ts";
 import type { Config } from "./config/config.ts";
 import { type ResolvedExternal, resolveExternal, routedAddresses, sameExternal } from "./external-address.ts";
-import type { Listeners } from "./listeners.ts";
 import type { DaemonLog } from "./log.ts";
 
 export interface Place {
@@ -22,31 +21,38 @@ export async function findPlace(config: Config, known?: readonly ResolvedExterna
   return { external, plan: planAddresses(config, { interfaces: interfaceAddresses(), routed, external }) };
 }
 
+/** What has listeners of its own, or tells addresses to clients. */
+export interface PlaceFollower {
+  /** Rejects with `PosternError` when something cannot be opened, after everything else has been. */
+  follow(plan: AddressPlan): Promise<void>;
+  /** Whether everything that the plan asks for is open. */
+  isComplete(plan: AddressPlan): boolean;
+}
+
 /** Soon enough for an address that is still being probed (RFC 4862), or a port that is about to be free. */
 const retryMs = 3_000;
 
 export class Places implements Disposable {
   readonly #host: TurnHost;
-  readonly #listeners: Listeners;
+  readonly #followers: PlaceFollower[];
   readonly #log: DaemonLog;
   #place: Place;
   #retry: NodeJS.Timeout | undefined;
-  /** The last that was told. */
-  #problem: string | undefined;
-
+  /** The last that was told of each. */
+  readonly #problems: Map<PlaceFollower, string> = new Map();
   readonly #inTurn: (work: () => Promise<void>) => void;
 
   /** `inTurn` runs what is started here between other changes to the server, never during one. */
   constructor(
     place: Place,
     host: TurnHost,
-    listeners: Listeners,
+    listeners: PlaceFollower,
     log: DaemonLog,
     inTurn: (work: () => Promise<void>) => void,
   ) {
     this.#place = place;
     this.#host = host;
-    this.#listeners = listeners;
+    this.#followers = [listeners];
     this.#log = log;
     this.#inTurn = inTurn;
   }
@@ -55,9 +61,16 @@ export class Places implements Disposable {
     return this.#place.plan;
   }
 
-  /** Opens the listeners of the plan. Rejects with the `PosternError` of `TurnHost.listen`. */
+  /** Opens the listeners of the plan. Rejects with the `PosternError` of their `listen`. */
   async open(): Promise<void> {
-    await this.#listeners.follow(this.plan);
+    for (const follower of this.#followers) await follower.follow(this.plan);
+    this.#retryIfIncomplete();
+  }
+
+  /** Opens the listeners of another one, which follows from now on. Rejects as `open` does. */
+  async add(follower: PlaceFollower): Promise<void> {
+    this.#followers.push(follower);
+    await follower.follow(this.plan);
     this.#retryIfIncomplete();
   }
 
@@ -65,11 +78,13 @@ export class Places implements Disposable {
   async moveTo(place: Place): Promise<void> {
     this.#place = place;
     this.#host.setAddresses(place.plan.relays, place.plan.own);
-    try {
-      await this.#listeners.follow(place.plan);
-    } catch (error) {
-      if (!(error instanceof PosternError)) throw error;
-      this.#report(error);
+    for (const follower of this.#followers) {
+      try {
+        await follower.follow(place.plan);
+      } catch (error) {
+        if (!(error instanceof PosternError)) throw error;
+        this.#report(follower, error);
+      }
     }
     this.#retryIfIncomplete();
   }
@@ -96,17 +111,16 @@ export class Places implements Disposable {
   }
 
   /** Once for each problem: it is tried again for as long as it lasts. */
-  #report({ code, message }: PosternError): void {
-    if (message !== this.#problem) this.#log.warn({ code, problem: message }, "listener-failed");
-    this.#problem = message;
+  #report(follower: PlaceFollower, { code, message }: PosternError): void {
+    if (message !== this.#problems.get(follower)) this.#log.warn({ code, problem: message }, "listener-failed");
+    this.#problems.set(follower, message);
   }
 
   #retryIfIncomplete(): void {
     clearTimeout(this.#retry);
-    if (this.#listeners.isComplete(this.plan)) {
-      this.#problem = undefined;
-      return;
-    }
+    const incomplete = this.#followers.filter((one) => !one.isComplete(this.plan));
+    for (const one of this.#followers) if (!incomplete.includes(one)) this.#problems.delete(one);
+    if (incomplete.length === 0) return;
     this.#retry = setTimeout(() => this.#inTurn(() => this.moveTo(this.#place)), retryMs).unref();
   }
 

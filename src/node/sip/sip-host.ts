@@ -5,7 +5,7 @@
 import type { Address } from "../../core/base/address.ts";
 import { PosternError } from "../../core/base/failure.ts";
 import type { CallReport } from "../../core/edge/call.ts";
-import type { EdgeConfig } from "../../core/edge/config.ts";
+import type { EdgeConfig, EdgePlaces } from "../../core/edge/config.ts";
 import type { EdgeEvent, EdgeOutput, SipKeyQuery, SipUserKeys } from "../../core/edge/outputs.ts";
 import { SipEdge } from "../../core/edge/sip-edge.ts";
 import type { EdgeStats } from "../../core/edge/state.ts";
@@ -15,6 +15,7 @@ import type { Binding, BindingRecord } from "../../core/sip/registrar/binding.ts
 import { wallClock } from "../clock.ts";
 import { nodeCrypto } from "../crypto.ts";
 import type { Datapath, DatapathStats } from "../datapath/datapath.ts";
+import { Emptying } from "../emptying.ts";
 import { FailureLog } from "../failure-log.ts";
 import { KeyLookups } from "../key-lookups.ts";
 import { type Log, silentLog } from "../log.ts";
@@ -23,6 +24,7 @@ import type { TlsIdentity } from "../net/tls-identity.ts";
 import { PooledRandom } from "../random.ts";
 import type { SipStreamLimits } from "./limits.ts";
 import { MediaSockets } from "./media-sockets.ts";
+import { PhoneConnections } from "./phone-connections.ts";
 import { SipDriver } from "./sip-driver.ts";
 import { SipSockets } from "./sip-sockets.ts";
 import type { SipSocketStats } from "./stats.ts";
@@ -69,6 +71,8 @@ export class SipHost implements AsyncDisposable {
   readonly #driver: SipDriver;
   readonly #media: MediaSockets;
   readonly #lookups: KeyLookups<SipKeyQuery, SipUserKeys>;
+  readonly #phones: PhoneConnections = new PhoneConnections();
+  readonly #emptying: Emptying = new Emptying(() => this.calls().length === 0);
   #closing: Promise<void> | undefined;
 
   /** Opens nothing yet: `listen` does, once for each of the listeners of `config`. */
@@ -117,6 +121,26 @@ export class SipHost implements AsyncDisposable {
     this.#sockets.updateTls(identity);
   }
 
+  /** The host's addresses have changed; further listeners are the caller's to open. */
+  setPlaces(places: EdgePlaces): void {
+    this.#driver.input((edge) => edge.handlePlaces(places));
+  }
+
+  /** The user was removed or has a new password: that user's phones have to register anew. */
+  removeUser(user: string): void {
+    this.#driver.input((edge, now) => edge.handleUserRemoved(user, now));
+  }
+
+  /**
+   * Refuses new calls from now on. Resolves with the number of calls left: 0 as soon as there is none, or what is there
+   * when `deadlineMs` have passed. Rejects with the signal's reason.
+   */
+  async drain(deadlineMs: number, signal?: AbortSignal): Promise<number> {
+    this.#driver.input((edge) => edge.handleDrain());
+    await this.#emptying.wait(deadlineMs, signal);
+    return this.calls().length;
+  }
+
   /** Every phone that is registered. */
   bindings(): Iterable<Binding> {
     return this.#machine.bindings();
@@ -161,14 +185,25 @@ export class SipHost implements AsyncDisposable {
       case "settle":
         return this.#sockets.settle(output.connection);
       case "store":
+        this.#unsettle(this.#phones.add(output.binding));
         return this.#location?.store(output.binding);
       case "forget":
+        this.#unsettle(this.#phones.remove(output.binding));
         return this.#location?.forget(output.binding);
       case "event":
-        return this.#onEvent(output.event);
+        return this.#report(output.event);
       case "media":
         return this.#media.send(output.route.port, output.data, output.length, output.route.remote);
     }
+  }
+
+  #unsettle(connection: number | undefined): void {
+    if (connection !== undefined) this.#sockets.settle(connection, false);
+  }
+
+  #report(event: EdgeEvent): void {
+    if (event.type === "call" && event.what === "ended") this.#emptying.look();
+    this.#onEvent(event);
   }
 
   #send({ to, text, by }: Extract<EdgeOutput, { kind: "send" }>): void {

@@ -1,17 +1,17 @@
 /** SIP in the daemon: one edge for one domain, its users, its phones' places and its log. */
 import { join } from "node:path";
-import { formatAddress } from "../../../core/base/address.ts";
-import { PosternError } from "../../../core/base/failure.ts";
 import { DgramDatapath } from "../../../node/datapath/dgram.ts";
 import type { TlsIdentity } from "../../../node/net/tls-identity.ts";
 import { SipHost, type SipHostStats } from "../../../node/sip/sip-host.ts";
 import type { AddressPlan } from "../../address-plan.ts";
 import type { Config } from "../../config/config.ts";
 import type { DaemonLog } from "../../log.ts";
+import type { PlaceFollower } from "../../places.ts";
 import type { UserStore } from "../../users/user-store.ts";
 import { LocationStore } from "./location-store.ts";
-import { loadSipKey, sipConfig, sipListeners } from "./sip-config.ts";
+import { loadSipKey, sipConfig } from "./sip-config.ts";
 import { SipEventLog } from "./sip-event-log.ts";
+import { SipListeners } from "./sip-listeners.ts";
 
 export interface SipParts {
   readonly config: Config;
@@ -19,6 +19,8 @@ export interface SipParts {
   readonly plan: AddressPlan;
   readonly users: UserStore;
   readonly log: DaemonLog;
+  /** What TLS listeners show at first. */
+  readonly identity: TlsIdentity | undefined;
 }
 
 export class SipService implements AsyncDisposable {
@@ -26,8 +28,10 @@ export class SipService implements AsyncDisposable {
   readonly #host: SipHost;
   readonly #location: LocationStore;
   readonly #events: SipEventLog;
+  readonly #listeners: SipListeners;
 
-  private constructor(parts: SipParts) {
+  /** Opens no listener yet. Throws `PosternError`: those of `LocationStore.open` and `keepSecretFile`. */
+  constructor(parts: SipParts) {
     const { config, domain, plan, users, log } = parts;
     const edge = sipConfig(config, domain, plan, loadSipKey(config));
     this.#parts = parts;
@@ -41,19 +45,13 @@ export class SipService implements AsyncDisposable {
       onEvent: this.#events.report,
       log,
     });
+    this.#listeners = new SipListeners(this.#host, config, log, parts.identity);
+    this.#restore();
   }
 
-  /** Resolves when every listener is open. Rejects with `PosternError`, and then nothing is left open. */
-  static async start(parts: SipParts, identity: TlsIdentity | undefined): Promise<SipService> {
-    const service = new SipService(parts);
-    try {
-      service.#restore();
-      await service.#listen(identity);
-      return service;
-    } catch (error) {
-      await service.close();
-      throw error;
-    }
+  /** What opens its listeners, and follows the host's addresses. */
+  get listeners(): PlaceFollower {
+    return this.#listeners;
   }
 
   get stats(): SipHostStats {
@@ -64,33 +62,24 @@ export class SipService implements AsyncDisposable {
   #restore(): void {
     const { domain, users } = this.#parts;
     const phones = new Set(users.phones(domain).map((name) => `sip:${name}@${domain}`));
-    const [kept, gone] = [[], []] as [ReturnType<LocationStore["all"]>, ReturnType<LocationStore["all"]>];
-    for (const binding of this.#location.all()) (phones.has(binding.aor) ? kept : gone).push(binding);
-    for (const binding of gone) this.#location.forget(binding);
-    this.#host.restore(kept);
+    const all = this.#location.all();
+    for (const binding of all) if (!phones.has(binding.aor)) this.#location.forget(binding);
+    this.#host.restore(all.filter(({ aor }) => phones.has(aor)));
   }
 
-  async #listen(tls: TlsIdentity | undefined): Promise<void> {
-    const { config, plan } = this.#parts;
-    const wanted = sipListeners(config, plan).filter(({ transport }) => transport !== "tls" || tls !== undefined);
-    const opened = wanted.map(async ({ transport, local: address }) => {
-      const listener = `${transport} ${formatAddress(address)}`;
-      try {
-        await this.#host.listen({ transport, address, ...(transport === "tls" && tls !== undefined && { tls }) });
-        this.#parts.log.debug({ listener }, "sip-listener-opened");
-      } catch (error) {
-        // An address that was read from the host a moment ago may be gone.
-        const isGone = error instanceof PosternError && error.code === "address-gone";
-        if (!isGone || config.listen.length > 0) throw error;
-        this.#parts.log.debug({ listener }, "sip-listener-address-gone");
-      }
-    });
-    for (const result of await Promise.allSettled(opened)) if (result.status === "rejected") throw result.reason;
+  /** The user was removed or has a new password: that user's phones have to register anew. */
+  removeUser(name: string): void {
+    this.#host.removeUser(name);
   }
 
-  /** New handshakes use this certificate. Throws `PosternError` `bad-tls-identity`, and then everything stays as it is. */
+  /** For new handshakes. Throws `PosternError` `bad-tls-identity`, and then everything stays as it is. */
   updateTls(identity: TlsIdentity): void {
-    this.#host.updateTls(identity);
+    this.#listeners.updateTls(identity);
+  }
+
+  /** Refuses new calls and waits for the others; resolves with the number that is left at the deadline. */
+  drain(deadlineMs: number, signal: AbortSignal): Promise<number> {
+    return this.#host.drain(deadlineMs, signal);
   }
 
   /** Ends every call and closes everything; phones are remembered. */
