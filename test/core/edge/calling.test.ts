@@ -196,6 +196,15 @@ suite("what does not come about", () => {
     assert.deepEqual(world.edge.calls(), []);
   });
 
+  test("RFC 3325 §5: an identity that a user asserts for itself goes no further", () => {
+    const world = new World();
+    const [alice, bob] = phones(world);
+    const invite = alice.invitation("bob");
+    for (const name of ["P-Asserted-Identity", "Remote-Party-ID"]) invite.headers.set(name, "<sip:carol@example.org>");
+    alice.ask(invite);
+    assert.doesNotMatch(bob.request("INVITE").format(), /carol/);
+  });
+
   test("nobody calls under another's name", () => {
     const world = new World();
     const [alice] = phones(world);
