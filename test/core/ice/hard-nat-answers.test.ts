@@ -36,8 +36,10 @@ function introduce(solo: Solo, own: readonly number[], peers: readonly number[])
 }
 
 function guessing(): { readonly solo: Solo; readonly probe: Sent; readonly to: Address } {
-  const solo = begin([7000, 7000], [6000, 30_000]).run(2_500);
-  const probe = solo.requests.findLast(({ to }) => ![`${PEER_IP}:6000`, `${PEER_IP}:30000`].includes(to)) as Sent;
+  const solo = begin([7000, 7000], [6000, 30_000]).run(3_000);
+  const isProbe = ({ to }: Sent): boolean => to.startsWith(PEER_IP) && !/:(6000|30000)$/.test(to);
+  const probe = solo.requests.findLast(isProbe);
+  assert.ok(probe, "nothing was guessed");
   return { solo, probe, to: address(probe.to) };
 }
 
