@@ -165,6 +165,7 @@ export class Daemon implements AsyncDisposable {
       version: this.#options.version,
       issue: (user, ttl) => this.#issue(user, ttl),
       maxTtl: this.#config.credentialLifetime,
+      sip: this.#sip,
       guardMetrics: isHttpRemote(this.#config),
     });
     if (isHttpRemote(this.#config)) this.#log.warn({}, "http-open-to-remote");

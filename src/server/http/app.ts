@@ -7,6 +7,7 @@ import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Secret } from "../../node/secret.ts";
 import type { HostStats } from "../../node/turn-host.ts";
+import type { SipView } from "../services/sip/sip-service.ts";
 import { isUser } from "../time-limited-credentials.ts";
 import { createMetrics } from "./metrics.ts";
 
@@ -28,6 +29,8 @@ export interface HttpAppOptions {
   /** Credentials for this user, for `ttl` seconds or the default; undefined where there is no shared secret. */
   readonly issue: (user: string | undefined, ttl: number | undefined) => IssuedCredentials | undefined;
   readonly maxTtl: number;
+  /** Undefined where SIP is off. */
+  readonly sip?: SipView | undefined;
   /** Where other machines reach the port, metrics are not for everybody. */
   readonly guardMetrics: boolean;
 }
@@ -100,7 +103,7 @@ async function readWish(c: Context, maxTtl: number): Promise<Wish | string> {
 
 export function createHttpApp(options: HttpAppOptions): Hono {
   const app = new Hono();
-  const metrics = createMetrics(options.stats);
+  const metrics = createMetrics(options.stats, options.sip);
   const throttle = new Throttle();
 
   app.use(async (c, next) => {
@@ -132,6 +135,12 @@ export function createHttpApp(options: HttpAppOptions): Hono {
     return c.body(await metrics.metrics(), 200, { "Content-Type": metrics.contentType });
   });
 
+  const { sip } = options;
+  if (sip !== undefined) {
+    app.get("/registrations", (c) => refuse(c) ?? c.json({ registrations: sip.registrations() }));
+    app.get("/calls", (c) => refuse(c) ?? c.json({ calls: sip.calls() }));
+  }
+
   app.on(["GET", "POST"], "/credentials", limitBody, async (c) => {
     const refused = refuse(c);
     if (refused !== undefined) return refused;
@@ -144,7 +153,8 @@ export function createHttpApp(options: HttpAppOptions): Hono {
     return c.json({ username, credential, ttl, urls, iceServers: [{ urls, username, credential }] });
   });
 
-  app.notFound((c) => c.json({ error: "There is /healthz, /metrics and /credentials." }, 404));
+  const rest = sip === undefined ? "SIP is off: there is no sip-domain." : "There are /registrations and /calls.";
+  app.notFound((c) => c.json({ error: `There is /healthz, /metrics and /credentials. ${rest}` }, 404));
   app.onError((_, c) => c.json({ error: "Something failed here; the log says what." }, 500));
   return app;
 }

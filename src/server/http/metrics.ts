@@ -5,48 +5,55 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "@prometheus-io/client";
 import { Method } from "../../core/stun/registry.ts";
 import type { HostStats } from "../../node/turn-host.ts";
+import type { SipView } from "../services/sip/sip-service.ts";
 
 type Labelled = readonly (readonly [label: string, value: number])[];
 
-/** Reads the server's numbers when the registry is asked. */
-export function createMetrics(stats: () => HostStats): Registry {
+/** Reads the server's numbers when the registry is asked. `sip`: undefined where it is off. */
+export function createMetrics(stats: () => HostStats, sip?: SipView): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  addTurnMetrics(writerFor(registry, stats));
+  if (sip !== undefined) addSipMetrics(writerFor(registry, () => sip));
+  return registry;
+}
 
-  const gauge = (name: string, help: string, read: (s: HostStats) => number): void => {
-    new Gauge({
-      name: `postern_${name}`,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(read(stats()));
-      },
-    });
+/** Adds metrics that are read from `source` at every scrape. */
+function writerFor<Source>(registry: Registry, source: () => Source) {
+  const registers = [registry];
+  return {
+    gauge(name: string, help: string, read: (s: Source) => number): void {
+      new Gauge({
+        ...{ name: `postern_${name}`, help, registers },
+        collect() {
+          this.set(read(source()));
+        },
+      });
+    },
+    counter(name: string, help: string, read: (s: Source) => number): void {
+      new Counter({
+        ...{ name: `postern_${name}_total`, help, registers },
+        collect() {
+          this.reset();
+          this.inc(read(source()));
+        },
+      });
+    },
+    counters(name: string, help: string, label: string, read: (s: Source) => Labelled): void {
+      new Counter({
+        ...{ name: `postern_${name}_total`, help, registers, labelNames: [label] },
+        collect() {
+          this.reset();
+          for (const [key, value] of read(source())) this.inc({ [label]: key }, value);
+        },
+      });
+    },
   };
-  const counter = (name: string, help: string, read: (s: HostStats) => number): void => {
-    new Counter({
-      name: `postern_${name}_total`,
-      help,
-      registers: [registry],
-      collect() {
-        this.reset();
-        this.inc(read(stats()));
-      },
-    });
-  };
-  const counters = (name: string, help: string, label: string, read: (s: HostStats) => Labelled): void => {
-    new Counter({
-      name: `postern_${name}_total`,
-      help,
-      labelNames: [label],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [key, value] of read(stats())) this.inc({ [label]: key }, value);
-      },
-    });
-  };
+}
 
+type Writer<Source> = ReturnType<typeof writerFor<Source>>;
+
+function addTurnMetrics({ gauge, counter, counters }: Writer<HostStats>): void {
   gauge("turn_allocations", "Allocations now.", (s) => s.server.allocations);
   gauge("turn_permissions", "Permissions now.", (s) => s.server.permissions);
   gauge("turn_channels", "Channels now.", (s) => s.server.channels);
@@ -78,7 +85,33 @@ export function createMetrics(stats: () => HostStats): Registry {
     Object.entries(s.streams.closed),
   );
   counter("stream_media_dropped", "Media dropped for clients that do not read.", (s) => s.streams.mediaDropped);
-  return registry;
+}
+
+function addSipMetrics({ gauge, counter, counters }: Writer<SipView>): void {
+  gauge("sip_registrations", "Phones registered now.", (s) => s.registrations().length);
+  gauge("sip_calls", "Calls now, ringing ones too.", (s) => s.calls().length);
+  counter("sip_requests", "Requests that came.", (s) => s.stats.edge.requests);
+  counters("sip_refused", "Requests refused or dropped.", "reason", (s) => Object.entries(s.stats.edge.refused));
+  counters("sip_messages_in", "Messages that came.", "transport", (s) => messages(s, "messagesIn"));
+  counters("sip_messages_out", "Messages that were sent.", "transport", (s) => messages(s, "messagesOut"));
+  counters("sip_send_drops", "Messages that could not be sent, and noise.", "reason", (s) =>
+    Object.entries(s.stats.sockets.dropped),
+  );
+  gauge("sip_connections", "TCP and TLS connections now.", (s) => s.stats.sockets.connections.open);
+  counters("sip_connections_refused", "Connections refused, by limit.", "limit", (s) =>
+    Object.entries(s.stats.sockets.connections.refused),
+  );
+  counters("sip_connections_closed", "Connections ended, by cause.", "cause", (s) =>
+    Object.entries(s.stats.sockets.connections.closed),
+  );
+  gauge("media_ports", "Ports of calls' media open now.", (s) => s.stats.media.ports);
+  counter("media_packets", "Datagrams of calls relayed.", (s) => s.stats.media.packets);
+  counter("media_bytes", "Payload bytes of calls relayed.", (s) => s.stats.media.bytes);
+  counters("media_drops", "Datagrams of calls dropped.", "reason", (s) => Object.entries(s.stats.media.drops));
+}
+
+function messages({ stats }: SipView, count: "messagesIn" | "messagesOut"): Labelled {
+  return Object.entries(stats.sockets.messages).map(([transport, counts]) => [transport, counts[count]]);
 }
 
 function successes(counts: readonly number[]): Labelled {

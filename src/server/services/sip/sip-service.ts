@@ -1,5 +1,6 @@
 /** SIP in the daemon: one edge for one domain, its users, its phones' places and its log. */
 import { join } from "node:path";
+import { monotonicNow } from "../../../node/clock.ts";
 import { DgramDatapath } from "../../../node/datapath/dgram.ts";
 import type { TlsIdentity } from "../../../node/net/tls-identity.ts";
 import { SipHost, type SipHostStats } from "../../../node/sip/sip-host.ts";
@@ -9,9 +10,17 @@ import type { DaemonLog } from "../../log.ts";
 import type { PlaceFollower } from "../../places.ts";
 import type { UserStore } from "../../users/user-store.ts";
 import { LocationStore } from "./location-store.ts";
+import { Clock, type ShownCall, type ShownRegistration, shownCall, shownRegistration } from "./shown.ts";
 import { loadSipKey, sipConfig } from "./sip-config.ts";
 import { SipEventLog } from "./sip-event-log.ts";
 import { SipListeners } from "./sip-listeners.ts";
+
+/** What others may see of it. */
+export interface SipView {
+  readonly stats: SipHostStats;
+  registrations(): ShownRegistration[];
+  calls(): ShownCall[];
+}
 
 export interface SipParts {
   readonly config: Config;
@@ -23,7 +32,7 @@ export interface SipParts {
   readonly identity: TlsIdentity | undefined;
 }
 
-export class SipService implements AsyncDisposable {
+export class SipService implements SipView, AsyncDisposable {
   readonly #parts: SipParts;
   readonly #host: SipHost;
   readonly #location: LocationStore;
@@ -56,6 +65,16 @@ export class SipService implements AsyncDisposable {
 
   get stats(): SipHostStats {
     return this.#host.stats;
+  }
+
+  registrations(): ShownRegistration[] {
+    const clock = clockNow();
+    return [...this.#host.bindings()].map((binding) => shownRegistration(binding, clock));
+  }
+
+  calls(): ShownCall[] {
+    const clock = clockNow();
+    return this.#host.calls().map((call) => shownCall(call, clock));
   }
 
   /** Phones that were registered before a restart, but for those whose users are gone. */
@@ -92,4 +111,8 @@ export class SipService implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+function clockNow(): Clock {
+  return new Clock(monotonicNow(), Date.now());
 }

@@ -1,0 +1,160 @@
+/** What is told of phones and calls over HTTP: plain values, times as ISO 8601 in UTC, addresses as text. */
+import { type Address, formatAddress } from "../../../core/base/address.ts";
+import type { Instant } from "../../../core/base/machine.ts";
+import type { CallParty, CallReport, CallState } from "../../../core/edge/call.ts";
+import type { RelayDrop } from "../../../core/relay/outputs.ts";
+import type { ComponentReport, LegReport, StreamReport } from "../../../core/relay/report.ts";
+import type { SipTransport } from "../../../core/sip/flow.ts";
+import type { Binding, BindingState } from "../../../core/sip/registrar/binding.ts";
+
+export interface ShownRegistration {
+  readonly user: string;
+  /** As it names itself. */
+  readonly contact: string;
+  readonly transport: SipTransport;
+  /** Where it really is. */
+  readonly remote: string;
+  readonly userAgent: string | null;
+  readonly registered: string;
+  readonly expires: string;
+  readonly state: BindingState;
+  /** Of our OPTIONS, in a row. */
+  readonly unanswered: number;
+  /** When it last answered one. */
+  readonly answered: string | null;
+}
+
+export interface ShownParty {
+  readonly name: string;
+  readonly transport: SipTransport;
+  /** Of its signaling. */
+  readonly remote: string;
+}
+
+export interface ShownMedia {
+  /** Ours, as the party is told. */
+  readonly local: string | null;
+  /** Where it gets its packets; null: nobody knows where it is. */
+  readonly remote: string | null;
+  /** How that is known: from its packets, or only from what it says. */
+  readonly by: "learned" | "signaled" | null;
+  readonly heard: string | null;
+  readonly packetsIn: number;
+  readonly bytesIn: number;
+  readonly packetsOut: number;
+  readonly bytesOut: number;
+  /** Packets that were dropped, by why. */
+  readonly drops: Readonly<Partial<Record<RelayDrop, number>>>;
+  /** The latest address that was not the party's. */
+  readonly stranger: string | null;
+}
+
+export interface ShownStream extends ShownMedia {
+  /** The party that sends what comes in here. */
+  readonly party: "caller" | "callee" | "other";
+  readonly kind: string;
+  readonly isHeld: boolean;
+  readonly isRefused: boolean;
+  /** Of the party's packets, on their way to us. */
+  readonly lost: number;
+  readonly jitterMs: number;
+  /** RTCP, where it has a port of its own. */
+  readonly control: ShownMedia | null;
+}
+
+export interface ShownCall {
+  readonly number: number;
+  readonly callId: string;
+  readonly state: CallState;
+  readonly caller: ShownParty;
+  readonly called: string;
+  /** Who has answered. */
+  readonly callee: ShownParty | null;
+  readonly started: string;
+  readonly answered: string | null;
+  readonly streams: readonly ShownStream[];
+}
+
+/** Turns instants into times of day. */
+export class Clock {
+  readonly #offset: number;
+
+  /** `now`, at `wall` milliseconds since 1970. */
+  constructor(now: Instant, wall: number) {
+    this.#offset = wall - now;
+  }
+
+  iso(at: Instant): string {
+    return new Date(this.#offset + at).toISOString();
+  }
+
+  isoOrNull(at: Instant | undefined): string | null {
+    return at === undefined ? null : this.iso(at);
+  }
+}
+
+export function shownRegistration(binding: Binding, clock: Clock): ShownRegistration {
+  const { aor, contact, flow, userAgent, registeredAt, expiresAt, state, unanswered, answeredAt } = binding;
+  return {
+    user: aor.slice("sip:".length, aor.lastIndexOf("@")),
+    contact,
+    transport: flow.transport,
+    remote: formatAddress(flow.remote),
+    userAgent: userAgent ?? null,
+    registered: new Date(registeredAt * 1000).toISOString(),
+    expires: new Date(expiresAt * 1000).toISOString(),
+    state,
+    unanswered,
+    answered: clock.isoOrNull(answeredAt),
+  };
+}
+
+export function shownCall(call: CallReport, clock: Clock): ShownCall {
+  const { number, callId, state, caller, called, callee, startedAt, answeredAt, media } = call;
+  return {
+    ...{ number, callId, state, called },
+    caller: shownParty(caller),
+    callee: callee === undefined ? null : shownParty(callee),
+    started: clock.iso(startedAt),
+    answered: clock.isoOrNull(answeredAt),
+    streams: (media?.legs ?? []).flatMap((leg) =>
+      leg.streams.map((stream) => shownStream(stream, partyOf(leg, call), clock)),
+    ),
+  };
+}
+
+function shownParty({ name, flow }: CallParty): ShownParty {
+  return { name, transport: flow.transport, remote: formatAddress(flow.remote) };
+}
+
+function partyOf({ leg }: LegReport, { caller, callee }: CallReport): ShownStream["party"] {
+  if (leg === caller.leg) return "caller";
+  return leg === callee?.leg ? "callee" : "other";
+}
+
+function shownStream(stream: StreamReport, party: ShownStream["party"], clock: Clock): ShownStream {
+  const { kind, isHeld, isRefused, lost, jitter, media, control } = stream;
+  return {
+    ...{ party, kind, isHeld, isRefused, lost },
+    jitterMs: Math.round(jitter * 10) / 10,
+    ...shownMedia(media, clock),
+    control: control === undefined ? null : shownMedia(control, clock),
+  };
+}
+
+function shownMedia(report: ComponentReport, clock: Clock): ShownMedia {
+  const { local, remote, by, heardAt, packetsIn, bytesIn, packetsOut, bytesOut, drops, stranger } = report;
+  return {
+    local: textOf(local),
+    remote: textOf(remote),
+    by: by ?? null,
+    heard: clock.isoOrNull(heardAt),
+    ...{ packetsIn, bytesIn, packetsOut, bytesOut },
+    drops: Object.fromEntries(Object.entries(drops).filter(([, count]) => count > 0)),
+    stranger: textOf(stranger),
+  };
+}
+
+function textOf(address: Readonly<Address> | undefined): string | null {
+  return address === undefined ? null : formatAddress(address);
+}
