@@ -1,6 +1,6 @@
 /** Drives a resolution with records that a test gives. */
 import { formatAddress } from "../../src/core/base/address.ts";
-import type { DnsRecord, Resolution } from "../../src/core/stun/resolve.ts";
+import type { DnsRecord, Resolution } from "../../src/core/base/resolution.ts";
 
 export type Zone = Readonly<Record<string, readonly string[]>>;
 

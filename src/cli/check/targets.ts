@@ -1,8 +1,9 @@
 /** What `postern check` asks: the servers behind the URIs that it is given, resolved as the RFCs say. */
 import { type Address, blankAddress, formatAddress, parseIp } from "../../core/base/address.ts";
 import { PosternError } from "../../core/base/failure.ts";
+import type { Resolution } from "../../core/base/resolution.ts";
 import { formatHostPort } from "../../core/stun/host-port.ts";
-import { defaultPort, type Resolution, resolveStun } from "../../core/stun/resolve.ts";
+import { defaultPort, resolveStun } from "../../core/stun/resolve.ts";
 import { parseStunUri } from "../../core/stun/uri.ts";
 import { resolveTurn, turnTransports } from "../../core/turn/resolve.ts";
 import { parseTurnUri } from "../../core/turn/uri.ts";

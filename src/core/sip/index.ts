@@ -32,3 +32,4 @@ export {
 } from "./message/uri.ts";
 export { isSameHost, isSameUri, unescaped } from "./message/uri-comparison.ts";
 export { uniqueBranch, type Via } from "./message/via.ts";
+export { resolveSip, usualSipPort } from "./resolve/resolve-sip.ts";

@@ -8,7 +8,8 @@ import {
   resolveHost,
   resolveService,
   type ServerEndpoint,
-} from "../stun/resolve.ts";
+} from "../base/resolution.ts";
+import { defaultPort } from "../stun/resolve.ts";
 import type { TurnUri } from "./uri.ts";
 
 type Transport = ServerEndpoint["transport"];
@@ -36,13 +37,13 @@ export function* resolveTurn(uri: TurnUri, supported: readonly Transport[], rand
   // RFC 5928 §3: an address, or a name with a port, is looked up as it is.
   // DEVIATES RFC 5928 §3: so is a name without a dot, which is not in the DNS.
   if (port !== undefined || parseIp(host) !== undefined || isLocalName(host)) {
-    return yield* resolveHost(host, port, transports);
+    return yield* resolveHost(host, port ?? defaultPort, transports);
   }
   let found: readonly ServerEndpoint[] = [];
   // RFC 5928 §3: NAPTR tells the transport, so it is asked for only where the URI does not.
   if (uri.transport === undefined) found = yield* resolvePointers(host, transports, random, { left: MAX_POINTERS });
   if (found.length === 0) found = yield* resolveServices(host, transports, random);
-  return found.length > 0 ? found : yield* resolveHost(host, undefined, transports);
+  return found.length > 0 ? found : yield* resolveHost(host, defaultPort, transports);
 }
 
 function* resolveServices(host: string, transports: readonly Transport[], random: Random): Resolution {
@@ -68,7 +69,7 @@ function* resolvePointers(
   for (const record of usable.slice(0, MAX_RECORDS)) {
     const { flags, replacement } = record;
     const some = offered(record, transports);
-    if (/^a$/i.test(flags)) found.push(...(yield* resolveHost(replacement, undefined, some)));
+    if (/^a$/i.test(flags)) found.push(...(yield* resolveHost(replacement, defaultPort, some)));
     else if (/^s$/i.test(flags)) {
       for (const transport of some) found.push(...(yield* resolveService(replacement, transport, random)));
     } else if (flags === "" && questions.left > 0) {

@@ -1,7 +1,8 @@
 /** The servers that a connection asks: STUN servers by address, TURN servers by URL. */
 import { type Address, sameAddress } from "../../core/base/address.ts";
 import { PosternError } from "../../core/base/failure.ts";
-import { type Resolution, resolveStun } from "../../core/stun/resolve.ts";
+import type { Resolution } from "../../core/base/resolution.ts";
+import { resolveStun } from "../../core/stun/resolve.ts";
 import { parseStunUri } from "../../core/stun/uri.ts";
 import { resolveTurn, turnTransports } from "../../core/turn/resolve.ts";
 import { parseTurnUri } from "../../core/turn/uri.ts";

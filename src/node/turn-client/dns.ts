@@ -1,6 +1,6 @@
 /** Asks the DNS what a resolution wants to know, by node:dns. */
 import { type LookupAddress, promises } from "node:dns";
-import type { DnsQuestion, DnsRecord, Resolution, ServerEndpoint } from "../../core/stun/resolve.ts";
+import type { DnsQuestion, DnsRecord, Resolution, ServerEndpoint } from "../../core/base/resolution.ts";
 
 /** A DNS server that is silent costs this much, twice, for each question. */
 const timeoutMs = 2_000;

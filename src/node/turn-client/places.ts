@@ -1,7 +1,8 @@
 /** The places at which the server of a URL may be reached, in the order in which they are tried. */
 import { type Address, blankAddress, formatIp, parseIp } from "../../core/base/address.ts";
 import { PosternError } from "../../core/base/failure.ts";
-import { defaultPort, type ServerEndpoint } from "../../core/stun/resolve.ts";
+import type { ServerEndpoint } from "../../core/base/resolution.ts";
+import { defaultPort } from "../../core/stun/resolve.ts";
 import { resolveTurn, turnTransports } from "../../core/turn/resolve.ts";
 import { parseTurnUri, type TurnUri } from "../../core/turn/uri.ts";
 import { PooledRandom } from "../random.ts";
