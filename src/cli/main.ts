@@ -3,10 +3,12 @@
 import { Command } from "commander";
 import { PosternError } from "../core/base/failure.ts";
 import { version } from "../server/version.ts";
+import { addCallsCommand } from "./calls.ts";
 import { addCheckCommand } from "./check.ts";
 import { addConfigCommand } from "./config.ts";
 import { addCredentialsCommand } from "./credentials.ts";
 import { addLabCommand } from "./lab.ts";
+import { addRegistrationsCommand } from "./registrations.ts";
 import { addServeCommand } from "./serve.ts";
 import { addUserCommand } from "./user.ts";
 
@@ -23,7 +25,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 const program = new Command("postern")
-  .description("Gets the call through: a STUN and TURN server from one command.")
+  .description("Gets the call through: a STUN, TURN and SIP server from one command.")
   .version(version, "-V, --version", "print the version")
   .helpOption("-h, --help", "print help")
   .showSuggestionAfterError()
@@ -33,6 +35,8 @@ const program = new Command("postern")
 addServeCommand(program);
 addCredentialsCommand(program);
 addUserCommand(program);
+addRegistrationsCommand(program);
+addCallsCommand(program);
 addConfigCommand(program);
 addCheckCommand(program);
 addLabCommand(program);

@@ -13,7 +13,7 @@ interface ServeFlags {
 export function addServeCommand(program: Command): void {
   const command = program
     .command("serve")
-    .description("serve STUN and TURN")
+    .description("serve STUN and TURN, and SIP where a domain is given")
     .option("--print-config", "print the effective configuration as YAML, without secrets, and exit");
   addConfigFlags(command).action(serve);
 }

@@ -1,0 +1,76 @@
+/** What a person is told of phones and calls: states in words, and of media what is wrong with it. */
+import type { ShownCall, ShownRegistration, ShownStream } from "../server/services/sip/shown.ts";
+
+/** A NAT that forgets after this time is common. */
+const forgetfulSeconds = 30;
+/** Of silence, after which that is said: phones that save packets send noise every few seconds. */
+const silentMs = 5_000;
+
+export function phoneWords(phone: ShownRegistration, now: number): string {
+  const { state, transport, unanswered, answered, registered, expires } = phone;
+  if (state === "flow-lost") return `connection lost; calls reach it when it registers again, by ${clock(expires)}`;
+  if (state === "unanswered") {
+    const interval = (Date.parse(expires) - Date.parse(registered)) / 1000;
+    const alone = `re-registration alone, every ${interval} s or so, keeps it known`;
+    return `has not answered ${unanswered} probes${interval > forgetfulSeconds ? `; ${alone}` : ""}`;
+  }
+  if (transport !== "udp") return "reachable while its connection is open";
+  if (unanswered > 0) return `reachable, though the last probe was not answered`;
+  return answered === null ? "reachable, not probed yet" : `reachable, answered ${ago(answered, now)} ago`;
+}
+
+export function callWords({ state, answered, started }: ShownCall, now: number): string {
+  if (answered === null) return `${state} for ${ago(started, now)}`;
+  return `${state === "answered" ? "answered, not acknowledged," : "talking"} for ${ago(answered, now)}`;
+}
+
+/** Of one direction: what its party sends, and what is wrong. */
+export function streamWords(stream: ShownStream, call: ShownCall, now: number): string[] {
+  const { kind, packetsIn, lost, jitterMs, local, isRefused } = stream;
+  const name = nameOf(stream, call);
+  if (isRefused) return [`${kind} from ${name}: refused`];
+  const figures = `${packetsIn} packets, ${lost} lost, jitter ${jitterMs} ms`;
+  return [`${kind} from ${name} to ${local ?? "nowhere"}: ${figures}`, ...troubles(stream, name, call, now)];
+}
+
+function troubles(stream: ShownStream, name: string, call: ShownCall, now: number): string[] {
+  const { packetsIn, heard, local, remote, drops, stranger, isHeld } = stream;
+  const found: string[] = [];
+  if (isHeld) found.push("on hold");
+  else if (call.answered !== null) {
+    if (packetsIn === 0) {
+      found.push(`nothing heard from ${name}: it sends nothing, or a firewall drops UDP to ${local ?? "us"}`);
+    } else if (heard !== null && now - Date.parse(heard) >= silentMs) {
+      found.push(`nothing heard from ${name} since ${clock(heard)}`);
+    }
+    if (remote === null) found.push(`${name} hears nothing: where it is gets known when its first packets come`);
+  }
+  if (drops.stranger !== undefined && stranger !== null) {
+    found.push(`${drops.stranger} packets dropped that were not ${name}'s, the last of them from ${stranger}`);
+  }
+  if (drops["other-port"] !== undefined) {
+    found.push(`${drops["other-port"]} packets dropped that came from ${name}'s address and another port`);
+  }
+  if (drops.unnegotiated !== undefined) {
+    found.push(`${drops.unnegotiated} packets dropped of a codec that was not agreed on`);
+  }
+  return found;
+}
+
+function nameOf({ party }: ShownStream, { caller, callee, called }: ShownCall): string {
+  if (party === "caller") return caller.name;
+  return party === "callee" ? (callee?.name ?? called) : `${called} (another phone)`;
+}
+
+/** Minutes and seconds since then. */
+export function ago(iso: string, now: number): string {
+  const seconds = Math.max(0, Math.round((now - Date.parse(iso)) / 1000));
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
+  if (hours > 0) return `${hours} h ${minutes} min`;
+  return minutes > 0 ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
+}
+
+/** Of a day's time, in UTC as in the log. */
+function clock(iso: string): string {
+  return `${iso.slice(11, 19)} UTC`;
+}
