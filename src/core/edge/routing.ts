@@ -1,5 +1,5 @@
 /** Where a request goes that begins something: to a user's phones, or through a trunk. */
-import type { SipFlow } from "../sip/flow.ts";
+import { isSameFlow, type SipFlow } from "../sip/flow.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { isSipUri } from "../sip/message/uri.ts";
 import type { Hop } from "../sip/proxy/hop.ts";
@@ -41,14 +41,16 @@ export class Routing {
     this.#registrar = registrar;
   }
 
-  route(request: SipRequest, identity: Identity): Route | Unroutable {
+  /** `from`: who calls its own name rings its other phones. */
+  route(request: SipRequest, identity: Identity, from: SipFlow): Route | Unroutable {
     const { uri } = request;
     const user = userOf(uri);
     // Nobody's requests are carried to foreign domains: an open relay is a weapon.
     if (user === undefined || !isSipUri(uri) || !this.#names.isOwn(uri)) {
       return { status: 404, reason: "Not One of Our Users" };
     }
-    const bindings = this.#registrar.bindingsOf(`sip:${user}@${this.#config.domain}`);
+    const all = this.#registrar.bindingsOf(`sip:${user}@${this.#config.domain}`);
+    const bindings = all.filter(({ flow }) => !isSameFlow(flow, from));
     const reachable = bindings.filter(({ state }) => state !== "flow-lost");
     if (reachable.length > 0) return { called: user, groups: this.#groups(reachable) };
     if (bindings.length > 0) return { status: 480, reason: "Phone Has Lost Its Connection" };

@@ -90,7 +90,8 @@ function begin(
     if (isFull(state)) return respond(state, transaction, 503, now);
     return askService(state, transaction, identity.user, flow, now);
   }
-  const route = state.routing.route(request, identity);
+  if (isServersOwn(state, request, identity)) return respond(state, transaction, 489, now);
+  const route = state.routing.route(request, identity, flow);
   if ("status" in route) return respond(state, transaction, route.status, now, { reason: route.reason });
   const name = identity.kind === "user" ? identity.user : identity.trunk.name;
   const trunk = identity.kind === "trunk" ? identity.trunk : undefined;
@@ -102,6 +103,16 @@ function begin(
   const call = state.calls.begin(request, caller, route.called, now);
   if (call === undefined) return respond(state, transaction, 482, now, { reason: "Call Is Already There" });
   forward(state, transaction, route, caller, { kind: "call", call }, now);
+}
+
+/**
+ * RFC 6665 §4.1.2.2, RFC 3903 §6: subscriptions to one's own mailbox, and publications, are asked of the server, which has
+ * neither; a user's own phones are not asked instead.
+ */
+function isServersOwn(state: EdgeState, { method, uri }: SipRequest, identity: Identity): boolean {
+  if (method === "PUBLISH") return true;
+  const own = identity.kind === "user" ? `sip:${identity.user}@${state.config.domain}` : undefined;
+  return method === "SUBSCRIBE" && own !== undefined && addressOfRecord(uri, state.config.domain) === own;
 }
 
 /** Whether there is room for no other call. */

@@ -237,6 +237,33 @@ suite("several phones of one user", () => {
     assert.ok(alice.speak(sdpOf(alice.response)));
   });
 
+  test("who calls its own name rings its other phones, and never itself", () => {
+    const world = new World();
+    const [alice] = phones(world);
+    assert.equal(alice.ask(alice.invitation("alice")).status, 480);
+    const second = new Phone(world, "alice", { outside: "192.0.2.20", inside: "192.168.1.7" });
+    second.register();
+    alice.ask(alice.invitation("alice"));
+    assert.equal(second.request("INVITE").uriText, second.contact);
+    assert.deepEqual(alice.requests, []);
+  });
+
+  test("RFC 6665 §4.1.2.2: its own mailbox is not asked of a user's phones, nor is anything published to them", () => {
+    const world = new World();
+    const [alice] = phones(world);
+    new Phone(world, "alice", { outside: "192.0.2.20", inside: "192.168.1.7" }).register();
+    for (const method of ["SUBSCRIBE", "PUBLISH"]) {
+      const me = "<sip:alice@example.org>";
+      const headers = [
+        ["From", `${me};tag=s`],
+        ["To", me],
+        ["Call-ID", method],
+        ["CSeq", `1 ${method}`],
+      ] as const;
+      assert.equal(alice.ask(alice.build(method, "sip:alice@example.org", headers)).status, 489, method);
+    }
+  });
+
   test("MESSAGE reaches them all", () => {
     const world = new World();
     const [alice, bob] = phones(world);
