@@ -71,8 +71,28 @@ export function sendClose(state: ClientState, challenges: number, now: Instant):
   const timers = [state.refreshTimer, state.expiryTimer, state.keepaliveTimer];
   for (const timed of [...timers, ...state.permissions, ...state.channels.values()]) state.deadlines.clear(timed);
   beginRequest(state, Method.Refresh).u32(Attribute.Lifetime, 0);
-  const timing = state.config.transport === "udp" ? CLOSING_UDP : CLOSING_STREAM;
-  send(state, { kind: "close" }, challenges, now, timing);
+  send(state, { kind: "close" }, challenges, now, closingTiming(state));
+}
+
+/**
+ * The client is closed while an Allocate is under way, which may have made an allocation that nobody has heard of: it is
+ * asked again with the same message, and what it brings is released. False: the server has not been heard yet, and makes no
+ * allocation for who has no nonce.
+ */
+export function abandonAllocate(state: ClientState, now: Instant): boolean {
+  for (const transaction of [...state.transactions.open]) {
+    const { request, purpose } = transaction;
+    if (purpose.subject.kind !== "allocate" || purpose.challenge === undefined) continue;
+    state.phase = "closing";
+    state.transactions.end(transaction);
+    state.transactions.start(request, { ...purpose, subject: { kind: "abandon" } }, closingTiming(state), now);
+    return true;
+  }
+  return false;
+}
+
+function closingTiming({ config }: ClientState): TransactionTiming {
+  return config.transport === "udp" ? CLOSING_UDP : CLOSING_STREAM;
 }
 
 /** Answered, or not: it is over. RFC 8656 §8.3: a 437 says that it was over already. */

@@ -29,7 +29,8 @@ function isRenewing(state: ClientState): boolean {
 
 /** Whether a request that failed waits for other credentials. The first allocation does not: who opens it knows better. */
 export function holdBack(state: ClientState, subject: Subject, failure: Failure, now: Instant): boolean {
-  const mayRenew = state.config.renewable && state.hasLived && !state.areUntried && subject.kind !== "close";
+  const { config, hasLived, areUntried, phase } = state;
+  const mayRenew = config.renewable && hasLived && !areUntried && phase !== "closing";
   if (!mayRenew || !isOfCredentials(failure)) return false;
   if (subject.kind === "permission") subject.permission.asking = false;
   if (subject.kind === "channel") subject.channel.asking = false;

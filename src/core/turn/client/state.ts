@@ -41,9 +41,9 @@ export interface Timer extends Timed {
   readonly kind: "refresh" | "expiry" | "keepalive" | "retry" | "renewal";
 }
 
-/** What a request is for. */
+/** What a request is for. `abandon`: an Allocate whose allocation is not wanted any more. */
 export type Subject =
-  | { readonly kind: "allocate" | "refresh" | "close" | "keepalive" }
+  | { readonly kind: "allocate" | "abandon" | "refresh" | "close" | "keepalive" }
   | { readonly kind: "permission"; readonly permission: Permission }
   | { readonly kind: "channel"; readonly channel: Channel };
 

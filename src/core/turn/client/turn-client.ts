@@ -22,6 +22,7 @@ import { type Framing, frame, handleChannelData, handleData } from "./media.ts";
 import type { TurnClientOutput } from "./outputs.ts";
 import { askPermission, handleNotPermitted, handlePermitted, permit, revoke } from "./permissions.ts";
 import {
+  abandonAllocate,
   handleCloseDone,
   handleExpired,
   handleKeptAlive,
@@ -204,6 +205,9 @@ export class TurnClient implements Machine<TurnClientOutput> {
         return sendAllocate(state, challenges, now);
       case "refresh":
         return sendRefresh(state, challenges, now);
+      case "abandon":
+        // A nonce was too old: nothing was allocated.
+        return handleCloseDone(state);
       case "close":
         return sendClose(state, challenges, now);
       case "keepalive":
@@ -222,6 +226,8 @@ export class TurnClient implements Machine<TurnClientOutput> {
         return handleAllocated(state, view, now);
       case "refresh":
         return handleRefreshed(state, view, now);
+      case "abandon":
+        return sendClose(state, 0, now);
       case "close":
         return handleCloseDone(state);
       case "keepalive":
@@ -246,6 +252,7 @@ export class TurnClient implements Machine<TurnClientOutput> {
         return handleNotAllocated(state, failure, view, now);
       case "refresh":
         return handleNotRefreshed(state, failure, now);
+      case "abandon":
       case "close":
         return handleCloseDone(state);
       case "keepalive":
@@ -261,7 +268,8 @@ export class TurnClient implements Machine<TurnClientOutput> {
   close(now: Instant): void {
     const state = this.#state;
     if (state.phase === "live") sendClose(state, 0, now);
-    else if (state.phase !== "closing") end(state, ownFailure("closed"));
+    else if (state.phase === "closing") return;
+    else if (!abandonAllocate(state, now)) end(state, ownFailure("closed"));
   }
 
   pollOutput(): TurnClientOutput | undefined {

@@ -1,6 +1,6 @@
 /** What happens when things cross: answers that come late, wishes that change while they are asked for, losses in between. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { suite, test } from "node:test";
 import { encodeUtf8 } from "../../../../src/core/base/utf8.ts";
 import { Attribute, MessageClass, Method } from "../../../../src/core/stun/registry.ts";
 import { address, PEER } from "../server/world.ts";
@@ -140,4 +140,65 @@ test("after a loss the configured server is asked first, whoever it redirected t
   script.client.handleConnected(script.now);
   script.drain();
   assert.equal(script.request.method, Method.Allocate);
+});
+
+suite("closing while an Allocate is under way", () => {
+  const asking = (): Script => {
+    const script = new Script();
+    script.challenge();
+    return script;
+  };
+
+  test("releases what it brings, when it is answered", () => {
+    const script = asking();
+    script.client.close(script.now);
+    script.drain();
+    assert.deepEqual(script.reasons, []);
+    script.grant();
+    assert.deepEqual([script.request.method, script.request.u32(Attribute.Lifetime)], [Method.Refresh, 0]);
+    script.answer(MessageClass.Success, (w) => w.u32(Attribute.Lifetime, 0), "wonderland");
+    assert.deepEqual(script.reasons, ["ended closed"]);
+    assert.ok(!script.told.some((o) => o.kind === "event" && o.event.type === "allocated"));
+  });
+
+  test("asks again with the same message, for a loss would hide an allocation; and no longer than it takes to close", () => {
+    const script = asking();
+    const asked = script.request.data.slice();
+    script.client.close(script.now);
+    script.drain();
+    const { sends } = script;
+    script.pass(2.4);
+    assert.equal(script.sends, sends + 2);
+    assert.deepEqual(script.request.data, asked);
+    assert.deepEqual(script.reasons, []);
+    script.pass(0.1);
+    assert.deepEqual(script.reasons, ["ended closed"]);
+  });
+
+  test("ends with a refusal, and with a stale nonce, which have brought nothing", () => {
+    for (const [code, password] of [[486, "wonderland"] as const, [438, undefined] as const]) {
+      const script = asking();
+      script.client.close(script.now);
+      script.drain();
+      const { sends } = script;
+      if (code === 438) script.challenge(438);
+      else script.refuse(code, () => {}, password);
+      assert.deepEqual([script.sends, script.reasons], [sends, ["ended closed"]]);
+    }
+  });
+
+  test("ends at once where the server has not been heard: without a nonce nothing is allocated", () => {
+    const script = new Script();
+    script.client.close(script.now);
+    script.drain();
+    assert.deepEqual(script.reasons, ["ended closed"]);
+  });
+
+  test("ends when the path does, and when it is closed again nothing changes", () => {
+    const script = asking();
+    for (let n = 0; n < 2; n++) script.client.close(script.now);
+    script.client.handleDisconnected(script.now);
+    script.drain();
+    assert.deepEqual(script.reasons, ["ended closed"]);
+  });
 });
