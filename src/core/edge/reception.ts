@@ -65,7 +65,9 @@ function handleNew(state: EdgeState, request: SipRequest, flow: SipFlow, now: In
   const own = state.dialogs.takeRoute(request);
   if (own === undefined || own.kind === "forged") return refuse(state, "foreign", flow);
   const dialog = own.kind === "dialog" ? contextOf(state, request, own.token) : undefined;
-  if (dialog !== undefined && isFromWhereItShould(state, dialog, flow)) {
+  const isWithin =
+    dialog === undefined ? state.services.knows(request, flow) : isFromWhereItShould(state, dialog, flow);
+  if (isWithin) {
     state.arrivals.set(request, { flow, identity: undefined, dialog });
     state.transactions.handleRequest(request, markArrival(request, flow), now);
     return;

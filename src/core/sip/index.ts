@@ -1,4 +1,8 @@
-/** `postern/sip`: SIP messages (RFC 3261): parsed, edited with every other byte kept, and built. */
+/**
+ * `postern/sip`: SIP (RFC 3261) without sockets: messages, parsed, edited with every other byte kept, and built; transactions;
+ * and a user agent's core above them.
+ */
+export type { DigestAccount } from "./digest/answer.ts";
 export type { SipFlow, SipTarget, SipTransport } from "./flow.ts";
 export {
   createRequest,
@@ -33,3 +37,13 @@ export {
 export { isSameHost, isSameUri, unescaped } from "./message/uri-comparison.ts";
 export { uniqueBranch, type Via } from "./message/via.ts";
 export { resolveSip, usualSipPort } from "./resolve/resolve-sip.ts";
+export type { ClientTransaction } from "./transaction/client.ts";
+export type { TransactionOutput } from "./transaction/outputs.ts";
+export type { ServerTransaction } from "./transaction/server.ts";
+export { type Sending, Transactions } from "./transaction/transactions.ts";
+export type { LocalParty, UaCall, UaCallState } from "./ua/call.ts";
+export type { UaPorts } from "./ua/context.ts";
+export type { Placing } from "./ua/invite-client.ts";
+export type { UaCallEnd, UserAgentOutput } from "./ua/outputs.ts";
+export { Registration, type RegistrationConfig, type RegistrationOutput } from "./ua/registration.ts";
+export { UserAgent } from "./ua/user-agent.ts";

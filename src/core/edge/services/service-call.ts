@@ -14,35 +14,41 @@ export class ServiceCall implements Timed {
   deadline: Instant = 0 as Instant;
   heapIndex = -1;
   readonly service: ServiceName;
-  readonly user: string;
-  readonly flow: SipFlow;
+  /** By signaling. */
   readonly ua: UaCall;
+  /** As the edge knows it, with the caller's side; and ours. */
   readonly call: Call;
   readonly side: CallSide;
+  /** The relay's legs: the caller's, and ours. */
   readonly phone: LegId;
   readonly ours: LegId;
   /** Of our descriptions (RFC 8866 §5.2). */
   readonly sdpSession: number;
   sdpVersion = 0;
-  /** What we last said, as text without its version. */
+  /** What we last said, whatever its version. */
   said = "";
-  /** What the other side has offered, or we have, and is not agreed yet. */
+  /** What we have offered, and is not answered yet. */
   offer: CallDescription | undefined;
   tone: ToneStream | undefined;
-  /** Why it ends, where that is not what signaling says. */
+  /** Why it ends, where signaling does not say. */
   end: string | undefined;
 
-  constructor(
-    parts: Pick<ServiceCall, "service" | "user" | "flow" | "ua" | "call" | "side" | "phone" | "ours" | "sdpSession">,
-  ) {
+  constructor(parts: Pick<ServiceCall, "service" | "ua" | "call" | "side" | "phone" | "ours" | "sdpSession">) {
     this.service = parts.service;
-    this.user = parts.user;
-    this.flow = parts.flow;
     this.ua = parts.ua;
     this.call = parts.call;
     this.side = parts.side;
     this.phone = parts.phone;
     this.ours = parts.ours;
     this.sdpSession = parts.sdpSession;
+  }
+
+  get user(): string {
+    return this.call.caller.name;
+  }
+
+  /** Where the caller is now. */
+  get flow(): SipFlow {
+    return this.call.caller.flow;
   }
 }

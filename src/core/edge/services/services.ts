@@ -8,13 +8,12 @@ import { Deadlines } from "../../base/deadlines.ts";
 import { after, type Instant, type Machine } from "../../base/machine.ts";
 import { OutputQueue } from "../../base/output-queue.ts";
 import type { Ports } from "../../base/ports.ts";
-import type { CallDescription } from "../../call/description.ts";
-import { agree as agreedStreams } from "../../call/offer-answer.ts";
 import { describeSdp } from "../../call/sdp.ts";
 import type { MediaRelay } from "../../relay/media-relay.ts";
 import type { LegId, RelayEvent, SessionId } from "../../relay/outputs.ts";
 import { parseSdp, type SdpDocument } from "../../sdp/document.ts";
 import { isSameFlow, type SipFlow, type SipTarget } from "../../sip/flow.ts";
+import { createResponse } from "../../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../sip/message/message.ts";
 import { isSipUri } from "../../sip/message/uri.ts";
 import { userOf } from "../../sip/registrar/address-of-record.ts";
@@ -27,19 +26,17 @@ import { UserAgent } from "../../sip/ua/user-agent.ts";
 import type { CallSide } from "../call.ts";
 import type { Calls } from "../calls.ts";
 import type { OwnNames } from "../names.ts";
-import { answerOf, documentOf, offerOf, SERVICE_NAMES, type ServiceName } from "./descriptions.ts";
+import { answerOf, offerOf, SERVICE_NAMES, type ServiceName } from "./descriptions.ts";
 import { ServiceCall } from "./service-call.ts";
-import { toneIn } from "./tone.ts";
-import { type ServiceMedia, TONE_INTERVAL, ToneStream } from "./tone-stream.ts";
+import type { ServiceMedia } from "./tone-stream.ts";
+import { Tones } from "./tones.ts";
+import { Writings } from "./writings.ts";
 
 /** At once: of all users, and of one. A few are enough to try a line. */
 const MAX_CALLS = 200;
 const MAX_CALLS_OF_USER = 4;
 /** Nobody is left in a call with nobody: ten minutes. */
 const LONGEST_CALL = 600_000;
-/** A tone that is later than this begins anew instead of hurrying. */
-const MAX_LATENESS = 60;
-
 export type ServiceOutput =
   | { readonly kind: "send"; readonly to: SipFlow | SipTarget; readonly text: string }
   | ServiceMedia;
@@ -58,27 +55,21 @@ export interface ServiceCaller {
   readonly flow: SipFlow;
 }
 
-/** What a description is being written for by the relay: ours are told to the caller, the caller's to nobody. */
-interface Writing {
-  readonly call: ServiceCall;
-  readonly isOurs: boolean;
-}
-
 export class Services implements Machine<ServiceOutput> {
   readonly #parts: ServiceParts;
   readonly #agent: UserAgent;
   readonly #outputs: OutputQueue<ServiceOutput> = new OutputQueue();
   readonly #ends: Deadlines<ServiceCall> = new Deadlines();
-  readonly #tones: Deadlines<ToneStream> = new Deadlines();
+  readonly #tones: Tones<ServiceOutput>;
+  readonly #writings: Writings;
   readonly #calls: Map<UaCall, ServiceCall> = new Map();
   readonly #sessions: Map<SessionId, ServiceCall> = new Map();
-  readonly #writing: Map<number, Writing> = new Map();
-  /** Below zero: the relay's other user counts upwards. */
-  #lastWriting = 0;
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
     this.#agent = new UserAgent(parts.transactions, parts.ports);
+    this.#tones = new Tones(parts.relay, parts.ports.random, this.#outputs);
+    this.#writings = new Writings(parts.relay);
   }
 
   /** Whether a request that begins something is for a service. */
@@ -88,14 +79,18 @@ export class Services implements Machine<ServiceOutput> {
 
   /** Whether a request belongs to a call here and comes from where that call did: then it needs no password. */
   knows(request: SipRequest, flow: SipFlow): boolean {
-    const ua = this.#agent.callOf(request);
-    const call = ua && this.#calls.get(ua);
+    const call = this.#callOf(request);
     return call !== undefined && isSameFlow(call.flow, flow);
   }
 
   /** A new request, by `caller`: for a service, or within one of its calls. */
   handleRequest(transaction: ServerTransaction, caller: ServiceCaller, now: Instant): void {
-    const service = this.#serviceOf(transaction.request) ?? "echo";
+    const known = this.#callOf(transaction.request);
+    if (known !== undefined && !this.#isFrom(known, caller)) {
+      this.#parts.transactions.respond(transaction, createResponse(transaction.request, 481), now);
+      return;
+    }
+    const service = known?.service ?? this.#serviceOf(transaction.request) ?? "echo";
     const sentBy = this.#parts.names.nameFor(caller.flow);
     const { transport } = caller.flow;
     const contact = `sip:${service}@${sentBy}${transport === "udp" ? "" : `;transport=${transport}`}`;
@@ -134,7 +129,7 @@ export class Services implements Machine<ServiceOutput> {
 
   /** The relay has written a description; false where it is another's. */
   handleDescribed(request: number, document: SdpDocument, now: Instant): boolean {
-    const writing = this.#take(request);
+    const writing = this.#writings.take(request);
     if (writing?.isOurs === true) this.#say(writing.call, document, now);
     this.#settle(now);
     return writing !== undefined;
@@ -142,7 +137,7 @@ export class Services implements Machine<ServiceOutput> {
 
   /** It has no ports for it; false where it is another's. */
   handleUndescribed(request: number, now: Instant): boolean {
-    const writing = this.#take(request);
+    const writing = this.#writings.take(request);
     if (writing !== undefined) this.#decline(writing.call, 503, now);
     this.#settle(now);
     return writing !== undefined;
@@ -171,7 +166,7 @@ export class Services implements Machine<ServiceOutput> {
   }
 
   handleTimeout(now: Instant): void {
-    for (let due = this.#tones.popDue(now); due !== undefined; due = this.#tones.popDue(now)) this.#play(due, now);
+    this.#tones.handleTimeout(now);
     for (let due = this.#ends.popDue(now); due !== undefined; due = this.#ends.popDue(now)) {
       this.#hangUp(due, "longest duration", now);
     }
@@ -179,16 +174,24 @@ export class Services implements Machine<ServiceOutput> {
     this.#settle(now);
   }
 
+  #callOf(request: SipRequest): ServiceCall | undefined {
+    const ua = this.#agent.callOf(request);
+    return ua && this.#calls.get(ua);
+  }
+
+  /** The same user, with the password, from elsewhere: there is the phone from now on, and its media. */
+  #isFrom(call: ServiceCall, { user, flow }: ServiceCaller): boolean {
+    if (isSameFlow(call.flow, flow)) return true;
+    if (user !== call.user) return false;
+    this.#parts.calls.move(call.call.caller, flow);
+    call.ua.hop = flow;
+    return true;
+  }
+
   #serviceOf({ uri }: SipRequest): ServiceName | undefined {
     if (!isSipUri(uri) || !this.#parts.names.isOwn(uri)) return undefined;
     const user = userOf(uri);
     return SERVICE_NAMES.find((name) => name === user);
-  }
-
-  #take(request: number): Writing | undefined {
-    const writing = this.#writing.get(request);
-    this.#writing.delete(request);
-    return writing;
   }
 
   #settle(now: Instant, caller?: ServiceCaller & { readonly service: ServiceName }): void {
@@ -237,7 +240,7 @@ export class Services implements Machine<ServiceOutput> {
     calls.noteSession(call, session);
     const side: CallSide = { name: service, flow, trunk: undefined, leg: ours };
     const sdpSession = readU32(ports.random.bytes(4), 0);
-    return new ServiceCall({ service, user, flow, ua, call, side, phone, ours, sdpSession });
+    return new ServiceCall({ service, ua, call, side, phone, ours, sdpSession });
   }
 
   /** To an offer, or to the wish for one. */
@@ -245,43 +248,16 @@ export class Services implements Machine<ServiceOutput> {
     const { service, flow } = call;
     if (offer === undefined) {
       call.offer = offerOf(service, flow.local);
-      return this.#write(call, call.offer, "offer", now);
+      return this.#writings.write(call, call.offer, "offer", now);
     }
     const document = parseSdp(offer);
-    const description = typeof document === "string" ? undefined : describeSdp(document);
-    const answer = description && answerOf(service, description, flow.local);
-    if (typeof document === "string" || answer === undefined) return this.#decline(call, 488, now);
-    this.#hear(call, document, "offer", now);
-    this.#write(call, answer, "answer", now);
-    this.#setTone(call, description as CallDescription, answer, "answerer", now);
-  }
-
-  /** Lets the relay know what the caller says. */
-  #hear(call: ServiceCall, document: SdpDocument, role: "offer" | "answer", now: Instant): void {
-    const request = this.#note({ call, isOurs: false });
-    this.#parts.relay.describe({ request, from: call.phone, to: call.ours, role, document }, now);
-  }
-
-  /** Has the relay write what the caller is told. */
-  #write(call: ServiceCall, description: CallDescription, role: "offer" | "answer", now: Instant): void {
-    const request = this.#note({ call, isOurs: true });
-    const document = this.#documentOf(call, description);
-    this.#parts.relay.describe({ request, from: call.ours, to: call.phone, role, document }, now);
-  }
-
-  #note(writing: Writing): number {
-    this.#lastWriting--;
-    this.#writing.set(this.#lastWriting, writing);
-    return this.#lastWriting;
-  }
-
-  /** RFC 3264 §8: a description that changes has the next version. */
-  #documentOf(call: ServiceCall, description: CallDescription): SdpDocument {
-    const { flow, sdpSession: session } = call;
-    const said = documentOf(description, flow.local, { session, version: 0 }).format();
-    if (said !== call.said) call.sdpVersion++;
-    call.said = said;
-    return documentOf(description, flow.local, { session, version: call.sdpVersion });
+    if (typeof document === "string") return this.#decline(call, 488, now);
+    const description = describeSdp(document);
+    const answer = answerOf(service, description, flow.local);
+    if (answer === undefined) return this.#decline(call, 488, now);
+    this.#writings.hear(call, document, "offer", now);
+    this.#writings.write(call, answer, "answer", now);
+    this.#tones.play(call, description, answer, "answer", now);
   }
 
   #say(call: ServiceCall, document: SdpDocument, now: Instant): void {
@@ -297,6 +273,7 @@ export class Services implements Machine<ServiceOutput> {
 
   #hangUp(call: ServiceCall, why: string, now: Instant): void {
     call.end = why;
+    call.ua.hop = call.flow;
     this.#agent.hangUp(call.ua, now);
     this.#settle(now);
   }
@@ -316,56 +293,13 @@ export class Services implements Machine<ServiceOutput> {
     const document = parseSdp(answer);
     if (typeof document === "string" || offer === undefined) return this.#hangUp(call, "no description", now);
     call.offer = undefined;
-    this.#hear(call, document, "answer", now);
+    this.#writings.hear(call, document, "answer", now);
     this.#parts.relay.confirm(call.phone, call.ours, now);
-    this.#setTone(call, offer, describeSdp(document), "offerer", now);
-  }
-
-  #setTone(
-    call: ServiceCall,
-    offer: CallDescription,
-    answer: CallDescription,
-    role: "offerer" | "answerer",
-    now: Instant,
-  ): void {
-    if (call.service !== "milliwatt") return;
-    if (call.tone !== undefined) this.#tones.clear(call.tone);
-    call.tone = this.#toneFor(call, offer, answer, role);
-    if (call.tone !== undefined) this.#tones.set(call.tone, after(now, TONE_INTERVAL));
-  }
-
-  #toneFor(
-    { phone }: ServiceCall,
-    offer: CallDescription,
-    answer: CallDescription,
-    role: "offerer" | "answerer",
-  ): ToneStream | undefined {
-    const streams = agreedStreams(offer, answer);
-    if (typeof streams === "string") return undefined;
-    for (const [stream, agreed] of streams.entries()) {
-      const codecs = role === "offerer" ? agreed.fromOfferer : agreed.fromAnswerer;
-      for (const { name, payloadType } of codecs) {
-        const frames = toneIn(name.toUpperCase());
-        if (frames !== undefined)
-          return new ToneStream({ leg: phone, stream, frames, payloadType }, this.#parts.ports.random);
-      }
-    }
-    return undefined;
-  }
-
-  #play(tone: ToneStream, now: Instant): void {
-    const next = after(tone.deadline, TONE_INTERVAL);
-    this.#tones.set(tone, next < now - MAX_LATENESS ? after(now, TONE_INTERVAL) : next);
-    const route = this.#parts.relay.routeTo(tone.leg, tone.stream);
-    if (route === undefined) return;
-    const media = tone.next(route);
-    route.packets++;
-    route.bytes += media.length;
-    this.#outputs.push(media);
+    this.#tones.play(call, offer, describeSdp(document), "offer", now);
   }
 
   #end(call: ServiceCall, why: string, now: Instant): void {
-    if (call.tone !== undefined) this.#tones.clear(call.tone);
+    this.#tones.stop(call);
     this.#ends.clear(call);
     this.#calls.delete(call.ua);
     if (call.call.session !== undefined) this.#sessions.delete(call.call.session);

@@ -55,6 +55,11 @@ export class ToneStream implements Timed {
     this.#firstSequence = readU16(bytes, 8);
   }
 
+  isAs(stream: number, payloadType: number, frames: ToneFrames): boolean {
+    return this.stream === stream && this.#payloadType === payloadType && this.#frames === frames;
+  }
+
+  /** The next packet, to be sent by this route. */
   next(route: Route): ServiceMedia {
     const packet = this.#packet(route);
     const { data } = packet;

@@ -1,7 +1,7 @@
 /** INVITEs that come, those within a call too: rung, answered, refused, and their answers repeated until the ACK is there. */
 
-import { readU16 } from "../../base/bytes.ts";
 import type { Instant } from "../../base/machine.ts";
+import { randomBelow } from "../../base/random.ts";
 import { type Dialog, dialogOfRequest } from "../dialog/dialog.ts";
 import type { SipFlow, SipTarget } from "../flow.ts";
 import { createResponse, type HeaderLine } from "../message/build.ts";
@@ -66,7 +66,7 @@ export function handleReinvite(context: UaContext, call: UaCall, transaction: Se
 
 // RFC 3261 §14.2, RFC 3311 §5.2: a second one before the first is answered may come again.
 export function respondLater(context: UaContext, transaction: ServerTransaction, now: Instant): void {
-  const seconds = readU16(context.ports.random.bytes(2), 0) % (MAX_RETRY_AFTER + 1);
+  const seconds = randomBelow(context.ports.random, MAX_RETRY_AFTER + 1);
   context.respond(transaction, 500, now, { headers: [["Retry-After", String(seconds)]] });
 }
 

@@ -1,6 +1,6 @@
 /** Offers within a call, of either side: INVITE and UPDATE (RFC 3261 §14, RFC 3311), and what happens when they meet. */
-import { readU16 } from "../../base/bytes.ts";
 import type { Instant } from "../../base/machine.ts";
+import { randomBelow } from "../../base/random.ts";
 import { createResponse } from "../message/build.ts";
 import type { SipResponse } from "../message/message.ts";
 import type { ServerTransaction } from "../transaction/server.ts";
@@ -128,8 +128,7 @@ function handleDeclined(context: UaContext, attempt: RequestAttempt, status: num
 
 // RFC 3261 §14.1: who owns the Call-ID waits 2.1 to 4 s, the other up to 2 s, in steps of 10 ms.
 function glareDelay({ ports }: UaContext, { role }: UaCall): number {
-  const number = readU16(ports.random.bytes(2), 0);
-  return role === "caller" ? 2_100 + (number % 191) * 10 : (number % 201) * 10;
+  return role === "caller" ? 2_100 + randomBelow(ports.random, 191) * 10 : randomBelow(ports.random, 201) * 10;
 }
 
 function loseCall(context: UaContext, { call }: RequestAttempt, now: Instant): void {
