@@ -9,6 +9,7 @@ import type { SharedSecretText } from "./shared-secret-text.ts";
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error";
 export type LogFormat = "auto" | "pretty" | "json";
 export type NatDiscovery = "off" | "auto";
+export type SipDigest = "md5" | "both" | "sha-256";
 export type AuthKind = "both" | "shared-secret" | "users";
 
 export interface Config {
@@ -56,6 +57,7 @@ export interface Config {
   readonly sipPort: number | undefined;
   readonly sipsPort: number | undefined;
   readonly mediaPorts: PortSpan;
+  readonly sipDigest: SipDigest;
   readonly sipTrunks: readonly Trunk[];
 
   readonly allowPeers: readonly Prefix[];

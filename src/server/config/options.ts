@@ -329,6 +329,13 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     description:
       "The UDP ports through which calls' sound and pictures are relayed, four for an ordinary call. A firewall has to let UDP through to them.",
   },
+  sipDigest: {
+    group: "SIP",
+    kind: choice("md5", "both", "sha-256"),
+    fallback: "md5",
+    description:
+      "The hash by which phones prove their passwords. Many phones that know MD5 alone, baresip 1 among them, give up when they are offered SHA-256 beside it; where all of yours know it, both or sha-256 is the better choice. Over TLS neither is seen by others.",
+  },
   sipTrunks: {
     group: "SIP",
     kind: list(trunk(), { separator: ";" }),

@@ -15,6 +15,9 @@ import type { AddressPlan } from "../../address-plan.ts";
 import type { Config } from "../../config/config.ts";
 import { keepSecretFile } from "../../secret-file.ts";
 
+/** RFC 8760 §2.4: the one that is liked best comes first. */
+const ALGORITHMS = { md5: ["MD5"], both: ["SHA-256", "MD5"], "sha-256": ["SHA-256"] } as const;
+
 /** Kept across restarts, so that calls and nonces outlive one. */
 export function loadSipKey({ dataDir }: Config): Secret {
   return keepSecretFile(join(dataDir, "sip-key"));
@@ -29,7 +32,7 @@ export function sipConfig(config: Config, domain: string, plan: AddressPlan, key
       realm: domain,
       nonceKeys: [derived(key, "nonces")],
       nonceLifetime: config.nonceLifetime,
-      algorithms: ["SHA-256", "MD5"],
+      algorithms: ALGORITHMS[config.sipDigest],
       nonceCapacity: 100_000,
     },
     tokenKeys: [derived(key, "dialogs")],
