@@ -29,7 +29,9 @@ export class ListedComponent {
   readonly list: Checklist;
   readonly id: number;
   selected: CandidatePair | undefined;
-  /** It has been selected once. */
+  /** What carries data as long as nothing is selected. */
+  interim: CandidatePair | undefined;
+  /** It had a path once. */
   hadPath = false;
   /** A check of the peer's has come. */
   isPeerAwake = false;
@@ -49,6 +51,11 @@ export class ListedComponent {
   constructor(list: Checklist, id: number) {
     this.list = list;
     this.id = id;
+  }
+
+  /** What consent is needed for. */
+  get inUse(): CandidatePair | undefined {
+    return this.selected ?? this.interim;
   }
 
   #timer(kind: ConsentTimer["kind"]): ConsentTimer {

@@ -108,7 +108,7 @@ function succeed(state: AgentState, ask: CheckAsk, view: StunView, isMeasured: b
   if (!pair.isNominating) pair.list.untrigger(pair);
   const component = pair.list.component(pair.component);
   // RFC 7675 §5.1: any answer of the peer's that is sealed is consent.
-  if (component.selected === pair) renewConsent(state, component, now);
+  if (component.inUse === pair) renewConsent(state, component, now);
   // RFC 8445 §7.2.5.3.3: where one has got through, others of its foundation are worth a try: they thaw in the next slot.
   wake(state, now);
   if (ask.nominates && state.isControlling) concludeNomination(state, pair, now);

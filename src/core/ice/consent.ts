@@ -50,32 +50,51 @@ function scheduleNext(state: AgentState, component: ListedComponent, now: Instan
   state.deadlines.set(component.consentTimer, after(now, INTERVAL_MS * share));
 }
 
+/** Data passes a pair that nobody has nominated yet, another one, or none any more: it needs consent all the same. */
+export function useMeanwhile(
+  state: AgentState,
+  component: ListedComponent,
+  pair: CandidatePair | undefined,
+  now: Instant,
+): void {
+  if (component.interim === pair) return;
+  endInterim(state, component);
+  component.interim = pair;
+  if (pair !== undefined) startConsent(state, component, now);
+}
+
+export function endInterim(state: AgentState, component: ListedComponent): void {
+  if (component.interim === undefined) return;
+  stopConsent(state, component);
+  component.interim = undefined;
+}
+
 export function stopConsent(state: AgentState, component: ListedComponent): void {
   clearConsentTimers(state, component);
   for (const transaction of [...state.transactions.open]) {
     const { purpose } = transaction;
-    if (purpose.kind === "consent" && purpose.pair === component.selected) state.transactions.end(transaction);
+    if (purpose.kind === "consent" && purpose.pair === component.inUse) state.transactions.end(transaction);
   }
 }
 
 export function handleConsentDue(state: AgentState, component: ListedComponent, now: Instant): void {
-  const { selected } = component;
-  if (selected === undefined) return;
-  if (state.config.isLite) return keepAlive(state, component, selected, now);
-  sendRequest(state, selected, { kind: "consent", pair: selected }, false, TIMING, now);
-  if (component.suspectedAt === undefined) {
+  const { inUse: pair, selected } = component;
+  if (pair === undefined) return;
+  if (state.config.isLite) return keepAlive(state, component, pair, now);
+  sendRequest(state, pair, { kind: "consent", pair }, false, TIMING, now);
+  if (pair === selected && component.suspectedAt === undefined) {
     component.suspectedAt = now;
     state.deadlines.set(component.doubtTimer, after(now, Math.max(SUSPICION_MS, patience(state))));
   }
   scheduleNext(state, component, now);
 }
 
-function keepAlive(state: AgentState, component: ListedComponent, selected: CandidatePair, now: Instant): void {
+function keepAlive(state: AgentState, component: ListedComponent, pair: CandidatePair, now: Instant): void {
   const data = state.writer
     .begin(Method.Binding, MessageClass.Indication, messageId(state.ports.random.bytes(12)))
     .fingerprint()
     .finish();
-  state.outputs.push({ kind: "send", base: selected.base.id, to: selected.remoteAddress, data });
+  state.outputs.push({ kind: "send", base: pair.base.id, to: pair.remoteAddress, data });
   state.deadlines.set(component.consentTimer, after(now, KEEPALIVE_MS));
 }
 
@@ -94,7 +113,7 @@ export function handleConsentAnswer(
   if (base !== pair.base || !sameAddress(from, pair.remoteAddress)) return void state.drop("unexpected");
   state.transactions.end(transaction);
   const component = pair.list.component(pair.component);
-  if (component.selected !== pair) return;
+  if (component.inUse !== pair) return;
   renewConsent(state, component, now);
 }
 
@@ -176,5 +195,6 @@ function verify(state: AgentState, pair: CandidatePair, now: Instant): void {
 
 /** RFC 7675 §5.1: without consent nothing more is sent on this pair. */
 export function expire(state: AgentState, component: ListedComponent): void {
-  if (component.selected !== undefined) failPair(state, component.selected, "consent-expired");
+  component.hadPath = true;
+  if (component.inUse !== undefined) failPair(state, component.inUse, "consent-expired");
 }

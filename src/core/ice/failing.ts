@@ -27,8 +27,8 @@ export function failPair(state: AgentState, pair: CandidatePair, failure: PairFa
     if (purpose.kind !== "gather" && purpose.pair === pair) state.transactions.end(transaction);
   }
   const component = pair.list.component(pair.component);
-  if (component.selected !== pair) return;
-  component.selected = undefined;
+  if (component.inUse !== pair) return;
+  component.selected = component.interim = undefined;
   component.isDoubtful = false;
   component.unanswered = 0;
   component.suspectedAt = undefined;

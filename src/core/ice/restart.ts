@@ -3,7 +3,7 @@ import { after, type Instant } from "../base/machine.ts";
 import { takeEarly } from "./answers.ts";
 import type { Candidate } from "./candidate.ts";
 import { Checklist } from "./checklist.ts";
-import { listen, stopConsent } from "./consent.ts";
+import { endInterim, listen, stopConsent } from "./consent.ts";
 import { freshCredentials, type IceCredentials, type KeyedCredentials, keyed } from "./credentials.ts";
 import { endCheck } from "./failing.ts";
 import { gatherAgain } from "./gathering.ts";
@@ -60,6 +60,7 @@ function abandonChecks(state: AgentState, list: Checklist): void {
     if (purpose.kind === "check" && purpose.pair.list === list) state.transactions.end(transaction);
   }
   for (const pair of list.pairs) endCheck(state, pair);
+  for (const component of list.components) endInterim(state, component);
 }
 
 export function forget(state: AgentState, list: Checklist): void {

@@ -44,6 +44,7 @@ export function concludeNomination(state: AgentState, pair: CandidatePair, now: 
 function select(state: AgentState, pair: CandidatePair, reason: Reason, now: Instant): void {
   const component = pair.list.component(pair.component);
   component.selected = pair;
+  component.interim = undefined;
   component.hadPath = true;
   startConsent(state, component, now);
   // DEVIATES RFC 8445 §8.1.2: better pairs are still checked, and moved to; only the worse ones are called off.

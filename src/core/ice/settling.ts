@@ -1,7 +1,7 @@
 /** What follows from any input: who is nominated, which way data goes, and what state the agent is in. */
 import type { Instant } from "../base/machine.ts";
 import type { Checklist, ListedComponent } from "./checklist.ts";
-import { isSilent } from "./consent.ts";
+import { isSilent, useMeanwhile } from "./consent.ts";
 import { diagnose } from "./diagnosis.ts";
 import { considerHardNats } from "./hard-nat/probing.ts";
 import { considerNominations } from "./nomination.ts";
@@ -22,7 +22,7 @@ export function settle(state: AgentState, now: Instant): void {
     const { current } = stream;
     if (current === undefined) continue;
     verdict = judge(state, current) ?? verdict;
-    for (const component of current.components) route(state, stream, component);
+    for (const component of current.components) route(state, stream, component, now);
     if (current.isCompleted) retirePrevious(state, stream, now);
   }
   tellState(state, verdict);
@@ -48,11 +48,14 @@ function isHopeless(list: Checklist, { id, selected, hadPath }: ListedComponent)
  * RFC 8445 §12.1: the selected pair; until there is one, the pair that a restart is to replace, or any valid one. A relay
  * is the last resort: nothing passes it before it was nominated, unless that was asked for, or the call is cut off.
  */
-function route(state: AgentState, stream: Stream, component: ListedComponent): void {
+function route(state: AgentState, stream: Stream, component: ListedComponent, now: Instant): void {
   const before = stream.previous?.component(component.id);
   const isCutOff = before !== undefined && isSilent(before);
   const found = usable(component, isCutOff || state.config.relayFirst);
   const next = component.selected ?? (isCutOff ? (found ?? before.selected) : (before?.selected ?? found));
+  if (component.selected === undefined) {
+    useMeanwhile(state, component, next?.list === component.list ? next : undefined, now);
+  }
   if (next === stream.routes[component.id]) return;
   stream.routes[component.id] = next;
   if (next === undefined || component.isUsable || next.list !== component.list) return;

@@ -160,3 +160,37 @@ suite("RFC 8445 §2.5: a lite agent", () => {
     assert.equal(solo.agent.role, "controlling");
   });
 });
+
+suite("a path that is used though nobody has nominated it", () => {
+  const used = (): Solo => {
+    const solo = new Solo({ role: "controlled" }).begin(candidate("198.51.100.7:2000"));
+    solo.check();
+    solo.run(60);
+    solo.answer();
+    assert.ok(solo.agent.send(0, 1, new Uint8Array(1)));
+    return solo;
+  };
+
+  test("RFC 7675 §5.1: is sent to no more 30 s after the last answer", () => {
+    const solo = used();
+    solo.run(29_999);
+    assert.ok(solo.agent.send(0, 1, new Uint8Array(1)));
+    solo.run(1);
+    assert.equal(solo.agent.send(0, 1, new Uint8Array(1)), undefined);
+    assert.equal(solo.pair()?.failure, "consent-expired");
+    solo.run(60_000);
+    assert.equal(solo.agent.state, "failed");
+  });
+
+  test("RFC 7675 §5.1: is asked for consent as any other, and carries on with it", () => {
+    const solo = used();
+    const before = solo.requests.length;
+    answering(solo, 120_000);
+    assert.ok(solo.requests.length - before >= 20 && solo.requests.length - before <= 30);
+    assert.ok(solo.agent.send(0, 1, new Uint8Array(1)));
+    solo.check({ useCandidate: true });
+    assert.equal(solo.agent.state, "connected");
+    answering(solo, 60_000);
+    assert.equal(solo.agent.state, "connected");
+  });
+});
