@@ -59,7 +59,8 @@ function troubles(stream: ShownStream, name: string, call: ShownCall, now: numbe
 
 function nameOf({ party }: ShownStream, { caller, callee, called }: ShownCall): string {
   if (party === "caller") return caller.name;
-  return party === "callee" ? (callee?.name ?? called) : `${called} (another phone)`;
+  if (callee === null) return called;
+  return party === "callee" ? callee.name : `${called}, on another phone`;
 }
 
 /** Minutes and seconds since then. */
