@@ -179,6 +179,7 @@ export class IceAgent implements Machine<IceOutput> {
    * current is ignored (RFC 8838 §11.3).
    */
   handleRemoteCandidate(stream: number, candidate: Candidate, now: Instant, ufrag?: string): void {
+    this.#refuseClosed();
     const list = this.#list(stream);
     if (ufrag !== undefined && list.remote !== undefined && list.remote.ufrag !== ufrag) return;
     addRemote(this.#state, list, candidate, now);
@@ -198,6 +199,7 @@ export class IceAgent implements Machine<IceOutput> {
 
   /** The peer has no more candidates (RFC 8838 §14). */
   handleEndOfCandidates(stream: number, now: Instant): void {
+    this.#refuseClosed();
     this.#list(stream).remoteEnded = true;
     this.#settle(now);
   }
@@ -260,6 +262,7 @@ export class IceAgent implements Machine<IceOutput> {
     const state = this.#state;
     if (state.isClosed) return;
     state.isClosed = true;
+    state.gathering = "done";
     for (const transaction of [...state.transactions.open]) state.transactions.end(transaction);
     for (const { checklists, routes } of state.streams) {
       for (const list of checklists) forget(state, list);

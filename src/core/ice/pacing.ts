@@ -10,7 +10,8 @@ const LAST_REPETITION_MS = 31_500;
 
 /** There may be something to send: it goes in the next slot. */
 export function wake(state: AgentState, now: Instant): void {
-  const { paceTimer, nextSlot } = state;
+  const { paceTimer, nextSlot, isClosed } = state;
+  if (isClosed) return;
   const next = nextSlot > now ? nextSlot : now;
   if (paceTimer.heapIndex < 0 || paceTimer.deadline > next) state.deadlines.set(paceTimer, next);
 }

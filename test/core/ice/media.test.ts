@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { address } from "../turn/server/world.ts";
-import { candidate, PEER, Solo } from "./solo.ts";
+import { candidate, OWN, PEER, PEERS, Solo } from "./solo.ts";
 
 const data = Uint8Array.of(0x80, 1, 2, 3);
 
@@ -59,4 +59,30 @@ test("a closed agent sends and takes nothing, and has nothing left to wait for",
   assert.equal(solo.check(), undefined);
   assert.equal(solo.agent.send(0, 1, data), undefined);
   assert.equal(solo.sent.length, sent);
+});
+
+test("what is answered to a closed agent comes to nothing", () => {
+  const server = address("203.0.113.1:3478");
+  const solo = new Solo({ stunServers: [server] }).gather();
+  solo.do((agent) => agent.handleRelayPending(7, 0, 1));
+  solo.do((agent) => {
+    const relay = { base: 8, stream: 0, component: 1, address: address("203.0.113.2:5000"), mapped: OWN };
+    agent.handleRelayed({ ...relay, transport: "udp" }, solo.now);
+    const candidates = [candidate("198.51.100.7:2000"), candidate("198.51.100.8:2000")];
+    agent.handleRemoteDescription(0, { ...PEERS, candidates }, solo.now);
+    agent.close(solo.now);
+  });
+  const [sent, events] = [solo.sent.length, solo.events.length];
+  solo.do((agent) => {
+    agent.handlePermitted(8, address("198.51.100.7:0"), solo.now);
+    agent.handleNotPermitted(8, address("198.51.100.8:0"), "Denied.", solo.now);
+    agent.handleRelayFailed(7, "Nobody answers.", solo.now);
+    agent.handleAddressLost(1, solo.now);
+    agent.handleRemoteNameFailed(0, "Nobody answers.", solo.now);
+  });
+  solo.run(60_000);
+  assert.deepEqual([solo.sent.length, solo.events.length, solo.agent.pollTimeout()], [sent, events, undefined]);
+  const told = (): void => solo.agent.handleRemoteCandidate(0, candidate("198.51.100.9:2000"), solo.now);
+  assert.throws(told, { code: "closed" });
+  assert.throws(() => solo.agent.handleEndOfCandidates(0, solo.now), { code: "closed" });
 });
