@@ -119,8 +119,8 @@ function refuseStranger(
     state.errorsLeft = MAX_ERRORS;
   }
   if (state.errorsLeft-- <= 0) return;
-  begin(state, view, MessageClass.Error).errorCode(code);
-  send(state, base, from);
+  const data = begin(state, view, MessageClass.Error).errorCode(code).fingerprint().finish();
+  if (data.length <= view.data.length) state.outputs.push({ kind: "send", base: base.id, to: copyAddress(from), data });
 }
 
 function keepEarly({ early }: Checklist, check: EarlyCheck): void {

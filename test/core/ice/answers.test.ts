@@ -49,6 +49,13 @@ suite("RFC 8489 §9.1.3: what is not sealed is refused, and changes nothing", ()
   }
 });
 
+test("strangers get nothing that is longer than what they sent", () => {
+  const solo = new Solo().begin();
+  solo.deliver(solo.begun(MessageClass.Request).finish(), stranger);
+  assert.equal(solo.sent.length, 0);
+  assert.equal(solo.agent.drops.unsealed, 1);
+});
+
 test("strangers get twenty errors in a second", () => {
   const solo = new Solo().begin();
   for (let n = 0; n < 50; n++) solo.deliver(solo.checkBytes({ password: "of twenty-two letters!" }), stranger);
