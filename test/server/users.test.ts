@@ -103,3 +103,39 @@ test("another process sees who was removed or changed, and nobody else", () => {
 test("a file that is no database is refused", () => {
   assert.throws(() => UserStore.open(directory), { code: "users-unusable" });
 });
+
+test("who may register a phone has a key for its domain, and nobody else is found there", () => {
+  using users = UserStore.open(path);
+  users.setPassword("alice", "pass", ["turn"], 1, "example.org");
+  users.setPassword("bob", "pass", ["turn", "example.org"], 1);
+  const keys = users.findPhone("alice", "example.org");
+  assert.equal(
+    toHex(keys?.sha256 ?? new Uint8Array()),
+    toHex(testCrypto.sha256(Buffer.from("alice:example.org:pass"))),
+  );
+  assert.ok(users.find({ username: "alice" }, "turn"));
+  assert.equal(users.findPhone("bob", "example.org"), undefined, "a key alone is no phone");
+  assert.deepEqual(users.phones("example.org"), ["alice"]);
+  assert.deepEqual(
+    users.list(["turn"], "example.net").map(({ name, isPhone, missing }) => [name, isPhone, missing]),
+    [
+      ["alice", true, ["example.net"]],
+      ["bob", false, []],
+    ],
+  );
+  users.setPassword("alice", "pass", ["turn"], 2);
+  assert.deepEqual([users.isPhone("alice"), users.findPhone("alice", "example.org")], [false, undefined]);
+});
+
+test("a number may name a phone, and nothing else: TURN takes it for a time", () => {
+  using users = UserStore.open(path);
+  users.setPassword("1001", "pass", ["turn"], 1, "example.org");
+  assert.ok(users.findPhone("1001", "example.org"));
+  assert.equal(users.find({ username: "1001" }, "turn"), undefined);
+  assert.deepEqual(users.list(["turn"], "example.org")[0]?.missing, []);
+  assert.equal(users.countWithout("turn"), 0);
+  assert.throws(() => users.setPassword("1001", "pass", ["turn"], 1), { code: "bad-user-name" });
+  assert.throws(() => users.setPassword("al ice", "pass", [], 1, "example.org"), { code: "bad-user-name" });
+  assert.ok(users.remove("1001"));
+  assert.deepEqual(users.list([]), []);
+});

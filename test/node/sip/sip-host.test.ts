@@ -99,3 +99,27 @@ test("a closed host opens no listener", async () => {
   assert.ok(listener);
   await assert.rejects(edge.host.listen({ transport: "udp", address: listener.local }), { code: "closed" });
 });
+
+test("drained, it refuses calls, and ends when the last one does", async () => {
+  await using edge = await SipHostUnderTest.open();
+  await using alice = await edge.phone("alice", 2);
+  await using bob = await edge.phone("bob", 3);
+  for (const phone of [alice, bob]) await phone.register();
+  const { answer } = await alice.call(bob);
+  const drained = edge.host.drain(60_000);
+  assert.equal((await bob.ask(bob.invitation("alice"))).status, 503);
+  const bye = alice.ask(alice.within(answer, "BYE"));
+  bob.accept(await bob.request("BYE"));
+  await bye;
+  assert.equal(await drained, 0);
+});
+
+test("drained for no time, it says how many calls are left; a signal ends the waiting", async () => {
+  await using edge = await SipHostUnderTest.open();
+  await using alice = await edge.phone("alice", 2);
+  await using bob = await edge.phone("bob", 3);
+  for (const phone of [alice, bob]) await phone.register();
+  await alice.call(bob);
+  assert.equal(await edge.host.drain(0), 1);
+  await assert.rejects(edge.host.drain(60_000, AbortSignal.timeout(1)), { name: "TimeoutError" });
+});

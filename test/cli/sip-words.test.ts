@@ -1,0 +1,107 @@
+/** Phones and calls in words: the ones that help when something is wrong. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { callWords, phoneWords, streamWords } from "../../src/cli/sip-words.ts";
+import type { ShownCall, ShownRegistration, ShownStream } from "../../src/server/services/sip/shown.ts";
+
+const now = Date.parse("2026-03-01T12:10:00.000Z");
+
+const phone: ShownRegistration = {
+  user: "bob",
+  contact: "sip:bob@192.168.1.5",
+  transport: "udp",
+  remote: "198.51.100.7:40000",
+  userAgent: null,
+  registered: "2026-03-01T12:05:00.000Z",
+  expires: "2026-03-01T12:15:00.000Z",
+  state: "reachable",
+  unanswered: 0,
+  answered: null,
+};
+
+test("a phone's state says whether calls reach it, and what keeps it known", () => {
+  assert.equal(phoneWords(phone, now), "reachable, not probed yet");
+  const answered = "2026-03-01T12:09:48.000Z";
+  assert.equal(phoneWords({ ...phone, answered }, now), "reachable, answered 12 s ago");
+  assert.equal(
+    phoneWords({ ...phone, answered, unanswered: 1 }, now),
+    "reachable, though the last probe was not answered",
+  );
+  const dead = { ...phone, state: "unanswered", unanswered: 2 } as const;
+  assert.equal(
+    phoneWords(dead, now),
+    "has not answered 2 probes; re-registration alone, every 600 s or so, keeps it known",
+  );
+  const brisk = { ...dead, expires: "2026-03-01T12:05:25.000Z" };
+  assert.equal(phoneWords(brisk, now), "has not answered 2 probes", "it registers sooner than a NAT forgets");
+  assert.equal(phoneWords({ ...phone, transport: "tls" }, now), "reachable while its connection is open");
+  assert.match(phoneWords({ ...phone, state: "flow-lost" }, now), /^connection lost; .* by 12:15:00 UTC$/);
+});
+
+const stream: ShownStream = {
+  party: "callee",
+  kind: "audio",
+  isHeld: false,
+  isRefused: false,
+  lost: 0,
+  jitterMs: 1.5,
+  local: "203.0.113.1:20000",
+  remote: "198.51.100.7:7000",
+  by: "learned",
+  heard: "2026-03-01T12:09:59.900Z",
+  packetsIn: 500,
+  bytesIn: 86_000,
+  packetsOut: 500,
+  bytesOut: 86_000,
+  drops: {},
+  stranger: null,
+  control: null,
+};
+
+const call: ShownCall = {
+  number: 1,
+  callId: "c",
+  state: "acknowledged",
+  caller: { name: "alice", transport: "udp", remote: "192.0.2.9:5060" },
+  called: "bob",
+  callee: { name: "bob", transport: "tls", remote: "198.51.100.7:40000" },
+  started: "2026-03-01T12:08:30.000Z",
+  answered: "2026-03-01T12:08:40.000Z",
+  streams: [stream],
+};
+
+test("a call says how long it rings or talks", () => {
+  assert.equal(callWords(call, now), "talking for 1 min 20 s");
+  assert.equal(callWords({ ...call, state: "ringing", answered: null }, now), "ringing for 1 min 30 s");
+  assert.equal(callWords({ ...call, state: "answered" }, now), "answered, not acknowledged, for 1 min 20 s");
+});
+
+const troubles = (given: Partial<ShownStream>, of: ShownCall = call): string[] =>
+  streamWords({ ...stream, ...given }, of, now).slice(1);
+
+test("one-way audio says who is not heard, and what speaks for which cause", () => {
+  assert.deepEqual(streamWords(stream, call, now), [
+    "audio from bob to 203.0.113.1:20000: 500 packets, 0 lost, jitter 1.5 ms",
+  ]);
+  assert.deepEqual(troubles({ packetsIn: 0, heard: null, remote: null, by: null }), [
+    "nothing heard from bob: it sends nothing, or a firewall drops UDP to 203.0.113.1:20000",
+    "bob hears nothing: where it is gets known when its first packets come",
+  ]);
+  assert.deepEqual(troubles({ heard: "2026-03-01T12:09:15.000Z" }), ["nothing heard from bob since 12:09:15 UTC"]);
+  assert.deepEqual(troubles({ drops: { stranger: 40 }, stranger: "203.0.113.99:5000" }), [
+    "40 packets dropped that were not bob's, the last of them from 203.0.113.99:5000",
+  ]);
+  assert.deepEqual(troubles({ drops: { "other-port": 3, unnegotiated: 2, learning: 2 } }), [
+    "3 packets dropped that came from bob's address and another port",
+    "2 packets dropped of a codec that was not agreed on",
+  ]);
+});
+
+test("who is on hold, or rings, is not complained of", () => {
+  assert.deepEqual(troubles({ isHeld: true, packetsIn: 0, heard: null }), ["on hold"]);
+  assert.deepEqual(
+    troubles({ packetsIn: 0, heard: null, remote: null }, { ...call, state: "ringing", answered: null }),
+    [],
+  );
+  assert.deepEqual(streamWords({ ...stream, isRefused: true, kind: "video" }, call, now), ["video from bob: refused"]);
+});

@@ -1,0 +1,101 @@
+/** SIP's options: what a trunk line means, and what is told of its mistakes. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { formatAddress } from "../../src/core/base/address.ts";
+import type { Trunk } from "../../src/core/edge/config.ts";
+import { loadConfig } from "../../src/server/config/load.ts";
+import { printConfig } from "../../src/server/config/print.ts";
+
+const env = { XDG_CONFIG_HOME: "/nonexistent", XDG_DATA_HOME: "/data" };
+
+function load(flags: Readonly<Record<string, unknown>>) {
+  return loadConfig({ flags: { sipDomain: "example.org", ...flags }, env }).then(({ config }) => config);
+}
+
+async function trunk(line: string): Promise<Trunk> {
+  const { sipTrunks } = await load({ sipTrunks: [line] });
+  return sipTrunks[0] ?? assert.fail("no trunk");
+}
+
+/** The complaints, each without its place. */
+async function complaints(flags: Readonly<Record<string, unknown>>): Promise<string[]> {
+  const error = await load(flags).then(
+    () => assert.fail("nothing was wrong"),
+    (reason: Error) => reason,
+  );
+  return error.message
+    .split("\n")
+    .slice(1)
+    .map((line) => line.replace(/^\s*(--\S+|default): /, ""));
+}
+
+test("a trunk's line says where it is, and who may dial what through it", async () => {
+  const found = await trunk(
+    "provider from=203.0.113.0/24,198.51.100.7 media=192.0.2.0/24 to=tls:203.0.113.10 host=sip.provider.net prefixes=+,00 users=alice,bob",
+  );
+  assert.deepEqual([found.name, found.host, found.prefixes], ["provider", "sip.provider.net", ["+", "00"]]);
+  assert.deepEqual(found.users, new Set(["alice", "bob"]));
+  assert.deepEqual([found.sources.length, found.media.length], [2, 1]);
+  assert.equal(found.target && formatAddress(found.target.address), "203.0.113.10:5061");
+  assert.deepEqual([found.target?.transport, found.target?.serverName], ["tls", "sip.provider.net"]);
+});
+
+test("what a line leaves out has a meaning, too", async () => {
+  const out = await trunk("pbx to=[2001:db8::5]:5070 prefixes=all users=all");
+  assert.deepEqual([out.prefixes, out.users, out.sources], [[""], "all", []]);
+  assert.deepEqual([out.target?.transport, out.host], ["udp", "[2001:db8::5]:5070"]);
+  const inward = await trunk("gate from=192.0.2.7");
+  assert.deepEqual([inward.target, inward.prefixes, inward.users], [undefined, [], new Set()]);
+});
+
+test("every mistake of a line is told, with its word", async () => {
+  const told = await complaints({
+    sipTrunks: [
+      "provider from=0.0.0.0/0 to=sip.provider.net prefixes=+",
+      "other form=192.0.2.1 users=all",
+      "gate from=",
+      "! from=192.0.2.1",
+    ],
+  });
+  const about = (words: RegExp) =>
+    assert.ok(
+      told.some((line) => words.test(line)),
+      `${words}:\n${told.join("\n")}`,
+    );
+  about(/item 1, \(provider\) from=0\.0\.0\.0\/0 is too large: a prefix has \/8 or more/);
+  about(/item 1, \(provider\) to= must be an IP address, .* and is not "sip\.provider\.net"/);
+  about(/item 1, \(provider\) needs prefixes= and users= beside to=/);
+  about(/item 2, \(other\) must not have "form=192\.0\.2\.1": there are from=, media=/);
+  about(/item 2, \(other\) has no use for users= without to=/);
+  about(/item 3, \(gate\) needs something behind from=/);
+  about(/item 4, must begin with a name/);
+});
+
+test("a printed line can be given back", async () => {
+  const lines = [
+    "provider from=203.0.113.0/24 media=192.0.2.0/24 to=tls:203.0.113.10:5061 host=sip.provider.net prefixes=+,00 users=alice,bob",
+    "pbx to=udp:[2001:db8::5]:5070 prefixes=all users=all",
+    "gate from=192.0.2.7/32",
+  ];
+  const config = await load({ sipTrunks: lines });
+  const printed = printConfig(config);
+  for (const line of lines) assert.ok(printed.includes(`- ${line}`) || printed.includes(`"${line}"`), printed);
+  assert.deepEqual((await load({ sipTrunks: lines })).sipTrunks, config.sipTrunks);
+});
+
+test("SIP needs a domain, ports of its own, and room for calls", async () => {
+  assert.equal((await load({ sipDomain: "Example.ORG." })).sipDomain, "example.org");
+  assert.equal((await load({ sipDomain: "192.0.2.1" })).sipDomain, "192.0.2.1");
+  assert.deepEqual(await complaints({ sipDomain: "2001:db8::1" }).then((all) => all.length), 1);
+  const cases: [Readonly<Record<string, unknown>>, RegExp][] = [
+    [{ sipPort: "off", sipsPort: "off" }, /^sip-port must not be off when sips-port is/],
+    [{ sipPort: "3478" }, /^sip-port must be a port that nothing else here has/],
+    [{ sipsPort: "5060" }, /^sips-port must not be sip-port/],
+    [{ mediaPorts: "40000-50000" }, /^media-ports must not overlap relay-ports/],
+    [{ mediaPorts: "40000-40003" }, /^media-ports must be eight ports or more/],
+    [{ sipTrunks: ["a from=192.0.2.1", "a from=192.0.2.2"] }, /^sip-trunks must not have two trunks of one name/],
+  ];
+  for (const [flags, words] of cases) assert.match((await complaints(flags))[0] ?? "", words);
+  const off = loadConfig({ flags: { sipTrunks: ["a from=192.0.2.1"] }, env });
+  await assert.rejects(off, /sip-trunks needs sip-domain/);
+});
