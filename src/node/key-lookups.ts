@@ -1,19 +1,21 @@
 /**
  * Users' keys, asked for elsewhere and answered once. A lookup that fails, or takes too long, counts as "no such user":
- * the machine bounds how many are outstanding, so none may stay for ever.
+ * the machine bounds how many are outstanding, so none may stay for ever. What is found at once, as in an embedded
+ * database, is answered at once, and costs no promise and no timer.
  */
 import { FailureLog } from "./failure-log.ts";
 import type { Log } from "./log.ts";
 
 /** `signal` fires when nobody waits for the answer any longer. */
-type Find<Keys> = (signal: AbortSignal) => Promise<Keys | undefined>;
+type Find<Keys> = (signal: AbortSignal) => Promise<Keys | undefined> | Keys | undefined;
 
 const patienceMs = 5_000;
 
-export class KeyLookups<Query, Keys> {
+export class KeyLookups<Query, Keys extends object> {
   readonly #answer: (query: Query, keys: Keys | undefined) => void;
   readonly #failures: FailureLog;
-  readonly #closing = new AbortController();
+  readonly #outstanding: Set<AbortController> = new Set();
+  #isClosed = false;
 
   constructor(answer: (query: Query, keys: Keys | undefined) => void, log: Log) {
     this.#answer = answer;
@@ -21,35 +23,40 @@ export class KeyLookups<Query, Keys> {
   }
 
   start(query: Query, find: Find<Keys>): void {
-    void this.#run(find).then((keys) => {
-      if (!this.#closing.signal.aborted) this.#answer(query, keys);
-    });
+    if (this.#isClosed) return;
+    const given = new AbortController();
+    let found: ReturnType<typeof find>;
+    try {
+      found = find(given.signal);
+    } catch (error) {
+      this.#failures.report(error);
+    }
+    if (found instanceof Promise) this.#wait(query, found, given);
+    else this.#answer(query, found);
   }
 
   /** Gives up what is outstanding; nothing is answered any more. */
   close(): void {
-    this.#closing.abort();
+    this.#isClosed = true;
+    for (const given of this.#outstanding) given.abort();
+    this.#outstanding.clear();
   }
 
-  async #run(find: Find<Keys>): Promise<Keys | undefined> {
-    const given = new AbortController();
-    const giveUp = (): void => given.abort();
-    const timer = setTimeout(giveUp, patienceMs).unref();
-    this.#closing.signal.addEventListener("abort", giveUp);
-    try {
-      return await Promise.race([find(given.signal), aborted(given.signal)]);
-    } catch (error) {
-      if (!this.#closing.signal.aborted) this.#failures.report(error);
-      return undefined;
-    } finally {
+  #wait(query: Query, found: Promise<Keys | undefined>, given: AbortController): void {
+    const end = (keys: Keys | undefined): void => {
       clearTimeout(timer);
-      this.#closing.signal.removeEventListener("abort", giveUp);
-    }
+      // Nobody waits for what comes later than that.
+      if (this.#outstanding.delete(given)) this.#answer(query, keys);
+    };
+    const fail = (error: unknown): void => {
+      if (this.#outstanding.has(given)) this.#failures.report(error);
+      end(undefined);
+    };
+    const timer = setTimeout(() => {
+      given.abort();
+      fail(given.signal.reason);
+    }, patienceMs).unref();
+    this.#outstanding.add(given);
+    found.then(end, fail);
   }
-}
-
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
 }

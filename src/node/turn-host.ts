@@ -38,7 +38,11 @@ import { UdpListener } from "./turn/udp-listener.ts";
 
 export type { Capacity } from "./turn/capacity.ts";
 
-type FindKeys = (user: UserQuery, realm: string, signal: AbortSignal) => Promise<UserKeys | undefined>;
+type FindKeys = (
+  user: UserQuery,
+  realm: string,
+  signal: AbortSignal,
+) => Promise<UserKeys | undefined> | UserKeys | undefined;
 
 export interface TurnHostOptions {
   readonly config: TurnServerConfig;
@@ -110,7 +114,7 @@ export class TurnHost implements AsyncDisposable {
       handleFailure: (error) => this.#failures.report(error),
     });
     this.#relays = new RelaySockets(datapath, this.#driver, this.#egress);
-    this.#findKeys = options.keys ?? (() => Promise.resolve(undefined));
+    this.#findKeys = options.keys ?? (() => undefined);
     this.#lookups = new KeyLookups(
       (query, keys) => this.#driver.input((server, now) => server.handleKey(query, keys, now)),
       this.#log,

@@ -89,7 +89,7 @@ export class Daemon implements AsyncDisposable {
     this.#host = new TurnHost({
       config: turnConfig(loaded.config, parts.place.plan, keys),
       datapath: new DgramDatapath(),
-      keys: async (user, realm) => this.#users.find(user, realm),
+      keys: (user, realm) => this.#users.find(user, realm),
       onEvent: this.#events.report,
       log,
       streams: streamLimits(options.loaded),

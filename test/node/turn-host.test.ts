@@ -122,11 +122,14 @@ describe("users", () => {
   test("unknown users, and users whose lookup fails, are refused alike; the failure is logged once a window", async () => {
     const broken = new Error("the database is away");
     await using t = await HostUnderTest.create({
-      keys: (user) =>
-        "username" in user && user.username === "bob" ? Promise.reject(broken) : Promise.resolve(undefined),
+      keys: (user) => {
+        const name = "username" in user ? user.username : undefined;
+        if (name === "carol") throw broken;
+        return name === "bob" ? Promise.reject(broken) : undefined;
+      },
     });
     const { address } = await listen(t);
-    for (const username of ["alice", "bob", "bob"]) {
+    for (const username of ["alice", "carol", "bob", "bob"]) {
       await using client = await TurnClient.connect({ port: address.port, username, password: "x" });
       await assert.rejects(client.allocate(), (e) => e instanceof Refused && e.code === 401);
     }

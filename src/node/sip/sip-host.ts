@@ -44,7 +44,7 @@ export interface SipHostOptions {
    * close: the answer is not waited for any longer, and the user counts as unknown. A rejection is logged and counts the
    * same.
    */
-  readonly keys: (username: string, signal: AbortSignal) => Promise<SipUserKeys | undefined>;
+  readonly keys: (username: string, signal: AbortSignal) => Promise<SipUserKeys | undefined> | SipUserKeys | undefined;
   readonly location?: SipLocation;
   readonly onEvent?: (event: EdgeEvent) => void;
   readonly log?: Log;

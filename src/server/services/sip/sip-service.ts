@@ -49,7 +49,7 @@ export class SipService implements SipView, AsyncDisposable {
     this.#host = new SipHost({
       config: edge,
       datapath: new DgramDatapath(),
-      keys: async (username) => users.findPhone(username, domain),
+      keys: (username) => users.findPhone(username, domain),
       location: this.#location,
       onEvent: this.#events.report,
       log,
