@@ -98,6 +98,18 @@ suite("echo", () => {
     assert.equal(world.packet(at("198.51.100.7", 17_001), control, report), undefined);
   });
 
+  test("RFC 5761 §5.1.1: shares a port with RTCP where that is offered, and sends none of it back", () => {
+    const world = new World();
+    const alice = phone(world);
+    const answer = sdpOf(call(alice, "echo", alice.sdp(["a=rtcp-mux"])));
+    assert.match(answer.format(), /a=rtcp-mux/);
+    assert.equal(world.ports.size, 1);
+    alice.speak(answer);
+    const report = Uint8Array.of(0x80, 201, 0, 1, 0, 0, 0, 1);
+    assert.equal(world.packet(VOICE, mediaOf(answer), report), undefined);
+    assert.ok(alice.speak(answer));
+  });
+
   test("hears nobody but its caller", () => {
     const world = new World();
     const alice = phone(world);
@@ -215,7 +227,13 @@ suite("milliwatt", () => {
       alice.settle();
       return played(world, 200).length;
     };
-    assert.deepEqual([numbers("inactive"), numbers("sendrecv"), numbers("sendonly")], [0, 10, 0]);
+    assert.deepEqual([numbers("inactive"), numbers("sendonly"), numbers("sendrecv")], [0, 0, 10]);
+    const [before] = played(world, 20);
+    assert.equal(numbers("sendrecv"), 10);
+    const [after] = played(world, 20);
+    assert.ok(before !== undefined && after !== undefined);
+    assert.equal(ssrcOf(after.data), ssrcOf(before.data), "what goes on as it was keeps its numbers");
+    assert.equal((sequenceOf(after.data) - sequenceOf(before.data)) & 0xffff, 11);
     alice.ua.hangUp(made, world.now);
     alice.settle();
     assert.equal(played(world, 200).length, 0);
@@ -235,6 +253,19 @@ suite("milliwatt", () => {
     alice.ua.answer(made, voiceSdp("198.51.100.7:17000"), world.now);
     alice.settle();
     assert.ok(played(world, 100).length > 0);
+  });
+
+  test("hears its caller: the call goes on as long as he speaks, and plays one tone", () => {
+    const world = new World();
+    const alice = phone(world);
+    const second = alice.sdp().slice(alice.sdp().indexOf("m=audio"));
+    const answer = sdpOf(call(alice, "milliwatt", `${alice.sdp()}${second.replace("7000", "7010")}`));
+    assert.match(answer.format(), /m=audio 2\d{4} .*m=audio 0 /s);
+    for (let i = 0; i < 6; i++) {
+      alice.speak(answer);
+      world.pass(30_000);
+    }
+    assert.equal(world.edge.calls().length, 1);
   });
 
   test("refuses with 488 what is no G.711", () => {
@@ -324,6 +355,10 @@ suite("calls to services", () => {
     const bye = alice.within(answer, "BYE");
     bob.send(bye);
     assert.equal(bob.response.status, 407);
+    assert.equal(world.edge.calls().length, 1);
+    const known = alice.within(answer, "BYE");
+    known.headers.set("From", (known.header("from") ?? "").replace("sip:alice", "sip:bob"));
+    assert.equal(bob.ask(known).status, 481, "nobody else, whatever he knows");
     assert.equal(world.edge.calls().length, 1);
     alice.move("198.51.100.8", 41_000);
     assert.equal(alice.ask(alice.within(answer, "BYE")).status, 200);

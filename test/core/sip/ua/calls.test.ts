@@ -42,6 +42,35 @@ suite("a call between two user agents", () => {
     assert.equal(world.lastRequest(world.alice, "ACK").body, "v=0 alice 1");
   });
 
+  test("RFC 3261 §13.2.2.4: an ACK without the answer that it owes ends the call", () => {
+    const world = new World();
+    world.loses = (_from, name) => name === "ACK";
+    world.alice.place(false);
+    world.pass(100);
+    const ack = world.lastRequest(world.alice, "ACK").copy();
+    ack.setBody("");
+    world.inject(world.bob, ack.format());
+    world.pass(100);
+    assert.deepEqual(world.bob.take(), ["incoming nothing", "confirmed", "ended no-answer"]);
+    assert.deepEqual(timesOf(world, "BYE").length, 1);
+  });
+
+  test("RFC 3261 §13.2.2.4: an ACK with another number is for another INVITE", () => {
+    const world = new World();
+    world.loses = (_from, name) => name === "ACK";
+    world.alice.place();
+    world.pass(100);
+    world.inject(
+      world.bob,
+      world
+        .lastRequest(world.alice, "ACK")
+        .format()
+        .replace(/CSeq: \d+/, "CSeq: 9"),
+    );
+    world.pass(100);
+    assert.equal(world.bob.call.state, "answered");
+  });
+
   test("RFC 3261 §13.2.2.4: a lost ACK is sent again with every repetition of the 2xx", () => {
     const world = new World();
     let lost = 0;
@@ -172,6 +201,21 @@ suite("hanging up before the call has come about", () => {
     assert.equal(world.bob.call.state, "answered");
   });
 
+  test("RFC 3261 §15: who only rings cannot hang up by BYE", () => {
+    const world = new World();
+    world.bob.answers = false;
+    world.alice.place();
+    world.pass(100);
+    world.bob.do((ua, call, now) => ua.ring(call, undefined, now));
+    world.pass(100);
+    const bye = world.bob.call.dialog?.request("BYE");
+    bye?.prependVia("SIP/2.0/UDP bob.example.com;branch=z9hG4bKearly");
+    world.inject(world.alice, bye?.format() ?? "");
+    world.pass(100);
+    assert.equal(nameOf(world.last(world.alice, "481 BYE")), "481 BYE");
+    assert.equal(world.alice.call.state, "ringing");
+  });
+
   test("RFC 3261 §15: who has answered hangs up only when the ACK is there", () => {
     const world = new World();
     let lost = 0;
@@ -233,6 +277,11 @@ suite("several answers", () => {
     world.pass(100);
     assert.equal(nameOf(world.last(world.bob, "482 INVITE")), "482 INVITE");
     assert.equal(world.bob.calls.length, 1);
+    world.bob.do((ua, call, now) => ua.refuse(call, 486, now));
+    world.pass(40_000);
+    world.inject(world.bob, invite.replace(/branch=[^;]+/, "branch=z9hG4bKlater"));
+    world.pass(100);
+    assert.equal(world.bob.calls.length, 2, "only as long as the first is there");
   });
 });
 

@@ -61,6 +61,20 @@ suite("offers within a call", () => {
     assert.equal(world.lastRequest(world.alice, "BYE").uriText, "sip:bob@elsewhere.example.com");
   });
 
+  test("RFC 3261 §12.2.1.2: and so does the answer to one", () => {
+    const world = talk();
+    world.bob.isRaw = true;
+    offer(world.alice);
+    world.pass(100);
+    const headers = [
+      ["Contact", "<sip:bob@elsewhere.example.com>"],
+      ["Content-Type", "application/sdp"],
+    ] as const;
+    world.bob.respond(world.bob.requests[0] as ServerTransaction, 200, { headers, body: "v=0 b" });
+    world.pass(100);
+    assert.equal(world.lastRequest(world.alice, "ACK").uriText, "sip:bob@elsewhere.example.com");
+  });
+
   test("RFC 3261 §13.3.1.4: the answer to a later INVITE is repeated until its ACK, and without one ends the call", () => {
     const world = talk();
     world.loses = (_from, name) => name === "ACK";
@@ -259,6 +273,11 @@ suite("challenges", () => {
     world.bob.respond(last(), 407, challenge("example.com", ", stale=true"));
     world.pass(100);
     assert.equal(world.bob.requests.length, 3);
+    for (let again = 0; again < 5; again++) {
+      world.bob.respond(last(), 407, challenge("example.com", ", stale=true"));
+      world.pass(100);
+    }
+    assert.equal(world.bob.requests.length, 4, "and not for ever");
   });
 
   for (const [what, realm, given] of [
