@@ -14,10 +14,12 @@ import { delimiter, join } from "node:path";
 
 /** The Debian package that holds each peer. */
 const packages = {
+  baresip: "baresip-core",
   chromium: "chromium",
   certutil: "libnss3-tools",
   gcc: "gcc libc6-dev",
   ip: "iproute2",
+  kamailio: "kamailio",
   miniupnpd: "miniupnpd-nftables",
   nft: "nftables",
   nsenter: "util-linux",
@@ -26,6 +28,7 @@ const packages = {
   pidstat: "sysstat",
   ps: "procps",
   setpriv: "util-linux",
+  sipp: "sip-tester",
   stun: "stun-client",
   "systemd-analyze": "systemd",
   tshark: "tshark",

@@ -1,0 +1,126 @@
+/**
+ * Real phones behind real NATs: baresip, in network namespaces, calls through `postern serve` on the internet. Each plays
+ * a tone, and must hear the other's and nothing else.
+ */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { NatName } from "../../src/lab/nats.ts";
+import type { GatewayDeclaration, SiteDeclaration, Topology } from "../../src/lab/topology.ts";
+import { requireIpv6, requirePeer, requirePrivilege } from "../support/peers.ts";
+import { until } from "../support/until.ts";
+import type { PhoneOptions } from "./sip/baresip.ts";
+import { Office } from "./sip/office.ts";
+import { assertHeardOnly, connect, hangUp, holdAndResume, talk } from "./sip/talk.ts";
+
+const skip =
+  requirePrivilege("root", "net-admin", "sys-admin") ||
+  requirePeer("baresip", "ip", "nft", "setpriv", "unshare", "nsenter");
+
+/** A site for each party, for a NAT has only one home. */
+interface Cell {
+  readonly title: string;
+  readonly caller: Party;
+  readonly callee: Party;
+}
+
+interface Party extends Partial<PhoneOptions> {
+  readonly gateways: readonly GatewayDeclaration[];
+  /** With the caller of its cell. */
+  readonly sharesNat?: true;
+}
+
+const behind = (nat: NatName, more: Partial<GatewayDeclaration> = {}): Party => ({ gateways: [{ nat, ...more }] });
+const twice: Party = { gateways: [{ nat: "symmetric, random" }, { nat: "port-restricted cone" }] };
+
+const cells: readonly Cell[] = [
+  {
+    title: "port-restricted cone, and symmetric NAT",
+    caller: behind("port-restricted cone"),
+    callee: behind("symmetric, random"),
+  },
+  {
+    title: "symmetric NATs on both sides",
+    caller: behind("symmetric, random"),
+    callee: behind("symmetric, in sequence"),
+  },
+  {
+    title: "address-restricted cone, and a firewall that lets only out",
+    caller: behind("restricted cone"),
+    callee: behind("symmetric, random", { firewall: "inside to outside" }),
+  },
+  { title: "two NATs in a row on both sides", caller: twice, callee: twice },
+  {
+    title: "two phones behind one NAT",
+    caller: behind("port-restricted cone"),
+    callee: { ...behind("port-restricted cone"), sharesNat: true },
+  },
+  {
+    title: "two phones behind the same carrier's NAT",
+    caller: twice,
+    callee: { ...twice, sharesNat: true },
+  },
+  {
+    title: "a phone on TCP, and one on UDP",
+    caller: { ...behind("symmetric, random"), transport: "tcp" },
+    callee: behind("restricted cone"),
+  },
+  {
+    title: "a phone on UDP, and one on TLS",
+    caller: behind("port-restricted cone"),
+    callee: { ...behind("symmetric, random"), transport: "tls" },
+  },
+];
+
+const caller = (i: number) => `caller-${i}`;
+const callee = (i: number) => `callee-${i}`;
+const sites = cells.flatMap((cell, i): SiteDeclaration[] => {
+  const { gateways } = cell.caller;
+  if (cell.callee.sharesNat) return [{ name: `home ${i}`, hosts: [caller(i), callee(i)], gateways }];
+  return [
+    { name: `home ${i}`, hosts: [caller(i)], gateways },
+    { name: `office ${i}`, hosts: [callee(i)], gateways: cell.callee.gateways },
+  ];
+});
+const topology: Topology = { outside: ["server", "six", "four"], sites, ipv6: !skip && !requireIpv6() };
+const users = ["six", "four", ...cells.flatMap((_, i) => [caller(i), callee(i)])];
+
+describe("phones behind NATs", { skip, concurrency: 4 }, () => {
+  let office: Office;
+  before(async () => {
+    office = await Office.open(topology, { users, alsoOn: topology.ipv6 ? ["fd00:203::1"] : [] });
+  });
+  after(() => office?.[Symbol.asyncDispose]());
+
+  for (const [i, cell] of cells.entries()) {
+    test(`${cell.title}: both call, hold, resume and hang up`, async () => {
+      const { gateways: _, sharesNat: __, ...callers } = cell.caller;
+      const { gateways: ___, sharesNat: ____, ...callees } = cell.callee;
+      const [one, other] = await Promise.all([
+        office.phone(caller(i), { user: caller(i), tone: 440, ...callers }),
+        office.phone(callee(i), { user: callee(i), tone: 1_000, ...callees }),
+      ]);
+      await connect(one, other);
+      await talk(one, other);
+      await holdAndResume(office.network, one, other);
+      await holdAndResume(office.network, other, one);
+      await hangUp(other, one);
+      await assertHeardOnly(one, other);
+      await assertHeardOnly(other, one);
+      await connect(other, one);
+      await talk(other, one);
+      await hangUp(other, one);
+      await assertHeardOnly(one, other);
+      await assertHeardOnly(other, one);
+      const ends = await until("the records of both calls", () => {
+        const ended = office
+          .logged("call-ended")
+          .filter((line) => [line["caller"], line["callee"]].includes(caller(i)));
+        return ended.length === 2 && ended;
+      });
+      assert.deepEqual(
+        ends.map(({ end }) => end),
+        ["hung up by callee", "hung up by caller"],
+      );
+    });
+  }
+});

@@ -1,0 +1,94 @@
+/** Postern with SIP on the internet of the lab, with users, and the phones that a test puts behind its NATs. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { UnixSeconds } from "../../../src/core/base/machine.ts";
+import { Network } from "../../../src/lab/network.ts";
+import { serverAddresses, type Topology } from "../../../src/lab/topology.ts";
+import { becomeOwner, openDataDirectory } from "../../../src/server/data-directory.ts";
+import { UserStore } from "../../../src/server/users/user-store.ts";
+import { logLines, type RunningDaemon, startDaemon } from "../../support/daemon.ts";
+import { until } from "../../support/until.ts";
+import { through } from "../networks.ts";
+import { Baresip, type PhoneOptions } from "./baresip.ts";
+
+export const domain = "example.org";
+export const [serverHost] = serverAddresses;
+export const sipPort = 5060;
+export const sipsPort = 5061;
+
+export function passwordOf(user: string): string {
+  return `secret-of-${user}`;
+}
+
+export interface OfficeOptions {
+  readonly users: readonly string[];
+  readonly flags?: readonly string[];
+  /** Where the server listens besides its first address of IPv4. */
+  readonly alsoOn?: readonly string[];
+}
+
+export class Office implements AsyncDisposable {
+  readonly network: Network;
+  readonly daemon: RunningDaemon;
+  readonly #home: string;
+  readonly #phones: Baresip[] = [];
+
+  static async open(topology: Topology, { users, flags = [], alsoOn = [] }: OfficeOptions): Promise<Office> {
+    const home = await mkdtemp(join(tmpdir(), "postern-office-"));
+    const dataDir = join(home, "data");
+    becomeOwner(openDataDirectory(dataDir));
+    enroll(join(dataDir, "users.db"), users);
+    const network = await Network.build(topology);
+    try {
+      const daemon = await startDaemon({
+        dataDir,
+        listen: [serverHost, ...alsoOn],
+        flags: ["--sip-domain", domain, "--media-ports", "40000-40999", "--log-level", "debug", ...flags],
+        through: through(network.at("server")),
+      });
+      return new Office(network, daemon, home);
+    } catch (error) {
+      await network[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  private constructor(network: Network, daemon: RunningDaemon, home: string) {
+    this.network = network;
+    this.daemon = daemon;
+    this.#home = home;
+  }
+
+  /** A phone at a place, registered unless `expires` is 0. */
+  async phone(place: string, options: Partial<PhoneOptions> & Pick<PhoneOptions, "user" | "tone">): Promise<Baresip> {
+    const server = `${serverHost}:${options.transport === "tls" ? sipsPort : sipPort}`;
+    const common = { domain, server, password: passwordOf(options.user) };
+    const phone = await Baresip.start(this.network, place, { ...common, ...options });
+    this.#phones.push(phone);
+    // Its event may have come before anybody listened.
+    const isRegistered = () => options.expires === 0 || phone.registrations > 0;
+    await until(`${options.user} to register`, isRegistered, { within: 20_000 }).catch((cause) => {
+      throw new Error(`${(cause as Error).message}; it wrote:\n${phone.log}`, { cause });
+    });
+    return phone;
+  }
+
+  /** What the daemon logged of calls and phones. */
+  logged(event: string): Record<string, unknown>[] {
+    return logLines(this.daemon.child.output()).filter((line) => line["event"] === event);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#phones.map((phone) => phone[Symbol.asyncDispose]()));
+    await this.daemon[Symbol.asyncDispose]();
+    await this.network[Symbol.asyncDispose]();
+    await rm(this.#home, { recursive: true, force: true });
+  }
+}
+
+function enroll(path: string, names: readonly string[]): void {
+  using users = UserStore.open(path);
+  const now = Math.floor(Date.now() / 1000) as UnixSeconds;
+  for (const name of names) users.setPassword(name, passwordOf(name), [domain], now, domain);
+}
