@@ -10,7 +10,7 @@ import { loadConfig } from "../../src/server/config/load.ts";
 import { Daemon } from "../../src/server/daemon.ts";
 import { UserStore } from "../../src/server/users/user-store.ts";
 import { freePort, freePortRange } from "../support/ports.ts";
-import { SipPhone } from "../support/sip-phone.ts";
+import { mediaOf, SipPhone } from "../support/sip-phone.ts";
 import { until } from "../support/until.ts";
 
 const DOMAIN = "example.org";
@@ -36,14 +36,19 @@ async function place(): Promise<Place> {
 }
 
 async function start({ flags }: Place) {
-  const sources = { flags, env: {} };
+  const sources = { flags: { ...flags }, env: {} };
   const lines: Record<string, unknown>[] = [];
   const write = (line: string): void => void lines.push(JSON.parse(line) as Record<string, unknown>);
   const log = pino({ level: "debug", messageKey: "event" }, { write });
   const loaded = await loadConfig(sources);
   const daemon = await Daemon.start({ loaded, reload: () => loadConfig(sources), log, version: "0" });
   const logged = (event: string) => lines.filter((line) => line["event"] === event);
-  return { daemon, logged, [Symbol.asyncDispose]: () => daemon.close() };
+  /** Changes options, as in the file, and has them taken over. */
+  const change = (changed: Readonly<Record<string, unknown>>): Promise<void> => {
+    Object.assign(sources.flags, changed);
+    return daemon.reload("signal");
+  };
+  return { daemon, logged, change, [Symbol.asyncDispose]: () => daemon.close() };
 }
 
 function addUser({ dataDir }: Place, name: string, { sip = true } = {}): void {
@@ -91,4 +96,45 @@ test("after a restart a phone rings that has not registered again", async () => 
   await using _ = await start(here);
   await using alice = await phone(here, "alice", 2);
   await alice.call(bob);
+});
+
+test("a user who is removed while nothing runs has no phone after the start", async () => {
+  const here = await place();
+  for (const name of ["alice", "bob"]) addUser(here, name);
+  const first = await start(here);
+  await using bob = await phone(here, "bob", 3);
+  assert.equal((await bob.register()).status, 200);
+  await first.daemon.close();
+  {
+    using users = UserStore.open(join(here.dataDir, "users.db"));
+    users.remove("bob");
+  }
+  await using _ = await start(here);
+  await using alice = await phone(here, "alice", 2);
+  await alice.register();
+  assert.equal((await alice.ask(alice.invitation("bob"))).status, 480);
+});
+
+test("phones are told the external address, and another one as soon as that is configured", async () => {
+  const plain = await place();
+  const here = { ...plain, flags: { ...plain.flags, externalAddress: "198.51.100.7" } };
+  await using running = await start(here);
+  for (const name of ["alice", "bob"]) addUser(here, name);
+  await using alice = await phone(here, "alice", 2);
+  await using bob = await phone(here, "bob", 3);
+  for (const one of [alice, bob]) assert.equal((await one.register()).status, 200);
+  for (const outside of ["198.51.100.7", "198.51.100.8"]) {
+    bob.requests.length = 0;
+    const { invite, answer } = await alice.call(bob);
+    assert.ok(invite.header("via")?.includes(`${outside}:${here.sipPort}`), invite.format());
+    assert.ok(invite.header("record-route")?.includes(`@${outside}:${here.sipPort}`));
+    assert.deepEqual([mediaOf(invite.body).host, mediaOf(answer.body).host], [outside, outside]);
+    await running.change({ externalAddress: "198.51.100.8" });
+  }
+});
+
+test("a change of trunks waits for a restart, and the log says so", async () => {
+  await using running = await start(await place());
+  await running.change({ sipTrunks: ["gate from=192.0.2.1"] });
+  assert.deepEqual(running.logged("restart-needed")[0]?.["options"], ["sip-trunks"]);
 });
