@@ -6,7 +6,7 @@ import type { CallDescription, Codec, StreamDescription } from "../../call/descr
 import { formatSdp } from "../../call/format-sdp.ts";
 import { answerOffer, type OwnStream, offeredStream, refused, type StreamCapability } from "../../call/offer-answer.ts";
 import { placeOf } from "../../call/sdp.ts";
-import { parseSdp, type SdpDocument } from "../../sdp/document.ts";
+import { parseSdp, type SdpDocument, type SdpFailure } from "../../sdp/document.ts";
 
 export const SERVICE_NAMES = ["echo", "milliwatt"] as const;
 export type ServiceName = (typeof SERVICE_NAMES)[number];
@@ -59,11 +59,11 @@ export function offerOf(service: ServiceName, local: Readonly<Address>): CallDes
   return { streams: [offeredStream(capability("audio", CODECS[service]), ownStream(local))] };
 }
 
+/** A failure where it would be longer than any description may be: what is offered in few words may be many to say. */
 export function documentOf(
   description: CallDescription,
   local: Readonly<Address>,
   origin: { readonly session: number; readonly version: number },
-): SdpDocument {
-  const text = formatSdp(description, { ...origin, place: placeOf(formatIp(local), ANY_PORT) });
-  return parseSdp(text) as SdpDocument;
+): SdpDocument | SdpFailure {
+  return parseSdp(formatSdp(description, { ...origin, place: placeOf(formatIp(local), ANY_PORT) }));
 }

@@ -248,7 +248,8 @@ export class Services implements Machine<ServiceOutput> {
     const { service, flow } = call;
     if (offer === undefined) {
       call.offer = offerOf(service, flow.local);
-      return this.#writings.write(call, call.offer, "offer", now);
+      this.#writings.write(call, call.offer, "offer", now);
+      return;
     }
     const document = parseSdp(offer);
     if (typeof document === "string") return this.#decline(call, 488, now);
@@ -256,7 +257,7 @@ export class Services implements Machine<ServiceOutput> {
     const answer = answerOf(service, description, flow.local);
     if (answer === undefined) return this.#decline(call, 488, now);
     this.#writings.hear(call, document, "offer", now);
-    this.#writings.write(call, answer, "answer", now);
+    if (!this.#writings.write(call, answer, "answer", now)) return this.#decline(call, 488, now);
     this.#tones.play(call, description, answer, "answer", now);
   }
 

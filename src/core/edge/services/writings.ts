@@ -35,11 +35,13 @@ export class Writings {
     this.#relay.describe({ request, from: call.phone, to: call.ours, role, document }, now);
   }
 
-  /** Has the relay write what the caller is told. */
-  write(call: ServiceCall, description: CallDescription, role: "offer" | "answer", now: Instant): void {
-    const request = this.#note({ call, isOurs: true });
+  /** Has the relay write what the caller is told. False where that cannot be said. */
+  write(call: ServiceCall, description: CallDescription, role: "offer" | "answer", now: Instant): boolean {
     const document = nextDocument(call, description);
+    if (document === undefined) return false;
+    const request = this.#note({ call, isOurs: true });
     this.#relay.describe({ request, from: call.ours, to: call.phone, role, document }, now);
+    return true;
   }
 
   #note(writing: Writing): number {
@@ -50,10 +52,13 @@ export class Writings {
 }
 
 /** RFC 3264 §8: a description that changes has the next version. */
-function nextDocument(call: ServiceCall, description: CallDescription): SdpDocument {
+function nextDocument(call: ServiceCall, description: CallDescription): SdpDocument | undefined {
   const { flow, sdpSession: session } = call;
-  const said = documentOf(description, flow.local, { session, version: 0 }).format();
+  const plain = documentOf(description, flow.local, { session, version: 0 });
+  if (typeof plain === "string") return undefined;
+  const said = plain.format();
   if (said !== call.said) call.sdpVersion++;
   call.said = said;
-  return documentOf(description, flow.local, { session, version: call.sdpVersion });
+  const document = documentOf(description, flow.local, { session, version: call.sdpVersion });
+  return typeof document === "string" ? undefined : document;
 }

@@ -6,6 +6,7 @@ import type { ServiceMedia } from "../../../../src/core/edge/services/tone-strea
 import { payloadTypeOf, sequenceOf, ssrcOf, timestampOf } from "../../../../src/core/rtp/header.ts";
 import { parseSdp, type SdpDocument } from "../../../../src/core/sdp/document.ts";
 import type { SipResponse } from "../../../../src/core/sip/message/message.ts";
+import { SeededRandom } from "../../../support/crypto.ts";
 import { voiceSdp } from "../../relay/world.ts";
 import { rtp } from "../../rtp/packets.ts";
 import { at, mediaOf, Phone, type PhoneOptions, sdpOf, World } from "../world.ts";
@@ -183,6 +184,51 @@ suite("echo", () => {
     assert.equal(world.edge.calls().length, 1, "what is heard counts as media");
     assert.match(change("sendrecv"), /o=- \d+ 3 .*a=sendrecv/s);
     assert.ok(alice.speak(answer));
+  });
+});
+
+suite("what a user may send in bad faith", () => {
+  test("an offer that is short, and whose answer would be longer than any may be, is refused", () => {
+    const world = new World();
+    const alice = phone(world);
+    const body = alice.sdp().replace(/RTP\/AVP .*\r/, `RTP/AVP${" 0".repeat(10_000)}\r`);
+    assert.equal(alice.ask(alice.invitation("echo", undefined, body)).status, 488);
+    assert.deepEqual([world.ports.size, world.edge.calls().length], [0, 0]);
+  });
+
+  test("requests within a call, broken in any way: nothing throws, and nothing is left", () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const random = new SeededRandom(seed);
+      const world = new World();
+      const alice = phone(world);
+      const answer = call(alice, seed % 2 === 0 ? "echo" : "milliwatt");
+      for (let round = 0; round < 50; round++) {
+        const method = random.pick(["INVITE", "UPDATE", "ACK", "OPTIONS", "CANCEL"]);
+        const body = random.oneIn(3) ? "" : alice.sdp(["a=rtcp-mux", "a=sendonly"]);
+        let text = alice.within(answer, method, { body }).format();
+        for (let change = random.below(4); change > 0; change--) {
+          const [at, length] = [random.below(text.length), random.below(12)];
+          const other = random.pick([
+            "",
+            "\r\n",
+            "0",
+            ";",
+            "<",
+            ":",
+            "sip:",
+            "a=",
+            "m=audio 0 ",
+            text.slice(at, at + 40),
+          ]);
+          text = text.slice(0, at) + other + text.slice(at + length);
+        }
+        const length = text.length - text.indexOf("\r\n\r\n") - 4;
+        world.deliver(text.replace(/Content-Length: \d+/, `Content-Length: ${Math.max(0, length)}`), alice.flow);
+        world.pass(random.below(2_000));
+      }
+      world.pass(800_000);
+      assert.deepEqual([world.ports.size, world.edge.calls().length], [0, 0], `seed ${seed}`);
+    }
   });
 });
 
