@@ -1,13 +1,15 @@
-/** A phone on a real UDP socket that does what the test says; by itself it answers OPTIONS alone, and nothing else. */
+/** A phone on real sockets that does what the test says; by itself it answers OPTIONS alone, and nothing else. */
 import assert from "node:assert/strict";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
+import { connect } from "node:net";
 import { type Address, formatIp, parseIp } from "../../src/core/base/address.ts";
 import { chooseChallenge, formatAuthorization } from "../../src/core/sip/digest/answer.ts";
 import { createRequest, createResponse, type HeaderLine } from "../../src/core/sip/message/build.ts";
 import { MALFORMED } from "../../src/core/sip/message/characters.ts";
 import type { SipRequest, SipResponse } from "../../src/core/sip/message/message.ts";
 import { parseMessage } from "../../src/core/sip/message/parse.ts";
+import { SipStreamFramer } from "../../src/core/sip/message/stream-framer.ts";
 import { nodeCrypto } from "../../src/node/crypto.ts";
 import { PooledRandom } from "../../src/node/random.ts";
 import { until } from "./until.ts";
@@ -28,38 +30,79 @@ async function bound(ip: string): Promise<Socket> {
   return socket;
 }
 
+/** The way of a phone's signaling. */
+interface Line {
+  readonly transport: "UDP" | "TCP";
+  readonly port: number;
+  send(text: string): void;
+  close(): Promise<void>;
+}
+
+async function udpLine(ip: string, server: Readonly<Address>, receive: (text: string) => void): Promise<Line> {
+  const socket = await bound(ip);
+  socket.on("message", (data) => receive(data.toString("latin1")));
+  const send = (text: string) => socket.send(Buffer.from(text, "latin1"), server.port, formatIp(server));
+  return { transport: "UDP", port: socket.address().port, send, close: () => closed(socket) };
+}
+
+async function tcpLine(ip: string, server: Readonly<Address>, receive: (text: string) => void): Promise<Line> {
+  const socket = connect({ host: formatIp(server), port: server.port, localAddress: ip });
+  await once(socket, "connect");
+  const framer = new SipStreamFramer();
+  socket.on("error", () => {});
+  socket.setEncoding("latin1").on("data", (chunk: string) => {
+    framer.push(chunk);
+    for (let frame = framer.next(); frame !== undefined; frame = framer.next()) {
+      if (frame.kind === "message") receive(frame.text);
+    }
+  });
+  const close = async () => void socket.destroy();
+  return { transport: "TCP", port: socket.localPort ?? 0, send: (text) => socket.write(text, "latin1"), close };
+}
+
+async function closed(socket: Socket): Promise<void> {
+  const done = once(socket, "close");
+  socket.close();
+  await done;
+}
+
 export class SipPhone implements AsyncDisposable {
   readonly account: SipAccount;
   readonly ip: string;
-  readonly server: Readonly<Address>;
   readonly requests: SipRequest[] = [];
   readonly responses: SipResponse[] = [];
   /** What came to its media port, and from which port. */
   readonly heard: { readonly data: Buffer; readonly from: number }[] = [];
-  readonly #signaling: Socket;
+  readonly #line: Line;
   readonly #media: Socket;
   #cseq = 0;
 
-  private constructor(account: SipAccount, ip: string, server: Readonly<Address>, signaling: Socket, media: Socket) {
+  private constructor(account: SipAccount, ip: string, line: Line, media: Socket) {
     this.account = account;
     this.ip = ip;
-    this.server = server;
-    this.#signaling = signaling;
+    this.#line = line;
     this.#media = media;
-    signaling.on("message", (data) => this.#receive(data.toString("latin1")));
     media.on("message", (data, { port }) => this.heard.push({ data, from: port }));
   }
 
-  static async open(account: SipAccount, ip: string, server: Readonly<Address>): Promise<SipPhone> {
-    return new SipPhone(account, ip, server, await bound(ip), await bound(ip));
+  static async open(
+    account: SipAccount,
+    ip: string,
+    server: Readonly<Address>,
+    transport: "udp" | "tcp" = "udp",
+  ): Promise<SipPhone> {
+    const open = transport === "udp" ? udpLine : tcpLine;
+    const line = await open(ip, server, (text) => phone.#receive(text));
+    const phone = new SipPhone(account, ip, line, await bound(ip));
+    return phone;
   }
 
   get #here(): string {
-    return `${this.ip}:${this.#signaling.address().port}`;
+    return `${this.ip}:${this.#line.port}`;
   }
 
   get contact(): string {
-    return `sip:${this.account.user}@${this.#here}`;
+    return `sip:${this.account.user}@${this.#here}${this.#line.transport === "TCP" ? ";transport=tcp" : ""}`;
   }
 
   get sdp(): string {
@@ -76,7 +119,7 @@ export class SipPhone implements AsyncDisposable {
   }
 
   send(message: SipRequest | SipResponse): void {
-    this.#signaling.send(message.format(), this.server.port, formatIp(this.server));
+    this.#line.send(message.format());
   }
 
   /** The first request of this method that comes, or has come. */
@@ -179,11 +222,7 @@ export class SipPhone implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const socket of [this.#signaling, this.#media]) {
-      const closed = once(socket, "close");
-      socket.close();
-      await closed;
-    }
+    await Promise.all([this.#line.close(), closed(this.#media)]);
   }
 
   #receive(text: string): void {
@@ -205,7 +244,7 @@ export class SipPhone implements AsyncDisposable {
   }
 
   #via(): string {
-    return `SIP/2.0/UDP ${this.#here};branch=z9hG4bK${++lastBranch};rport`;
+    return `SIP/2.0/${this.#line.transport} ${this.#here};branch=z9hG4bK${++lastBranch};rport`;
   }
 
   #refusalAck(invite: SipRequest, refusal: SipResponse): SipRequest {

@@ -84,10 +84,14 @@ export class SipHostUnderTest implements AsyncDisposable {
   }
 
   /** `last`: of its address, 127.0.0.x. */
-  phone(user: string, last: number, password: string = passwordOf(user)): Promise<SipPhone> {
+  phone(
+    user: string,
+    last: number,
+    { password = passwordOf(user), transport = "udp" }: { password?: string; transport?: "udp" | "tcp" } = {},
+  ): Promise<SipPhone> {
     const [listener] = this.config.listeners;
     const server = listener?.local ?? at(EDGE);
-    return SipPhone.open({ user, domain: DOMAIN, password }, `127.0.0.${last}`, server);
+    return SipPhone.open({ user, domain: DOMAIN, password }, `127.0.0.${last}`, server, transport);
   }
 
   /** What was told of calls, or of bindings. */

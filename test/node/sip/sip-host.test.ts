@@ -48,16 +48,10 @@ test("two phones register, call each other, are heard both ways, and hang up", a
   await until("the ports to be free", () => edge.host.stats.datapath.sockets === 0);
 });
 
-test("a call is refused whose caller has another's password", async () => {
+test("a wrong password registers nobody", async () => {
   await using edge = await SipHostUnderTest.open();
-  await using alice = await edge.phone("alice", 2);
-  const mallory = Object.create(alice.account, { password: { value: "guessed" } }) as typeof alice.account;
-  await using other = await (await import("../../support/sip-phone.ts")).SipPhone.open(
-    mallory,
-    "127.0.0.4",
-    alice.server,
-  );
-  assert.equal((await other.register()).status, 401);
+  await using mallory = await edge.phone("alice", 2, { password: "guessed" });
+  assert.equal((await mallory.register()).status, 401);
   assert.equal(edge.host.stats.edge.refused["wrong-password"], 1);
   assert.deepEqual([...edge.host.bindings()], []);
 });
@@ -122,4 +116,31 @@ test("drained for no time, it says how many calls are left; a signal ends the wa
   await alice.call(bob);
   assert.equal(await edge.host.drain(0), 1);
   await assert.rejects(edge.host.drain(60_000, AbortSignal.timeout(1)), { name: "TimeoutError" });
+});
+
+test("a connection stays while a phone on it is registered, and soon ends when none is any more", async () => {
+  await using edge = await SipHostUnderTest.open({ streams: { unsettledMs: 300 } });
+  await using alice = await edge.phone("alice", 2, { transport: "tcp" });
+  await using bob = await edge.phone("bob", 3);
+  for (const phone of [alice, bob]) assert.equal((await phone.register()).status, 200);
+  const { connections } = edge.host.stats.sockets;
+  // Nobody has proven anything on this one, and it came later.
+  await using stranger = await edge.phone("bob", 4, { transport: "tcp" });
+  await until("the stranger's end", () => connections.closed.unsettled === 1 || connections.closed["no-frame"] === 1);
+  assert.equal(stranger.responses.length, 0);
+  await bob.call(alice);
+  await alice.register(0);
+  await until("the end of the phone's", () => connections.open === 0);
+});
+
+test("a phone whose connection is lost is not called in vain", async () => {
+  await using edge = await SipHostUnderTest.open();
+  await using bob = await edge.phone("bob", 3);
+  await bob.register();
+  {
+    await using alice = await edge.phone("alice", 2, { transport: "tcp" });
+    await alice.register();
+  }
+  await until("its end", () => edge.told("binding").includes("flow-lost"));
+  assert.equal((await bob.ask(bob.invitation("alice"))).status, 480);
 });
