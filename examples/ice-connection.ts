@@ -16,6 +16,7 @@ connection.onEvent = (event) => {
 };
 
 console.log(JSON.stringify(await connection.localDescription()));
+for (const why of connection.report.relayFailures) console.error(why);
 const lines = createInterface({ input: process.stdin });
 connection.setRemoteDescription(JSON.parse(await lines.question("")));
 const path = await connection.connected();

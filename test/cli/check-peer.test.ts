@@ -98,10 +98,11 @@ describe("postern check --peer", { skip, concurrency: atOnce }, () => {
     const lines = [await lineOf(alice), await lineOf(bob)] as const;
     alice.paste(`${lines[1]}\n`);
     bob.paste(`${lines[0]}\n`);
-    const { codes, alice: screen, all } = await both(alice, bob);
+    const { codes, alice: screen, bob: other, all } = await both(alice, bob);
     assert.deepEqual(codes, [0, 0], all);
     assert.match(screen, /^The two are connected directly\.$/m);
-    assert.doesNotMatch(screen, /NAT/);
+    assert.doesNotMatch(screen, /NAT|There is no code/);
+    assert.match(other, /^There is no code without a TURN server and credentials/m);
   });
 
   test("UDP blocked at one end: they meet and speak through the relay over TCP, and both know why", async () => {

@@ -76,7 +76,7 @@ const CAUSES: Readonly<Record<CauseCode, readonly [why: string, help: string]>> 
   ],
   "no-relay": [
     "Only relayed paths are allowed, and there is no relay.",
-    "See why the TURN server gives no allocation: its address, the credentials, a firewall on the way.",
+    "See why the TURN server gives no allocation (`relayFailures` in the report): its address, the credentials, a firewall on the way.",
   ],
   "no-common-family": [
     "One side has IPv4 addresses alone and the other IPv6 alone.",

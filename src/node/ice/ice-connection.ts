@@ -171,7 +171,7 @@ export class IceConnection implements AsyncDisposable {
   connected({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Path> {
     return this.#outcomes.await(() => {
       this.#refuseClosed();
-      if (this.state === "failed") throw failureOf(this.#failure);
+      if (this.state === "failed") throw failureOf(this.#failure, this.report);
       return this.state === "connected" ? this.path() : undefined;
     }, signal);
   }
@@ -298,6 +298,8 @@ function agentConfig(options: IceConnectionOptions, stunServers: readonly Readon
   };
 }
 
-function failureOf(reason: Reason | undefined): PosternError {
-  return new PosternError(reason?.code ?? "failed", [reason?.why, reason?.help].filter(Boolean).join(" "));
+/** Whoever has named a TURN server wants to know first why it was of no use. */
+function failureOf(reason: Reason | undefined, { relayFailures }: Pick<IceReport, "relayFailures">): PosternError {
+  const sentences = [reason?.why, ...relayFailures, reason?.help];
+  return new PosternError(reason?.code ?? "failed", sentences.filter(Boolean).join(" "));
 }

@@ -35,7 +35,10 @@ export function readServers(iceServers: readonly IceServer[]): Servers {
   const turn: TurnServerLogin[] = [];
   for (const server of iceServers) {
     for (const url of [server.urls].flat()) {
-      if (/^stuns?:/i.test(url)) stun.push(readStun(url));
+      if (!/^(stun|turn)s?:/i.test(url)) {
+        throw new PosternError("bad-uri", `"${url}" is no URI of a server: it begins with stun:, turn: or turns:.`);
+      }
+      if (/^stun/i.test(url)) stun.push(readStun(url));
       else {
         const login = readTurn(url, server);
         turn.push(login);

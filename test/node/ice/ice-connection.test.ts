@@ -144,6 +144,11 @@ suite("misuse", () => {
     });
   }
 
+  test("a URL without a scheme is told all that there are", async () => {
+    const opening = IceConnection.open({ iceServers: [{ urls: "192.0.2.1" }] });
+    await assert.rejects(opening, /"192\.0\.2\.1" .* stun:, turn: or turns:/);
+  });
+
   test("a text that is no description is refused; a candidate that is none is ignored", async () => {
     await using connection = await IceConnection.open(onLoopback);
     assert.throws(() => connection.setRemoteDescription("hello"), failsWith("bad-ice-description"));

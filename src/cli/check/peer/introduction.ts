@@ -157,6 +157,6 @@ function nobodyCame(lifetime: number): PosternError {
 function nobodyWaits(lifetime: number): PosternError {
   return new PosternError(
     "nobody-waits",
-    `Nobody answers to this code: it has expired (it is good for ${minutes(lifetime)}), or the machine that gave it has ended.`,
+    `Nobody answers to this code: it has expired (it is good for ${minutes(lifetime)}), or the machine that gave it has ended. Begin again there: each run gives a new code.`,
   );
 }

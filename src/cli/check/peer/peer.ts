@@ -68,6 +68,9 @@ export async function checkPeer(options: PeerCheckOptions): Promise<boolean> {
   return works(outcome);
 }
 
+const noCode =
+  "There is no code without a TURN server and credentials (--user NAME, or --ice-servers FILE): the two exchange lines instead.\n";
+
 type Way = "code" | "paste" | { readonly join: ReturnType<typeof readCode> };
 
 /** Throws `PosternError` `bad-code`. */
@@ -87,7 +90,10 @@ function introduce(
 ): Promise<Introduction> | Introduction {
   const { asked, flags } = options;
   const introduction = { ...options, lifetime: lifetimeMs };
-  if (way === "paste") return introduceByPasting(introduction);
+  if (way === "paste") {
+    if (flags.paste !== true) options.say(noCode);
+    return introduceByPasting(introduction);
+  }
   const logins = turnLogins(asked);
   if (way === "code") return waitWithCode(logins, commandFor(asked, flags), introduction);
   return joinByCode(logins, way.join, introduction);
