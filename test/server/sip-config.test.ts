@@ -1,10 +1,11 @@
 /** SIP's options: what a trunk line means, and what is told of its mistakes. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatAddress } from "../../src/core/base/address.ts";
+import { formatAddress, parseIp } from "../../src/core/base/address.ts";
 import type { Trunk } from "../../src/core/edge/config.ts";
 import { loadConfig } from "../../src/server/config/load.ts";
 import { printConfig } from "../../src/server/config/print.ts";
+import { sipListeners } from "../../src/server/services/sip/sip-config.ts";
 
 const env = { XDG_CONFIG_HOME: "/nonexistent", XDG_DATA_HOME: "/data" };
 
@@ -98,4 +99,27 @@ test("SIP needs a domain, ports of its own, and room for calls", async () => {
   for (const [flags, words] of cases) assert.match((await complaints(flags))[0] ?? "", words);
   const off = loadConfig({ flags: { sipTrunks: ["a from=192.0.2.1"] }, env });
   await assert.rejects(off, /sip-trunks needs sip-domain/);
+});
+
+test("a trunk is told the address that is reached from farthest, by its outside name", async () => {
+  const config = await load({});
+  const at = (ip: string) => parseIp(ip) ?? assert.fail();
+  const [loopback, lan, routed] = [at("127.0.0.1"), at("192.0.2.5"), at("10.0.0.5")];
+  const relays = [
+    { bound: routed, advertised: at("203.0.113.9") },
+    { bound: lan, advertised: lan },
+  ];
+  const plan = { listen: [loopback, lan, routed, at("2001:db8::1")], relays, own: [], discovery: [] };
+  const names = (of: string) =>
+    sipListeners(config, plan).flatMap(({ transport, name }) => (transport === of ? [name] : []));
+  const hosts = ["203.0.113.9", "192.0.2.5", "127.0.0.1", "[2001:db8::1]"];
+  assert.deepEqual(
+    names("udp"),
+    hosts.map((host) => `${host}:5060`),
+  );
+  assert.deepEqual(names("tcp"), names("udp"));
+  assert.deepEqual(
+    names("tls"),
+    hosts.map((host) => `${host}:5061`),
+  );
 });

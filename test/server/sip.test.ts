@@ -8,6 +8,7 @@ import { pino } from "pino";
 import { parseIp } from "../../src/core/base/address.ts";
 import { loadConfig } from "../../src/server/config/load.ts";
 import { Daemon } from "../../src/server/daemon.ts";
+import { LocationStore } from "../../src/server/services/sip/location-store.ts";
 import { UserStore } from "../../src/server/users/user-store.ts";
 import { freePort, freePortRange } from "../support/ports.ts";
 import { mediaOf, SipPhone } from "../support/sip-phone.ts";
@@ -109,10 +110,13 @@ test("a user who is removed while nothing runs has no phone after the start", as
     using users = UserStore.open(join(here.dataDir, "users.db"));
     users.remove("bob");
   }
-  await using _ = await start(here);
-  await using alice = await phone(here, "alice", 2);
-  await alice.register();
-  assert.equal((await alice.ask(alice.invitation("bob"))).status, 480);
+  {
+    await using _ = await start(here);
+    await using alice = await phone(here, "alice", 2);
+    assert.equal((await alice.ask(alice.invitation("bob"))).status, 480);
+  }
+  using kept = LocationStore.open(join(here.dataDir, "sip.db"), pino({ level: "silent" }));
+  assert.deepEqual(kept.all(), []);
 });
 
 test("phones are told the external address, and another one as soon as that is configured", async () => {

@@ -108,6 +108,11 @@ test("drained, it refuses calls, and ends when the last one does", async () => {
   assert.equal(await drained, 0);
 });
 
+test("drained without a call, it does not wait", async () => {
+  await using edge = await SipHostUnderTest.open();
+  assert.equal(await edge.host.drain(3_600_000, AbortSignal.timeout(5_000)), 0);
+});
+
 test("drained for no time, it says how many calls are left; a signal ends the waiting", async () => {
   await using edge = await SipHostUnderTest.open();
   await using alice = await edge.phone("alice", 2);

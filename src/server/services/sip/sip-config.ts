@@ -49,17 +49,20 @@ export function sipConfig(config: Config, domain: string, plan: AddressPlan, key
   };
 }
 
-/** One for each address and transport, by the name that others reach it under. */
+/** One for each address and transport, by the name that others reach it under; what is reached from farthest comes first. */
 export function sipListeners({ sipPort, sipsPort }: Config, { listen, relays }: AddressPlan): EdgeListener[] {
   const ports: readonly (readonly [SipTransport, number | undefined])[] = [
     ["udp", sipPort],
     ["tcp", sipPort],
     ["tls", sipsPort],
   ];
+  const placeOf = (address: Readonly<Address>) => relays.findIndex(({ bound }) => sameIp(bound, address));
+  const rank = (address: Readonly<Address>) => (placeOf(address) < 0 ? relays.length : placeOf(address));
+  const ranked = listen.toSorted((a, b) => rank(a) - rank(b));
   return ports.flatMap(([transport, port]) => {
     if (port === undefined) return [];
-    return listen.map((address) => {
-      const outside = relays.find(({ bound }) => sameIp(bound, address))?.advertised ?? address;
+    return ranked.map((address) => {
+      const outside = relays[placeOf(address)]?.advertised ?? address;
       return { transport, local: { ...address, port, text: "" }, name: nameOf(outside, port) };
     });
   });
