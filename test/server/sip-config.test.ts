@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatAddress, parseIp } from "../../src/core/base/address.ts";
+import { parsePrefix } from "../../src/core/base/prefix.ts";
 import type { Trunk } from "../../src/core/edge/config.ts";
 import { loadConfig } from "../../src/server/config/load.ts";
 import { printConfig } from "../../src/server/config/print.ts";
@@ -45,7 +46,9 @@ test("what a line leaves out has a meaning, too", async () => {
   const out = await trunk("pbx to=[2001:db8::5]:5070 prefixes=all users=all");
   assert.deepEqual([out.prefixes, out.users, out.sources], [[""], "all", []]);
   assert.deepEqual([out.target?.transport, out.host], ["udp", "[2001:db8::5]:5070"]);
+  assert.deepEqual(out.media, [parsePrefix("2001:db8::5/128")]);
   const inward = await trunk("gate from=192.0.2.7");
+  assert.deepEqual(inward.media, inward.sources);
   assert.deepEqual([inward.target, inward.prefixes, inward.users], [undefined, [], new Set()]);
 });
 
@@ -75,8 +78,8 @@ test("every mistake of a line is told, with its word", async () => {
 test("a printed line can be given back", async () => {
   const lines = [
     "provider from=203.0.113.0/24 media=192.0.2.0/24 to=tls:203.0.113.10:5061 host=sip.provider.net prefixes=+,00 users=alice,bob",
-    "pbx to=udp:[2001:db8::5]:5070 prefixes=all users=all",
-    "gate from=192.0.2.7/32",
+    "pbx media=2001:db8::/64 to=udp:[2001:db8::5]:5070 prefixes=all users=all",
+    "gate from=192.0.2.7/32 media=192.0.2.7/32",
   ];
   const config = await load({ sipTrunks: lines });
   const printed = printConfig(config);

@@ -342,7 +342,7 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     fallback: [],
     fallbackText: "none: users call each other",
     description:
-      "Providers and other servers that are known by their addresses and need no password, one a line: a name and then `from=` where their calls come from, `media=` where their sound may come from besides what they say, `to=` where calls to them go (`udp:`, `tcp:` or `tls:`, an IP address and a port), `host=` their name where they have one, `prefixes=` what numbers begin with that are dialed through them, `users=` who may. The last two may be `all`. Separated by semicolons in the environment.",
+      "Providers and other servers that are known by their addresses and need no password, one a line: a name and then `from=` where their calls come from, `media=` where their sound may come from besides what they say (the addresses of `from` and `to`, unless given), `to=` where calls to them go (`udp:`, `tcp:` or `tls:`, an IP address and a port), `host=` their name where they have one, `prefixes=` what numbers begin with that are dialed through them, `users=` who may. The last two may be `all`. Separated by semicolons in the environment.",
   },
 
   allowPeers: {

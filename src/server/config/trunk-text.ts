@@ -41,7 +41,7 @@ function readTrunk(text: string, complain: Complain): Trunk | undefined {
   }
   const given = readWords(name, rest, complain);
   const prefixes = (word: Word) => items(given.get(word)).flatMap((one) => readPrefix(name, word, one, complain) ?? []);
-  const [sources, media] = [prefixes("from"), prefixes("media")];
+  const sources = prefixes("from");
   const target = readTarget(name, given, complain);
   if (!given.has("from") && target === undefined) complain(`(${name}) needs from=, to= or both`);
   const dialed = given.get("prefixes");
@@ -59,7 +59,10 @@ function readTrunk(text: string, complain: Complain): Trunk | undefined {
   return {
     name,
     sources,
-    media,
+    // Who speaks for itself needs no other range: a small exchange is one address.
+    media: given.has("media")
+      ? prefixes("media")
+      : [...sources, ...(target === undefined ? [] : [only(target.address)])],
     target,
     host: given.get("host") ?? (target === undefined ? "" : hostOf(target)),
     prefixes: dialed === "all" ? [""] : items(dialed),
@@ -91,6 +94,10 @@ function readPrefix(name: string, word: Word, text: string, complain: Complain):
   const least = shortestPrefix[found.address.family];
   if (found.length < least) return complain(`(${name}) ${word}=${text} is too large: a prefix has /${least} or more`);
   return found;
+}
+
+function only(address: Readonly<Address>): Prefix {
+  return parsePrefix(formatIp(address)) as Prefix;
 }
 
 function readTarget(name: string, given: ReadonlyMap<Word, string>, complain: Complain): SipTarget | undefined {
