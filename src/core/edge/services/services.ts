@@ -3,14 +3,11 @@
  * `milliwatt` sends a tone. Signaling is a user agent's; media is a leg of the relay, which learns where the caller is by
  * its own rules; the other leg is none.
  */
-import { readU32 } from "../../base/bytes.ts";
 import { Deadlines } from "../../base/deadlines.ts";
 import { after, type Instant, type Machine } from "../../base/machine.ts";
 import { OutputQueue } from "../../base/output-queue.ts";
-import type { Ports } from "../../base/ports.ts";
 import { describeSdp } from "../../call/sdp.ts";
-import type { MediaRelay } from "../../relay/media-relay.ts";
-import type { LegId, RelayEvent, SessionId } from "../../relay/outputs.ts";
+import type { RelayEvent, SessionId } from "../../relay/outputs.ts";
 import { parseSdp, type SdpDocument } from "../../sdp/document.ts";
 import { isSameFlow, type SipFlow, type SipTarget } from "../../sip/flow.ts";
 import { createResponse } from "../../sip/message/build.ts";
@@ -19,15 +16,12 @@ import { isSipUri } from "../../sip/message/uri.ts";
 import { userOf } from "../../sip/registrar/address-of-record.ts";
 import type { ClientTransaction } from "../../sip/transaction/client.ts";
 import type { ServerTransaction } from "../../sip/transaction/server.ts";
-import type { Transactions } from "../../sip/transaction/transactions.ts";
 import type { LocalParty, UaCall } from "../../sip/ua/call.ts";
 import type { UserAgentOutput } from "../../sip/ua/outputs.ts";
 import { UserAgent } from "../../sip/ua/user-agent.ts";
-import type { CallSide } from "../call.ts";
-import type { Calls } from "../calls.ts";
-import type { OwnNames } from "../names.ts";
 import { answerOf, offerOf, SERVICE_NAMES, type ServiceName } from "./descriptions.ts";
-import { ServiceCall } from "./service-call.ts";
+import { openCall, type ServiceCaller, type ServiceParts } from "./opening.ts";
+import type { ServiceCall } from "./service-call.ts";
 import type { ServiceMedia } from "./tone-stream.ts";
 import { Tones } from "./tones.ts";
 import { Writings } from "./writings.ts";
@@ -37,23 +31,10 @@ const MAX_CALLS = 200;
 const MAX_CALLS_OF_USER = 4;
 /** Nobody is left in a call with nobody: ten minutes. */
 const LONGEST_CALL = 600_000;
+
 export type ServiceOutput =
   | { readonly kind: "send"; readonly to: SipFlow | SipTarget; readonly text: string }
   | ServiceMedia;
-
-export interface ServiceParts {
-  readonly transactions: Transactions;
-  readonly relay: MediaRelay;
-  readonly calls: Calls;
-  readonly names: OwnNames;
-  readonly ports: Pick<Ports, "crypto" | "random">;
-}
-
-/** Who sent a request, and by which flow. */
-export interface ServiceCaller {
-  readonly user: string;
-  readonly flow: SipFlow;
-}
 
 export class Services implements Machine<ServiceOutput> {
   readonly #parts: ServiceParts;
@@ -96,7 +77,7 @@ export class Services implements Machine<ServiceOutput> {
     const contact = `sip:${service}@${sentBy}${transport === "udp" ? "" : `;transport=${transport}`}`;
     const local: LocalParty = { address: `<${contact}>`, contact, sentBy, account: undefined };
     this.#agent.handleRequest(transaction, { local, hop: caller.flow }, now);
-    this.#settle(now, { service, ...caller });
+    this.#settle(now, caller, service);
   }
 
   /** False where the ACK is not of a call here. */
@@ -194,21 +175,22 @@ export class Services implements Machine<ServiceOutput> {
     return SERVICE_NAMES.find((name) => name === user);
   }
 
-  #settle(now: Instant, caller?: ServiceCaller & { readonly service: ServiceName }): void {
+  /** `caller`: who has sent the request that may be the beginning of a call. */
+  #settle(now: Instant, caller?: ServiceCaller, service: ServiceName = "echo"): void {
     for (let output = this.#agent.pollOutput(); output !== undefined; output = this.#agent.pollOutput()) {
       if (output.kind === "send") this.#outputs.push(output);
       else if (output.kind !== "incoming") this.#handle(output, now);
-      else if (caller !== undefined) this.#begin(output.call, output.offer, caller, now);
+      else if (caller !== undefined) this.#begin(output, caller, service, now);
     }
   }
 
   #begin(
-    ua: UaCall,
-    offer: string | undefined,
-    caller: ServiceCaller & { readonly service: ServiceName },
+    { call: ua, offer }: Extract<UserAgentOutput, { kind: "incoming" }>,
+    caller: ServiceCaller,
+    service: ServiceName,
     now: Instant,
   ): void {
-    const call = this.#open(ua, caller, now);
+    const call = this.#refusal(caller) ?? openCall(this.#parts, service, ua, caller, now);
     if (typeof call === "number") return this.#agent.refuse(ua, call, now);
     this.#calls.set(ua, call);
     this.#sessions.set(call.call.session as SessionId, call);
@@ -216,31 +198,10 @@ export class Services implements Machine<ServiceOutput> {
     this.#answer(call, offer, now);
   }
 
-  /** A status where it cannot be. */
-  #open(
-    ua: UaCall,
-    { user, flow, service }: ServiceCaller & { readonly service: ServiceName },
-    now: Instant,
-  ): ServiceCall | number {
-    const { relay, calls, ports } = this.#parts;
-    const invite = ua.asked?.transaction.request;
-    if (invite === undefined || this.#calls.size >= MAX_CALLS) return 503;
-    if ([...this.#calls.values()].filter((one) => one.user === user).length >= MAX_CALLS_OF_USER) return 486;
-    const session = relay.openSession(user, now);
-    if (typeof session === "string") return 503;
-    const phone = relay.addLeg(session, { local: flow.local, proven: flow.remote, ranges: [] });
-    const kind = service === "echo" ? "echo" : "sink";
-    const ours = relay.addLeg(session, { local: flow.local, proven: undefined, ranges: [], service: kind });
-    const caller: CallSide = { name: user, flow, trunk: undefined, leg: phone as LegId };
-    const call = calls.begin(invite, caller, service, now);
-    if (call === undefined || phone === "legs" || ours === "legs") {
-      relay.closeSession(session);
-      return 482;
-    }
-    calls.noteSession(call, session);
-    const side: CallSide = { name: service, flow, trunk: undefined, leg: ours };
-    const sdpSession = readU32(ports.random.bytes(4), 0);
-    return new ServiceCall({ service, ua, call, side, phone, ours, sdpSession });
+  #refusal({ user }: ServiceCaller): number | undefined {
+    if (this.#calls.size >= MAX_CALLS) return 503;
+    const own = [...this.#calls.values()].filter((one) => one.user === user);
+    return own.length >= MAX_CALLS_OF_USER ? 486 : undefined;
   }
 
   /** To an offer, or to the wish for one. */
