@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { type Address, formatAddress, sameAddress } from "../../../src/core/base/address.ts";
+import { writeU32 } from "../../../src/core/base/bytes.ts";
 import { after } from "../../../src/core/base/machine.ts";
+import { fingerprint } from "../../../src/core/stun/fingerprint.ts";
 import { Attribute, MessageClass } from "../../../src/core/stun/registry.ts";
 import { SeededRandom } from "../../support/crypto.ts";
 import { address } from "../turn/server/world.ts";
@@ -21,13 +23,15 @@ function isBinding(data: Uint8Array): boolean {
   return (data[0] as number) < 2 && data[1] === 1;
 }
 
-/** One to four bytes before the value of FINGERPRINT, which no password covers, are others. */
+/** One to four bytes are others, and the fingerprint, which needs no password, fits again; or the end is missing. */
 function mutated(data: Uint8Array, random: SeededRandom): Uint8Array {
   const bytes = data.slice();
   for (let n = random.below(4); n >= 0; n--) {
     const at = random.below(bytes.length - 8);
     bytes[at] = (bytes[at] as number) ^ (1 + random.below(255));
   }
+  const end = bytes.length - 8;
+  writeU32(bytes, end + 4, fingerprint(bytes, end));
   return random.below(8) === 0 ? bytes.subarray(0, random.below(bytes.length)) : bytes;
 }
 
