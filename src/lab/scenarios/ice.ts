@@ -173,7 +173,8 @@ const lookAgainMs = 100;
 /** The path once it is another than this; undefined: it stays. */
 async function moved(lab: Lab, host: string, before: IceOutcome): Promise<IceOutcome | undefined> {
   for (const end = performance.now() + roamingMs; performance.now() < end; await lab.wait(lookAgainMs)) {
-    const path = await pathOf(lab, host);
+    // Between the one and the other there may be none.
+    const path = await pathOf(lab, host).catch(() => before);
     if (path.from !== before.from || path.to !== before.to) return path;
   }
   return undefined;

@@ -6,8 +6,13 @@ interface Waiting {
   fail(cause: unknown): void;
 }
 
+/** Any time: it only has to be there. */
+const holdMs = 1 << 30;
+
 export class Outcomes {
   readonly #waiting: Set<Waiting> = new Set();
+  /** A connection that has no socket of its own, as one confined to a relay, would not keep the process for who waits. */
+  #hold: NodeJS.Timeout | undefined;
 
   /**
    * Resolves with what `look` finds, now or after a later `lookAgain`; rejects with what it throws, or with the signal's
@@ -27,13 +32,20 @@ export class Outcomes {
     const abort = (): void => reject(signal?.reason);
     signal?.addEventListener("abort", abort);
     this.#waiting.add(waiting);
+    this.#hold ??= setInterval(() => {}, holdMs);
     this.#look(waiting);
     try {
       return await promise;
     } finally {
       this.#waiting.delete(waiting);
       signal?.removeEventListener("abort", abort);
+      if (this.#waiting.size === 0) this.#release();
     }
+  }
+
+  #release(): void {
+    clearInterval(this.#hold);
+    this.#hold = undefined;
   }
 
   lookAgain(): void {

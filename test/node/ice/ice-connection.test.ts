@@ -1,11 +1,13 @@
 /** IceConnection on real sockets, with itself: directly, through Postern's relay, and where it is used wrongly. */
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { promisify } from "node:util";
 import type { IceEvent } from "../../../src/core/ice/outputs.ts";
 import { IceConnection } from "../../../src/node/ice/ice-connection.ts";
 import type { IceServer } from "../../../src/node/ice/options.ts";
@@ -18,6 +20,8 @@ import { until } from "../../support/until.ts";
 import { introduce, onLoopback, openTwo, says } from "./two.ts";
 
 const failsWith = (code: string) => (error: unknown) => (error as { code?: string }).code === code;
+
+const execute = promisify(execFile);
 
 suite("without servers", () => {
   test("two strings make a path that carries data both ways, and says why it was chosen", async () => {
@@ -125,6 +129,17 @@ suite("servers that are of no use", () => {
     assert.doesNotMatch(await connection.localDescription(), /candidate:/);
     assert.match(connection.report.relayFailures.join(), /No interface that may be used/);
   });
+});
+
+test("who waits for a connection keeps the process, also where the connection has no socket", async () => {
+  const module = new URL("../../../src/node/ice/index.ts", import.meta.url);
+  const program = `
+    import { IceConnection } from ${JSON.stringify(module.href)};
+    const connection = await IceConnection.open({ policy: "relay" });
+    setTimeout(() => connection.close(), 200).unref();
+    await connection.connected().catch(({ code }) => console.log(code));`;
+  const { stdout } = await execute(process.execPath, ["--input-type=module", "--eval", program]);
+  assert.equal(stdout, "closed\n");
 });
 
 suite("misuse", () => {
