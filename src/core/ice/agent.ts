@@ -7,33 +7,28 @@ import type { Address } from "../base/address.ts";
 import { PosternError } from "../base/failure.ts";
 import type { Instant, Machine } from "../base/machine.ts";
 import type { Ports } from "../base/ports.ts";
-import type { ClientTransaction } from "../stun/client-transaction.ts";
 import { MessageClass, Method } from "../stun/registry.ts";
 import { StunView } from "../stun/view.ts";
 import { failRelay, grantPermission, loseBase, refusePermission } from "./addresses.ts";
 import { handleRequest } from "./answers.ts";
 import type { Base, BaseId } from "./base.ts";
 import type { Candidate } from "./candidate.ts";
-import type { Checklist, ConsentTimer } from "./checklist.ts";
-import { handleCheckAnswer, handleCheckTimedOut } from "./checks.ts";
+import type { Checklist } from "./checklist.ts";
+import { handleCheckAnswer } from "./checks.ts";
 import { DEFAULT_ICE_CONFIG, type IceConfig, type IceRole } from "./config.ts";
-import { doubt, expire, handleConsentAnswer, handleConsentDue, handleSilence } from "./consent.ts";
+import { handleConsentAnswer } from "./consent.ts";
 import type { IceCredentials } from "./credentials.ts";
-import { diagnose } from "./diagnosis.ts";
+import { handleDue } from "./due.ts";
 import {
   addHosts,
   addRelay,
-  concludeGathering,
-  endGathering,
   type HostBase,
   handleQueryAnswer,
-  keepCandidatesAlive,
   type RelayBase,
   refuseTaken,
   startGathering,
 } from "./gathering.ts";
 import { handleProbeAnswer } from "./hard-nat/probe.ts";
-import { handleHardNatsDue } from "./hard-nat/probing.ts";
 import { doWithout, forgetSocket, takeSocket } from "./hard-nat/sockets.ts";
 import { isStun, isValidated, routeOf } from "./media.ts";
 import type { IceOutput, IceState, Path } from "./outputs.ts";
@@ -43,8 +38,7 @@ import { type IceReport, reportOf } from "./report.ts";
 import { beginLists, describe, forget, type RemoteDescription, restart } from "./restart.ts";
 import { pathOf } from "./selection.ts";
 import { settle } from "./settling.ts";
-import { useSlot } from "./slots.ts";
-import { AgentState, type Ask, type Due, type IceDropReason } from "./state.ts";
+import { AgentState, type IceDropReason } from "./state.ts";
 
 export class IceAgent implements Machine<IceOutput> {
   readonly #state: AgentState;
@@ -296,63 +290,8 @@ export class IceAgent implements Machine<IceOutput> {
     const { deadlines } = state;
     settle(state, now);
     for (let due = deadlines.popDue(now); due !== undefined; due = deadlines.popDue(now)) {
-      this.#handleDue(due, now);
+      handleDue(state, due, now);
       settle(state, now);
     }
-  }
-
-  #handleDue(due: Due, now: Instant): void {
-    const state = this.#state;
-    switch (due.kind) {
-      case "transaction":
-        return this.#handleTransactionDue(due, now);
-      case "pace":
-        return useSlot(state, now);
-      case "hard-nats":
-        return handleHardNatsDue(state, now);
-      case "keepalive":
-        return keepCandidatesAlive(state, now);
-      case "budget":
-        return state.gathering === "running" ? endGathering(state) : undefined;
-      case "pac":
-        due.list.isPatient = false;
-        return;
-      case "likely-cause":
-        return this.#tellLikelyCause(due.list);
-      case "linger":
-        return forget(state, due.list);
-      case "nominate":
-        // What follows every input looks at nominations.
-        return;
-      default:
-        return this.#handleConsentDue(due, now);
-    }
-  }
-
-  #handleConsentDue({ kind, component }: ConsentTimer, now: Instant): void {
-    if (kind === "consent") handleConsentDue(this.#state, component, now);
-    else if (kind === "doubt") doubt(this.#state, component, now);
-    else if (kind === "silence") handleSilence(this.#state, component, now);
-    else expire(this.#state, component);
-  }
-
-  #handleTransactionDue(transaction: ClientTransaction<Ask>, now: Instant): void {
-    const { outputs, transactions } = this.#state;
-    const { purpose } = transaction;
-    if (transactions.handleDue(transaction, now) === "send") {
-      if (purpose.kind === "check" && purpose.isCancelled) return;
-      const [base, to] =
-        purpose.kind === "gather" ? [purpose.base, purpose.server] : [purpose.pair.base, purpose.pair.remoteAddress];
-      if (purpose.kind === "check") purpose.pair.checksSent++;
-      outputs.push({ kind: "send", base: base.id, to, data: transaction.request });
-    } else if (purpose.kind === "check") handleCheckTimedOut(this.#state, purpose);
-    else if (purpose.kind === "gather") concludeGathering(this.#state);
-  }
-
-  #tellLikelyCause(list: Checklist): void {
-    const state = this.#state;
-    if (list.isCompleted || list.isFailed || list.stream.current !== list) return;
-    const { reason, report } = diagnose(state, list);
-    state.tell({ type: "likely-cause", stream: list.stream.index, reason, report });
   }
 }
