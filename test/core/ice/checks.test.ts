@@ -177,6 +177,16 @@ test("RFC 8445 §7.3.1.4: a check from the peer makes its pair the next to be ch
   assert.equal(solo.pair()?.state, "succeeded");
 });
 
+test("RFC 8445 §7.3.1.4: a check that was called off is no failure of its pair when its time is over", () => {
+  const solo = new Solo().begin(candidate("198.51.100.7:2000"));
+  solo.run(20_000);
+  solo.check();
+  solo.run(25_000);
+  assert.equal(solo.pair()?.state, "in-progress");
+  solo.answer();
+  assert.equal(solo.pair()?.isValid, true);
+});
+
 test("RFC 8445 §6.1.4.2: streams take turns", () => {
   const solo = new Solo({ streams: [[1], [1]] });
   const bases = [0, 1].map((stream) => ({

@@ -47,6 +47,15 @@ test("RFC 7675 §5.1: without an answer for 30 s consent expires, and nothing mo
   assert.equal(solo.sent.length, sent);
 });
 
+test("RFC 7675 §5.1: a check that is not answered is not repeated either", () => {
+  const solo = new Solo().connected();
+  const before = solo.requests.length;
+  solo.run(6_000);
+  const id = String(solo.requests[before]?.view.data.slice(8, 20));
+  solo.run(20_000);
+  assert.equal(solo.requests.filter(({ view }) => String(view.data.slice(8, 20)) === id).length, 1);
+});
+
 test("the path is doubtful 5 s after a check that was not answered, and no more when one is", () => {
   const solo = new Solo().connected();
   const before = solo.requests.length;

@@ -162,6 +162,30 @@ suite("RFC 8445 §9: a restart", () => {
     assert.equal(lab.turn.mediaPackets, 0);
   });
 
+  test("leaves data on the old path until the new one is nominated, though one check of the old one is lost", () => {
+    const solo = new Solo({ role: "controlled" }).begin(candidate("198.51.100.7:2000"));
+    solo.check({ useCandidate: true });
+    solo.answer();
+    solo.run(100);
+    const way = (): unknown => solo.agent.send(0, 1, new Uint8Array(1));
+    const old = way();
+    assert.ok(old);
+    solo.do((agent) => agent.restart(solo.now));
+    const fresh = { ...PEERS, ufrag: "fresh", candidates: [candidate("198.51.100.7:2000")] };
+    solo.do((agent) => agent.handleRemoteDescription(0, fresh, solo.now));
+    solo.run(5);
+    const check = solo.requests.findLast(({ view }) => view.text(Attribute.Username, 99)?.startsWith("fresh:"));
+    assert.ok(check);
+    solo.deliver(solo.answerBytes(check));
+    assert.equal(solo.pair()?.isValid, true);
+    assert.equal(way(), old);
+    solo.run(30);
+    assert.equal(way(), old, "of two checks one is not answered");
+    solo.run(60);
+    assert.notEqual(way(), old, "neither is");
+    assert.ok(way());
+  });
+
   test("a third while the second is under way ends well", () => {
     const lab = build(cones);
     const call = new Call(lab.a, lab.b).start().talk();

@@ -169,6 +169,20 @@ describe("exchanges of texts", () => {
     assert.deepEqual(world.events, events);
   });
 
+  test("what one end says to another than this is nothing", () => {
+    const world = new World({ first: "one", second: "two", third: "three" });
+    const [second, other] = ["02".repeat(8), "09".repeat(8)];
+    world.deliver("first", "second", encodeFrame({ kind: "ack", from: second, to: other, parts: 1 }));
+    world.deliver("first", "second", encodeFrame({ kind: "refuse", from: second, to: other }));
+    world.open("third");
+    world.run(5_000);
+    assert.deepEqual([world.texts.get("first"), world.texts.get("third")], ["three", "one"]);
+    assert.deepEqual(
+      world.events.filter((one) => one.endsWith("refused")),
+      [],
+    );
+  });
+
   test("our own frames, reflected, are nothing", () => {
     const world = new World({ first: "one", second: "two" }, () => []);
     world.open("second");
