@@ -132,9 +132,8 @@ export class Baresip implements AsyncDisposable {
     });
   }
 
-  /** How many of its registrations were accepted. */
-  get registrations(): number {
-    return this.log.match(/: \{0\/\w+\/v[46]\} 200 OK/g)?.length ?? 0;
+  get isRegistered(): boolean {
+    return /: \{0\/\w+\/v[46]\} 200 OK/.test(this.log);
   }
 
   /** What it heard in its calls so far, of each the recording; the last is the newest. */
@@ -144,6 +143,7 @@ export class Baresip implements AsyncDisposable {
     return Promise.all(names.map(async (name) => listen(samplesOf(await readFile(join(folder, name))), frequencies)));
   }
 
+  /** Again is nothing. */
   async [Symbol.asyncDispose](): Promise<void> {
     // Asked to end it would unregister first, which a dead server would keep it waiting for.
     await this.#phone.stop("SIGKILL");

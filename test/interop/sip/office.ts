@@ -7,6 +7,7 @@ import { Network } from "../../../src/lab/network.ts";
 import { serverAddresses, type Topology } from "../../../src/lab/topology.ts";
 import { becomeOwner, openDataDirectory } from "../../../src/server/data-directory.ts";
 import { UserStore } from "../../../src/server/users/user-store.ts";
+import { type Child, startChild } from "../../support/child.ts";
 import { logLines, type RunningDaemon, startDaemon } from "../../support/daemon.ts";
 import { until } from "../../support/until.ts";
 import { through } from "../networks.ts";
@@ -33,6 +34,7 @@ export class Office implements AsyncDisposable {
   readonly daemon: RunningDaemon;
   readonly #home: string;
   readonly #phones: Baresip[] = [];
+  readonly #children: Child[] = [];
 
   static async open(topology: Topology, { users, flags = [], alsoOn = [] }: OfficeOptions): Promise<Office> {
     const home = await mkdtemp(join(tmpdir(), "postern-office-"));
@@ -60,18 +62,29 @@ export class Office implements AsyncDisposable {
     this.#home = home;
   }
 
-  /** A phone at a place, registered unless `expires` is 0. */
-  async phone(place: string, options: Partial<PhoneOptions> & Pick<PhoneOptions, "user" | "tone">): Promise<Baresip> {
+  /** A phone at a place; that it registers is awaited. */
+  async phone(
+    place: string,
+    options: Partial<PhoneOptions> & Pick<PhoneOptions, "user" | "tone">,
+    registration: "awaited" | "not awaited" = "awaited",
+  ): Promise<Baresip> {
     const server = `${serverHost}:${options.transport === "tls" ? sipsPort : sipPort}`;
     const common = { domain, server, password: passwordOf(options.user) };
     const phone = await Baresip.start(this.network, place, { ...common, ...options });
     this.#phones.push(phone);
     // Its event may have come before anybody listened.
-    const isRegistered = () => options.expires === 0 || phone.registrations > 0;
+    const isRegistered = () => registration === "not awaited" || phone.isRegistered;
     await until(`${options.user} to register`, isRegistered, { within: 20_000 }).catch((cause) => {
       throw new Error(`${(cause as Error).message}; it wrote:\n${phone.log}`, { cause });
     });
     return phone;
+  }
+
+  /** Starts a program at a place, which ends with all of this at the latest. */
+  async start(place: string, command: readonly string[]): Promise<Child> {
+    const child = await startChild([...through(this.network.at(place)), ...command]);
+    this.#children.push(child);
+    return child;
   }
 
   /** What the daemon logged of calls and phones. */
@@ -81,6 +94,7 @@ export class Office implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#phones.map((phone) => phone[Symbol.asyncDispose]()));
+    await Promise.all(this.#children.map((child) => child.stop("SIGKILL")));
     await this.daemon[Symbol.asyncDispose]();
     await this.network[Symbol.asyncDispose]();
     await rm(this.#home, { recursive: true, force: true });

@@ -28,6 +28,12 @@ async function heard(listener: Baresip, speaker: Baresip): Promise<Moment[]> {
   return (await listener.heard([speaker.tone, listener.tone])).at(-1) ?? [];
 }
 
+/** For how long it heard anything in its last call, in tenths of a second. */
+export async function heardTenths(listener: Baresip): Promise<number> {
+  const moments = (await listener.heard([])).at(-1) ?? [];
+  return moments.filter(({ loudness }) => loudness > silent).length;
+}
+
 /** Resolves when it has heard a second of the other in its last call. */
 export async function hears(listener: Baresip, speaker: Baresip): Promise<void> {
   const has = async () => {
