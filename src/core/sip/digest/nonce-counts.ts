@@ -3,6 +3,7 @@
  * (RFC 7616 §3.4.5). Only who has proven to know a password gets an entry here. Requests overtake each other on UDP: a
  * window of the last 32 counts is kept, as against replay elsewhere.
  */
+import { detached } from "../../base/detached.ts";
 import type { UnixSeconds } from "../../base/machine.ts";
 
 interface Used {
@@ -56,7 +57,7 @@ export class NonceCounts {
       this.#used.delete(oldest);
     }
     if (issuedAt <= this.#forgotten) return false;
-    this.#used.set(nonce, { issuedAt, highest: count, window: 1 });
+    this.#used.set(detached(nonce), { issuedAt, highest: count, window: 1 });
     return true;
   }
 }

@@ -36,11 +36,3 @@ export interface Binding extends BindingRecord {
   /** When the last probe was answered. */
   readonly answeredAt: Instant | undefined;
 }
-
-/**
- * A copy of `text` that does not keep alive the message that it was cut from: a binding outlives many, and is small beside
- * them.
- */
-export function detached(text: string): string {
-  return ` ${text}`.slice(1);
-}

@@ -5,6 +5,7 @@
  * A phone behind a NAT is reached only while its mapping lives. On UDP it is asked for its OPTIONS every 20 to 25 s: the
  * answer is what refreshes NATs that count outbound traffic alone, and its absence tells that the phone is gone.
  */
+import { detached } from "../../base/detached.ts";
 import { after, type Instant, type Machine, type UnixSeconds } from "../../base/machine.ts";
 import { OutputQueue } from "../../base/output-queue.ts";
 import type { Ports } from "../../base/ports.ts";
@@ -16,7 +17,7 @@ import type { SipRequest, SipResponse } from "../message/message.ts";
 import { isSipUri, parseUri } from "../message/uri.ts";
 import { isSameHost, isSameUri } from "../message/uri-comparison.ts";
 import { addressOfRecord } from "./address-of-record.ts";
-import { type Binding, type BindingRecord, detached } from "./binding.ts";
+import type { Binding, BindingRecord } from "./binding.ts";
 import { PROBE_INTERVAL, type RegistrarConfig, UNANSWERED_PROBES } from "./config.ts";
 import { Entry, Location } from "./location.ts";
 import { type AskedContact, type Refused, readRegister } from "./register-request.ts";

@@ -4,11 +4,11 @@ import { after, type Instant } from "../../base/machine.ts";
 import { OutputQueue } from "../../base/output-queue.ts";
 import type { ClientTransaction } from "./client.ts";
 import type { TransactionOutput } from "./outputs.ts";
-import type { ServerTransaction } from "./server.ts";
+import type { AnsweredRequest, ServerTransaction } from "./server.ts";
 
 /** Every transaction has two: when it repeats itself, and when it ends. */
 export interface TransactionTimer extends Timed {
-  readonly transaction: ClientTransaction | ServerTransaction;
+  readonly transaction: ClientTransaction | ServerTransaction | AnsweredRequest;
   readonly what: "repeat" | "end";
 }
 
@@ -16,7 +16,7 @@ export interface TransactionContext {
   readonly outputs: OutputQueue<TransactionOutput>;
   readonly deadlines: Deadlines<TransactionTimer>;
   readonly clients: Map<string, ClientTransaction>;
-  readonly servers: Map<string, ServerTransaction>;
+  readonly servers: Map<string, ServerTransaction | AnsweredRequest>;
 }
 
 export function createContext(): TransactionContext {
@@ -29,7 +29,7 @@ export function createContext(): TransactionContext {
 }
 
 export function timerOf(
-  transaction: ClientTransaction | ServerTransaction,
+  transaction: TransactionTimer["transaction"],
   what: TransactionTimer["what"],
 ): TransactionTimer {
   return { transaction, what, deadline: 0 as Instant, heapIndex: -1 };

@@ -2,7 +2,7 @@
 import type { Instant } from "../../base/machine.ts";
 import { startTimer, type TransactionContext } from "./context.ts";
 import { endServer } from "./ending.ts";
-import type { ServerTransaction } from "./server.ts";
+import { AnsweredRequest, type ServerTransaction } from "./server.ts";
 import { LONGEST } from "./timers.ts";
 
 /** A response of the user's; false when it is not to be sent. */
@@ -21,20 +21,27 @@ export function respondToNonInvite(
     endServer(context, transaction);
     return false;
   }
-  transaction.state = status < 200 ? "proceeding" : "completed";
-  transaction.response = text;
-  if (status >= 200) startTimer(context, transaction.end, now, transaction.isReliable ? 0 : LONGEST);
-  handleNonInviteAgain(context, transaction);
+  if (status < 200) {
+    transaction.state = "proceeding";
+    transaction.response = text;
+    handleNonInviteAgain(context, transaction);
+  } else complete(context, transaction, text, now);
   return true;
 }
 
-/** RFC 3261 §17.2.2: timer J, the only one. */
-export function handleNonInviteServerTimer(context: TransactionContext, transaction: ServerTransaction): void {
-  endServer(context, transaction);
+/** RFC 3261 §17.2.2: until timer J, the only one, fires. */
+function complete(context: TransactionContext, transaction: ServerTransaction, text: string, now: Instant): void {
+  transaction.state = "completed";
+  const answered = new AnsweredRequest(transaction, text);
+  context.servers.set(transaction.key, answered);
+  startTimer(context, answered.end, now, transaction.isReliable ? 0 : LONGEST);
+  handleNonInviteAgain(context, answered);
 }
 
 /** The same request again gets the last answer, if there is one. */
-export function handleNonInviteAgain(context: TransactionContext, transaction: ServerTransaction): void {
-  const { from, response } = transaction;
+export function handleNonInviteAgain(
+  context: TransactionContext,
+  { from, response }: ServerTransaction | AnsweredRequest,
+): void {
   if (response !== undefined) context.outputs.push({ kind: "send", to: from, text: response, by: undefined });
 }

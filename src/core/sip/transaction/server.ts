@@ -3,6 +3,24 @@ import type { SipFlow } from "../flow.ts";
 import type { SipRequest } from "../message/message.ts";
 import { type TransactionTimer, timerOf } from "./context.ts";
 
+/**
+ * What is left of a request that is no INVITE when it has its final answer: what it takes to give that again. It stays for
+ * half a minute, and the request itself is ten times as large.
+ */
+export class AnsweredRequest {
+  readonly key: string;
+  readonly from: SipFlow;
+  readonly response: string;
+  readonly end: TransactionTimer;
+
+  constructor({ key, from }: ServerTransaction, response: string) {
+    this.key = key;
+    this.from = from;
+    this.response = response;
+    this.end = timerOf(this, "end");
+  }
+}
+
 /** RFC 3261 Figures 7 and 8, with RFC 6026's `accepted`. A request that is no INVITE begins in `trying`. */
 export type ServerState = "trying" | "proceeding" | "accepted" | "completed" | "confirmed" | "terminated";
 

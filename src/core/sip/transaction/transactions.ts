@@ -17,9 +17,9 @@ import { beginInvite, cancelInvite, handleInviteResponse, handleInviteTimer } fr
 import { handleAck, handleInviteAgain, handleInviteServerTimer, respondToInvite } from "./invite-server.ts";
 import { clientKey, responseKey, serverKey } from "./key.ts";
 import { beginNonInvite, handleNonInviteResponse, handleNonInviteTimer } from "./non-invite-client.ts";
-import { handleNonInviteAgain, handleNonInviteServerTimer, respondToNonInvite } from "./non-invite-server.ts";
+import { handleNonInviteAgain, respondToNonInvite } from "./non-invite-server.ts";
 import type { TransactionOutput } from "./outputs.ts";
-import { ServerTransaction } from "./server.ts";
+import { AnsweredRequest, ServerTransaction } from "./server.ts";
 
 /** Bytes of a branch: nobody who did not see the request can guess the response's way in. */
 const BRANCH_LENGTH = 12;
@@ -70,14 +70,16 @@ export class Transactions implements Machine<TransactionOutput> {
 
   /** The INVITE that a CANCEL is about. */
   cancelledBy(cancel: SipRequest): ServerTransaction | undefined {
-    return this.#context.servers.get(serverKey(cancel, "INVITE"));
+    const invite = this.#context.servers.get(serverKey(cancel, "INVITE"));
+    return invite instanceof ServerTransaction ? invite : undefined;
   }
 
   handleRequest(request: SipRequest, from: SipFlow, now: Instant): void {
     const context = this.#context;
     const key = serverKey(request);
     const known = context.servers.get(key);
-    if (request.method === "ACK") {
+    if (known instanceof AnsweredRequest) handleNonInviteAgain(context, known);
+    else if (request.method === "ACK") {
       if (known === undefined) context.outputs.push({ kind: "ack", request, from });
       else handleAck(context, known, request, now);
     } else if (known === undefined) this.#begin(key, request, from);
@@ -138,9 +140,9 @@ export class Transactions implements Machine<TransactionOutput> {
 
   #handleTimer({ transaction, what }: TransactionTimer, now: Instant): void {
     const context = this.#context;
-    if (transaction instanceof ServerTransaction) {
-      if (transaction.isInvite) handleInviteServerTimer(context, transaction, what, now);
-      else handleNonInviteServerTimer(context, transaction);
+    if (transaction instanceof AnsweredRequest) context.servers.delete(transaction.key);
+    else if (transaction instanceof ServerTransaction) {
+      handleInviteServerTimer(context, transaction, what, now);
     } else if (!transaction.isInvite) handleNonInviteTimer(context, transaction, what, now);
     else handleInviteTimer(context, transaction, what, now);
   }
