@@ -12,9 +12,9 @@ import { forwarded } from "../sip/proxy/forwarding.ts";
 import type { Carriage } from "../sip/proxy/outputs.ts";
 import type { Call, CallSide } from "./call.ts";
 import type { Arrived, Passage } from "./media-path.ts";
-import { contextOf } from "./reception.ts";
+import { contextOf, isFromWhereItShould } from "./reception.ts";
 import type { Destination } from "./routing.ts";
-import { otherFlow } from "./serving.ts";
+import { hideFromOthers, otherFlow } from "./serving.ts";
 import { hasSession } from "./session-body.ts";
 import type { EdgeState, ForkOwner } from "./state.ts";
 
@@ -144,7 +144,7 @@ function handleDialogOver(
 }
 
 /** An ACK for a 2xx: forwarded along its dialog, and never answered. Others are nobody's. */
-export function handleAck(state: EdgeState, request: SipRequest, now: Instant): void {
+export function handleAck(state: EdgeState, request: SipRequest, flow: SipFlow, now: Instant): void {
   const own = state.dialogs.takeRoute(request);
   if (own?.kind !== "dialog" || request.maxForwards === 0 || request.maxForwards === MALFORMED) {
     state.stats.refused.stranger++;
@@ -152,6 +152,12 @@ export function handleAck(state: EdgeState, request: SipRequest, now: Instant): 
   }
   const dialog = contextOf(state, request, own.token);
   const { call, from, to } = dialog;
+  // It cannot be challenged: what moves media has to come from where its sender is.
+  if (hasSession(request) && !isFromWhereItShould(state, dialog, flow)) {
+    state.stats.refused.stranger++;
+    return;
+  }
+  hideFromOthers(state, request, from?.trunk !== undefined);
   if (call !== undefined) state.calls.acknowledge(call);
   if (call === undefined || from === undefined || to === undefined || !hasSession(request)) {
     return sendAck(state, request, otherFlow(dialog));

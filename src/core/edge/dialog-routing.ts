@@ -9,12 +9,18 @@ import { type DialogFlows, FlowTokens, type OpenedToken } from "../sip/proxy/flo
 import type { Hop } from "../sip/proxy/hop.ts";
 import type { OwnNames } from "./names.ts";
 
+/**
+ * Values of Route in one request: two of ours for each time that its dialog goes through us, and others'. Each of ours
+ * costs a stranger nothing and us an HMAC.
+ */
+const MAX_ROUTES = 16;
+
 /** What our Route in a request says. */
 export type OwnRoute =
   | { readonly kind: "dialog"; readonly token: OpenedToken }
   /** We were named as the way out, and nothing else. */
   | { readonly kind: "plain" }
-  /** A token that is not ours, or of another call. */
+  /** A token that is not ours, or of another call, or outside of a dialog. */
   | { readonly kind: "forged" };
 
 export class DialogRouting {
@@ -31,6 +37,7 @@ export class DialogRouting {
    * §16.4 lets nothing of a Route reach the next hop that was for us.
    */
   takeRoute(request: SipRequest): OwnRoute | undefined {
+    if (request.routes !== MALFORMED && request.routes.length > MAX_ROUTES) return undefined;
     let found: OwnRoute = { kind: "plain" };
     for (;;) {
       const { routes } = request;
@@ -38,7 +45,7 @@ export class DialogRouting {
       if (first === undefined) return found;
       if (!isSipUri(first.uri)) return undefined;
       const { user } = first.uri;
-      const token = user === undefined ? undefined : this.#tokens.open(user, request.callId, request.fromTag ?? "");
+      const token = this.#open(user, request);
       if (token === undefined && !this.#names.isOwn(first.uri)) return found.kind === "dialog" ? found : undefined;
       if (token !== undefined) found = { kind: "dialog", token };
       else if (user !== undefined && found.kind !== "dialog") found = { kind: "forged" };
@@ -54,6 +61,11 @@ export class DialogRouting {
     const token = this.#tokens.seal({ caller, callee }, request.callId, request.fromTag ?? "");
     const [own, other] = [caller, callee].map((flow) => this.#uri(flow, token)) as [string, string];
     return own === other ? [own] : [other, own];
+  }
+
+  /** RFC 3261 §12.2: what has no tag in To begins something, and its way is ours to choose, not a token's. */
+  #open(user: string | undefined, { toTag, callId, fromTag }: SipRequest): OpenedToken | undefined {
+    return user === undefined || toTag === undefined ? undefined : this.#tokens.open(user, callId, fromTag ?? "");
   }
 
   /** To the other side, with the Request-URI that it gave itself. */

@@ -12,7 +12,10 @@ import { hexOf } from "../sip/digest/algorithm.ts";
 import { type Claim, DigestServer } from "../sip/digest/authorization.ts";
 import type { SipFlow } from "../sip/flow.ts";
 import { createResponse } from "../sip/message/build.ts";
+import { MALFORMED } from "../sip/message/characters.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
+import { parseUri } from "../sip/message/uri.ts";
+import { userOf } from "../sip/registrar/address-of-record.ts";
 import type { EdgeConfig, Trunk } from "./config.ts";
 import type { EdgeRefusal, SipKeyQuery, SipUserKeys } from "./outputs.ts";
 
@@ -92,6 +95,7 @@ export class Gatekeeper {
     if (claim === "malformed") return refused("malformed", this.#response(request, 400, "Malformed Credentials"));
     if (claim === "absent") return this.#ask(request, flow, isKnownFlow);
     if (claim === "stale") return refused("stranger", this.#challenge(request, flow, true));
+    if (!isFor(claim, request)) return refused("stranger", this.#response(request, 400, "Credentials of Another URI"));
     if (this.#pending.size >= this.#config.limits.lookups) return refused("busy");
     const query = ++this.#lastQuery as SipKeyQuery;
     this.#pending.set(query, { claim, request, flow });
@@ -147,6 +151,16 @@ export class Gatekeeper {
 
 function refused(why: EdgeRefusal, response?: SipResponse): Extract<Admission, { kind: "refused" }> {
   return { kind: "refused", why, response };
+}
+
+/**
+ * RFC 7616 §3.4.6: credentials count for whom they were made for. Phones write the host in several ways; and where a
+ * REGISTER goes its To says.
+ */
+function isFor({ uri }: Claim, request: SipRequest): boolean {
+  if (uri === request.uriText || request.method === "REGISTER") return true;
+  const said = parseUri(uri);
+  return said !== MALFORMED && userOf(said) === userOf(request.uri);
 }
 
 function isScanner(request: SipRequest): boolean {

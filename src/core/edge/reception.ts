@@ -48,7 +48,8 @@ function handleRequest(state: EdgeState, request: SipRequest, flow: SipFlow, now
   state.stats.requests++;
   const answers = markArrival(request, flow);
   // What belongs to a transaction that is known was let in before; an ACK is never answered, and shows its token later.
-  if (request.method === "ACK" || transactions.isKnown(request)) transactions.handleRequest(request, answers, now);
+  if (request.method === "ACK") transactions.handleRequest(request, flow, now);
+  else if (transactions.isKnown(request)) transactions.handleRequest(request, answers, now);
   else if (request.method === "CANCEL") handleCancel(state, request, answers, now);
   else if (transactions.size >= state.config.limits.transactions) refuse(state, "busy", flow);
   else handleNew(state, request, flow, now);
@@ -87,19 +88,20 @@ function admit(
   admission: Exclude<Admission, { kind: "lookup" }>,
   now: Instant,
 ): void {
-  if (admission.kind === "refused") {
-    return refuse(state, admission.why, markArrival(request, flow), admission.response);
-  }
+  const answers = markArrival(request, flow);
+  // Another copy of it may have been let in while its password was looked up: the transaction absorbs this one.
+  if (state.transactions.isKnown(request)) return state.transactions.handleRequest(request, answers, now);
+  if (admission.kind === "refused") return refuse(state, admission.why, answers, admission.response);
   const { identity } = admission;
   if (dialog !== undefined) {
     // Who speaks in a dialog from elsewhere than before must be the same, and is there from now on.
-    const isSame = identity.kind === "user" && identity.user === dialog.from?.name && dialog.from.trunk === undefined;
-    if (!isSame && identity.kind === "user") return refuse(state, "stranger", flow);
-    if (isSame && dialog.from !== undefined) state.calls.move(dialog.from, flow);
+    const { from } = dialog;
+    const isSame = identity.kind === "user" && from?.trunk === undefined && identity.user === from?.name;
+    if (!isSame || from === undefined) return refuse(state, "stranger", flow);
+    state.calls.move(from, flow);
   }
-  // Another copy of it may have been let in while its password was looked up: the transaction absorbs this one.
-  if (!state.transactions.isKnown(request)) state.arrivals.set(request, { flow, identity, dialog });
-  state.transactions.handleRequest(request, markArrival(request, flow), now);
+  state.arrivals.set(request, { flow, identity, dialog });
+  state.transactions.handleRequest(request, answers, now);
 }
 
 export function contextOf(state: EdgeState, request: SipRequest, token: OpenedToken): DialogContext {
@@ -113,7 +115,7 @@ export function contextOf(state: EdgeState, request: SipRequest, token: OpenedTo
     : { token, call, from: callee, to: call?.caller };
 }
 
-function isFromWhereItShould(state: EdgeState, { token, from }: DialogContext, flow: SipFlow): boolean {
+export function isFromWhereItShould(state: EdgeState, { token, from }: DialogContext, flow: SipFlow): boolean {
   const trunk = state.gatekeeper.trunkAt(flow);
   if (from?.trunk !== undefined || trunk !== undefined) return from === undefined || from.trunk === trunk;
   return isSameFlow(from?.flow ?? token[token.from], flow);

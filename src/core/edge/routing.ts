@@ -54,7 +54,7 @@ export class Routing {
     const reachable = bindings.filter(({ state }) => state !== "flow-lost");
     if (reachable.length > 0) return { called: user, groups: this.#groups(reachable) };
     if (bindings.length > 0) return { status: 480, reason: "Phone Has Lost Its Connection" };
-    return this.#dial(user, identity) ?? { status: 480, reason: "No Phone Registered" };
+    return this.#dial(user, uri.user ?? "", identity) ?? { status: 480, reason: "No Phone Registered" };
   }
 
   /** RFC 3261 §16.6: the phones that the user likes equally ring at once, the others when those have refused. */
@@ -75,7 +75,8 @@ export class Routing {
     return { to: flow, uri: contact, routes: path, recordRoute: [], sentBy, name, flow, trunk: undefined };
   }
 
-  #dial(number: string, identity: Identity): Route | Unroutable | undefined {
+  /** `written`: with its escapes, as it goes on. */
+  #dial(number: string, written: string, identity: Identity): Route | Unroutable | undefined {
     // From one trunk to another would be somebody else's call at our cost.
     if (identity.kind !== "user") return undefined;
     const trunks = this.#config.trunks.filter(({ prefixes, target }) => {
@@ -84,14 +85,14 @@ export class Routing {
     if (trunks.length === 0) return undefined;
     const open = trunks.filter(({ users }) => users === "all" || users.has(identity.user));
     if (open.length === 0) return { status: 403, reason: "Not Allowed to Dial Out" };
-    return { called: number, groups: open.map((trunk) => this.#trunk(trunk, number)).filter((one) => one.length > 0) };
+    return { called: number, groups: open.map((trunk) => this.#trunk(trunk, written)).filter((one) => one.length > 0) };
   }
 
-  #trunk(trunk: Trunk, number: string): Destination[] {
+  #trunk(trunk: Trunk, written: string): Destination[] {
     const { target, host, name } = trunk;
     const listener = target && this.#names.listenerFor(target);
     if (target === undefined || listener === undefined) return [];
-    const uri = `sip:${number}@${host}${target.transport === "udp" ? "" : `;transport=${target.transport}`}`;
+    const uri = `sip:${written}@${host}${target.transport === "udp" ? "" : `;transport=${target.transport}`}`;
     const flow = { transport: target.transport, connection: 0, local: listener.local, remote: target.address };
     return [{ to: target, uri, routes: [], recordRoute: [], sentBy: listener.name, name, flow, trunk }];
   }

@@ -84,8 +84,8 @@ function begin(
     if (!isOwnName(state, request, identity.user)) {
       return respond(state, transaction, 403, now, { reason: "From Is Not You" });
     }
-    hideFromOthers(state, request);
   }
+  hideFromOthers(state, request, identity.kind === "trunk");
   if (identity.kind === "user" && isForService(state, request)) {
     if (isFull(state)) return respond(state, transaction, 503, now);
     return askService(state, transaction, identity.user, flow, now);
@@ -153,6 +153,7 @@ function forward(
 /** A request within a dialog: to the other side, wherever that is now. */
 function serveDialog(state: EdgeState, transaction: ServerTransaction, dialog: DialogContext, now: Instant): void {
   const { request } = transaction;
+  hideFromOthers(state, request, dialog.from?.trunk !== undefined);
   const hop = state.dialogs.hopTo(otherFlow(dialog), request);
   const owner: ForkOwner = { kind: "dialog", dialog, method: request.method, hasOffer: hasSession(request) };
   state.proxy.forward(transaction, [[hop]], owner, now);
@@ -168,9 +169,11 @@ function isOwnName(state: EdgeState, { from }: SipRequest, user: string): boolea
 }
 
 /** RFC 3325 §5: an identity that a user asserts is worth nothing; and its answer to our challenge is ours alone. */
-function hideFromOthers(state: EdgeState, request: SipRequest): void {
-  request.headers.remove("P-Asserted-Identity");
-  request.headers.remove("Remote-Party-ID");
+export function hideFromOthers(state: EdgeState, request: SipRequest, isTrunks: boolean): void {
+  if (!isTrunks) {
+    request.headers.remove("P-Asserted-Identity");
+    request.headers.remove("Remote-Party-ID");
+  }
   for (const field of request.headers.fields) {
     const isAnswer = field.name === "authorization" || field.name === "proxy-authorization";
     if (isAnswer && realmOf(field.value) === state.config.digest.realm) request.headers.delete(field);

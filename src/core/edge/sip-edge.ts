@@ -163,7 +163,7 @@ export class SipEdge implements Machine<EdgeOutput> {
         serve(this.#state, output.transaction, now);
         break;
       case "ack":
-        if (!services.handleAck(output.request, now)) handleAck(this.#state, output.request, now);
+        if (!services.handleAck(output.request, now)) handleAck(this.#state, output.request, output.from, now);
         break;
       case "response": {
         if (services.handleResponse(output.transaction, output.response, now)) break;
