@@ -4,23 +4,15 @@ import type { Instant } from "../base/machine.ts";
 import type { Base } from "./base.ts";
 import { type Candidate, isHidden, type LocalCandidate, type RemoteCandidate } from "./candidate.ts";
 import type { Checklist } from "./checklist.ts";
-import { endCheck } from "./failing.ts";
+import { endCheck, failPair } from "./failing.ts";
 import { wake } from "./pacing.ts";
 import { CandidatePair } from "./pair.ts";
+import { mayReach } from "./reachable.ts";
 import type { AgentState } from "./state.ts";
 
-/** RFC 4291 §2.5.6: fe80::/10. */
-function isLinkLocal({ family, w0 }: Readonly<Address>): boolean {
-  return family === 6 && w0 >>> 22 === 0xfe80 >>> 6;
-}
-
-function fits(base: Base, remote: RemoteCandidate): boolean {
-  // RFC 8445 §6.1.2.2: a pair is of one component and family, and link-local addresses meet none but their like.
-  return (
-    base.component === remote.component &&
-    base.address.family === remote.address.family &&
-    isLinkLocal(base.address) === isLinkLocal(remote.address)
-  );
+/** RFC 8445 §6.1.2.2: a pair is of one component and family. */
+function fits(base: Base, { component, address }: RemoteCandidate): boolean {
+  return base.component === component && mayReach(base, address);
 }
 
 /** The candidate that a base itself is; undefined: none of it is to be used. */
@@ -76,9 +68,16 @@ function makeRoom(state: AgentState, pair: CandidatePair): boolean {
   return true;
 }
 
-/** RFC 8656 §9: a relay sends to nobody without a permission, so it is asked for before the check. */
-function askPermission(state: AgentState, { base, remoteAddress }: CandidatePair, now: Instant): void {
+/**
+ * RFC 8656 §9: a relay sends to nobody without a permission, so it is asked for before the check. None is taken back: a
+ * peer that tells ever new addresses gets as many as are worth having.
+ */
+function askPermission(state: AgentState, pair: CandidatePair, now: Instant): void {
+  const { base, remoteAddress } = pair;
   if (base.kind === "host" || base.permission(remoteAddress) !== undefined) return;
+  if (base.permissions.length >= 2 * state.config.maxRemoteCandidates) {
+    return failPair(state, pair, "permission-refused");
+  }
   const peer = copyAddress(remoteAddress);
   base.permissions.push({ peer, state: "asked", why: "", askedAt: now });
   state.outputs.push({ kind: "permit", base: base.id, peer });

@@ -1,7 +1,9 @@
 /** How much a peer may ask of an agent. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { suite, test } from "node:test";
+import { formatAddress } from "../../../src/core/base/address.ts";
 import type { BaseId } from "../../../src/core/ice/base.ts";
+import type { IceReport } from "../../../src/core/ice/report.ts";
 import { address } from "../turn/server/world.ts";
 import { candidate, OWN, PEERS, Solo } from "./solo.ts";
 
@@ -88,4 +90,42 @@ test("a pair in use is never given up for lack of room", () => {
   }
   assert.equal(solo.agent.report(0)?.pairs.length, 2);
   assert.ok(solo.pair()?.isValid);
+});
+
+test("a peer that tells ever new addresses makes for few permissions", () => {
+  const solo = new Solo().gather();
+  const relay = { base: 8, stream: 0, component: 1, address: address("203.0.113.2:5000"), mapped: OWN };
+  solo.do((agent) => agent.handleRelayed({ ...relay, transport: "udp" }, solo.now));
+  solo.do((agent) => agent.handleRemoteDescription(0, PEERS, solo.now));
+  for (let n = 0; n < 1_000; n++) {
+    const one = candidate(`198.51.${n >> 8}.${n & 255}:2000`, "host", { priority: 1_000 + n });
+    solo.do((agent) => agent.handleRemoteCandidate(0, one, solo.now));
+  }
+  assert.equal(solo.permits.length, 120);
+  const { pairs } = solo.agent.report(0) as IceReport;
+  assert.ok(
+    pairs.some(({ failure }) => failure === "permission-refused"),
+    "what waits for none is no hope",
+  );
+});
+
+suite("addresses that a peer may not have us send to", () => {
+  const never = ["0.0.0.0:4", "224.0.0.251:4", "255.255.255.255:4", "[::]:4", "[ff02::fb]:4", "[::ffff:127.0.0.1]:4"];
+  const sockets = [address("192.0.2.1:1"), address("[2001:db8::1]:2"), address("127.0.0.1:3"), address("[::1]:4")];
+
+  const met = (text: string): (string | undefined)[] => {
+    const solo = new Solo().gather(...sockets);
+    solo.do((agent) => agent.handleRemoteDescription(0, { ...PEERS, candidates: [candidate(text)] }, solo.now));
+    return (solo.agent.report(0)?.pairs ?? []).map(({ local }) => formatAddress(local.address));
+  };
+
+  for (const text of never) test(text, () => assert.deepEqual(met(text), []));
+
+  test("RFC 8445 §5.1.1.1: this host itself, but for sockets that only it can reach", () => {
+    assert.deepEqual(
+      [met("127.0.0.1:4"), met("127.9.9.9:4"), met("[::1]:5")],
+      [["127.0.0.1:3"], ["127.0.0.1:3"], ["[::1]:4"]],
+    );
+    assert.deepEqual([met("198.51.100.7:4"), met("[2001:db8::7]:4")], [["192.0.2.1:1"], ["[2001:db8::1]:2"]]);
+  });
 });
