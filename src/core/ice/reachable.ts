@@ -7,7 +7,6 @@ const prefixes = (...texts: string[]): Prefix[] => texts.map((text) => parsePref
 
 /** Nobody's, or everybody's: unspecified, multicast, reserved. RFC 8445 §5.1.1.1: and no IPv4 in the form of IPv6. */
 const NEVER = prefixes("0.0.0.0/8", "224.0.0.0/3", "::/128", "::ffff:0:0/96", "ff00::/8");
-const LOOPBACK = prefixes("127.0.0.0/8", "::1/128");
 const LINK_LOCAL = prefixes("fe80::/10");
 
 function areAlike(range: readonly Prefix[], one: Readonly<Address>, other: Readonly<Address>): boolean {
@@ -15,10 +14,8 @@ function areAlike(range: readonly Prefix[], one: Readonly<Address>, other: Reado
 }
 
 /** What a relay reaches is for the relay to say, but for what is no address of one host. */
-export function mayReach({ kind, address }: Base, remote: Readonly<Address>): boolean {
+export function mayReach({ address }: Base, remote: Readonly<Address>): boolean {
   if (address.family !== remote.family || anyPrefixContains(NEVER, remote)) return false;
-  // A peer that names this host would turn our checks against services that trust it.
-  if (kind === "host" && !areAlike(LOOPBACK, address, remote)) return false;
   // RFC 8445 §6.1.2.2: link-local addresses meet none but their like.
   return areAlike(LINK_LOCAL, address, remote);
 }

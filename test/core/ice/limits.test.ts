@@ -120,12 +120,4 @@ suite("addresses that a peer may not have us send to", () => {
   };
 
   for (const text of never) test(text, () => assert.deepEqual(met(text), []));
-
-  test("RFC 8445 §5.1.1.1: this host itself, but for sockets that only it can reach", () => {
-    assert.deepEqual(
-      [met("127.0.0.1:4"), met("127.9.9.9:4"), met("[::1]:5")],
-      [["127.0.0.1:3"], ["127.0.0.1:3"], ["[::1]:4"]],
-    );
-    assert.deepEqual([met("198.51.100.7:4"), met("[2001:db8::7]:4")], [["192.0.2.1:1"], ["[2001:db8::1]:2"]]);
-  });
 });
