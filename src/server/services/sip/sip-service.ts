@@ -18,6 +18,8 @@ import { SipListeners } from "./sip-listeners.ts";
 /** What others may see of it. */
 export interface SipView {
   readonly stats: SipHostStats;
+  /** How many are registered. */
+  readonly phones: number;
   registrations(): ShownRegistration[];
   calls(): ShownCall[];
 }
@@ -65,6 +67,12 @@ export class SipService implements SipView, AsyncDisposable {
 
   get stats(): SipHostStats {
     return this.#host.stats;
+  }
+
+  get phones(): number {
+    let count = 0;
+    for (const _ of this.#host.bindings()) count++;
+    return count;
   }
 
   registrations(): ShownRegistration[] {
