@@ -4,7 +4,10 @@ import { join } from "node:path";
 
 const page = join(import.meta.dirname, "..", "docs", "performance.md");
 
-export async function documentReport(tables: string, mark: "bench" | "bench ice" = "bench"): Promise<void> {
+export async function documentReport(
+  tables: string,
+  mark: "bench" | "bench ice" | "bench sip" = "bench",
+): Promise<void> {
   const marks = new RegExp(`(<!-- ${mark} -->)[\\s\\S]*(<!-- /${mark} -->)`);
   const text = await readFile(page, "utf8");
   if (!marks.test(text))

@@ -5,18 +5,23 @@ import { type Child, runChild, startChild } from "../test/support/child.ts";
 
 const sources = join(import.meta.dirname, "load");
 const binaries = join(import.meta.dirname, "out", "bin");
-const common = ["turn.c", "digest.c", "measure.c"];
+const turn = ["turn.c", "digest.c", "measure.c"];
+const parts = {
+  relaygen: turn,
+  ratesgen: turn,
+  sipgen: ["phones.c", "media.c", "sip.c", "anyip.c", "digest.c", "measure.c"],
+} as const;
 
 /** The server has the first core to itself, the generator the second. */
 export const serverCore = ["taskset", "-c", "0"];
 const generatorCore = ["taskset", "-c", "1"];
 
-export type Generator = "relaygen" | "ratesgen";
+export type Generator = keyof typeof parts;
 
-export async function buildGenerators(): Promise<void> {
+export async function buildGenerators(names: readonly Generator[] = ["relaygen", "ratesgen"]): Promise<void> {
   await mkdir(binaries, { recursive: true });
-  for (const name of ["relaygen", "ratesgen"] satisfies Generator[]) {
-    const files = [`${name}.c`, ...common].map((file) => join(sources, file));
+  for (const name of names) {
+    const files = [`${name}.c`, ...parts[name]].map((file) => join(sources, file));
     await runChild(["gcc", "-O2", "-std=gnu17", "-Wall", "-Wextra", "-o", join(binaries, name), ...files]);
   }
 }
@@ -31,9 +36,9 @@ function command(name: Generator, flags: Flags): string[] {
   ];
 }
 
-/** Runs a generator to its end and returns the JSON it prints. */
-export async function generate<T>(name: Generator, flags: Flags): Promise<T> {
-  const output = await runChild(command(name, flags), { within: 120_000 });
+/** Runs a generator to its end, started through `through`, and returns the JSON it prints. */
+export async function generate<T>(name: Generator, flags: Flags, through: readonly string[] = []): Promise<T> {
+  const output = await runChild([...through, ...command(name, flags)], { within: 120_000 });
   return JSON.parse(output.trim().split("\n").at(-1)!) as T;
 }
 

@@ -1,5 +1,6 @@
 /**
- * `npm run bench`: Postern beside coturn, on this machine; `npm run bench -- ice`: its ICE beside libnice's and Chromium's.
+ * `npm run bench`: Postern beside coturn, on this machine; `npm run bench -- ice`: its ICE beside libnice's and Chromium's;
+ * `npm run bench -- sip`: its SIP edge beside Kamailio with rtpengine.
  * docs/performance.md says how it measures and what it found.
  *
  *   npm run bench                          everything: about a quarter of an hour on a machine that does nothing else
@@ -8,6 +9,7 @@
  *   npm run bench -- --rounds 5 --seconds 1.5   how often, and how long each run measures
  *   npm run bench -- --report FILE.json    prints the tables of an earlier run; with --document also into the docs
  *   npm run bench -- ice                   a quarter of an hour, as root; also with --quick, --rounds, --report, --document
+ *   npm run bench -- sip                   as long, as root; also with --seconds and --only registering, calling, talking or memory
  */
 import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
@@ -24,6 +26,7 @@ import { measureMemory } from "./remembering.ts";
 import { formatReport, type Report } from "./report.ts";
 import { measureRequesting } from "./requesting.ts";
 import { type BenchServer, type ServerName, startServer } from "./servers.ts";
+import { benchSip } from "./sip/main.ts";
 
 const names: readonly ServerName[] = ["postern", "coturn"];
 const pacedRate = 20_000;
@@ -43,9 +46,10 @@ const {
   },
 });
 
-if (subject !== undefined && subject !== "ice")
-  throw new Error(`there is no benchmark of ${subject}: ice, or none named`);
+if (subject !== undefined && subject !== "ice" && subject !== "sip")
+  throw new Error(`there is no benchmark of ${subject}: ice, sip, or none named`);
 if (subject === "ice") await benchIce(flags);
+else if (subject === "sip") await benchSip(flags);
 else if (flags.report === undefined) await bench();
 else await reportOn(JSON.parse(await readFile(flags.report, "utf8")) as Report);
 

@@ -1,0 +1,170 @@
+/** What the benchmark of SIP found, in tables, and whether it is good enough. */
+import type { Verdict } from "../goals.ts";
+import { markdown, number, range } from "../report.ts";
+import { type Spread, spread } from "../statistics.ts";
+import type { SipServerName } from "./contenders.ts";
+import type { PhonesMemory, RateResult, RateRun, TalkResult, TalkRun } from "./measure.ts";
+
+export interface SipReport {
+  readonly when: string;
+  readonly machine: Readonly<Record<string, string>>;
+  readonly rounds: number;
+  readonly secondsPerRun: number;
+  readonly rates: readonly RateResult[];
+  readonly talks: readonly TalkResult[];
+  readonly memory: readonly PhonesMemory[];
+}
+
+const names: readonly SipServerName[] = ["postern", "kamailio"];
+const rateGoal = 0.5;
+const talkGoal = 0.9;
+const delayGoalMs = 3;
+const memoryGoalMegabytes = 100;
+
+const each = <Run>(runs: readonly Run[], field: (run: Run) => number) => spread(runs.map(field));
+
+/** Of what `field` gives, Postern's over the other's, round by round. */
+function over<Run>(runs: Record<SipServerName, readonly Run[]>, field: (run: Run) => number): Spread {
+  return spread(
+    runs.postern.map((run, i) => field(run) / (runs.kamailio[i] === undefined ? Number.NaN : field(runs.kamailio[i]))),
+  );
+}
+
+/** A second of CPU does so many. */
+const perCpuSecond = ({ cpuMicroseconds }: { cpuMicroseconds: number }) => 1e6 / cpuMicroseconds;
+const countedRate = ({ counted }: RateRun) => counted?.perSecond ?? 0;
+
+function rateTable(results: readonly RateResult[]): string {
+  const rows = results.flatMap(({ workload, runs }) =>
+    names.map((name) => {
+      const all = runs[name];
+      const saturated = all.map((run) => run.saturated);
+      const failed = all.filter(({ counted }) => counted === null).length;
+      return [
+        workload,
+        name,
+        range(each(all, countedRate)),
+        range(each(saturated, ({ perSecond }) => perSecond)),
+        range(each(saturated, ({ cpuMicroseconds }) => cpuMicroseconds)),
+        range(
+          each(saturated, ({ utilization }) => utilization),
+          2,
+        ),
+        name === "postern" ? ratios(runs) : "",
+        range(
+          each(saturated, ({ p95Ms }) => p95Ms),
+          1,
+        ),
+        failed > 0 ? `in ${failed} of ${all.length} rounds no rate counted` : "",
+      ];
+    }),
+  );
+  const head = [
+    "what",
+    "server",
+    "a second, that counts",
+    "saturated",
+    "CPU µs each",
+    "of a core",
+    "Postern/Kamailio: rate, a CPU second",
+    "p95 ms, saturated",
+    "note",
+  ];
+  return markdown(head, rows);
+}
+
+function ratios(runs: RateResult["runs"]): string {
+  const cpu = over(runs, ({ saturated }) => perCpuSecond(saturated));
+  return `${range(over(runs, countedRate), 2)}, ${range(cpu, 2)}`;
+}
+
+function talkTable(results: readonly TalkResult[]): string {
+  const rows = results.flatMap(({ calls, runs }) =>
+    names.map((name) => {
+      const all: readonly TalkRun[] = runs[name];
+      const foreign = all.reduce((sum, run) => sum + run.foreign, 0);
+      return [
+        String(calls),
+        name === "kamailio" ? "kamailio, rtpengine" : name,
+        range(each(all, ({ packetsPerSecond }) => packetsPerSecond)),
+        range(
+          each(all, ({ cpuMicroseconds }) => cpuMicroseconds),
+          1,
+        ),
+        name === "postern" ? range(over(runs, perCpuSecond), 2) : "",
+        range(
+          each(all, ({ lossPercent }) => lossPercent),
+          3,
+        ),
+        range(each(all, ({ p50Microseconds }) => p50Microseconds)),
+        range(each(all, ({ p99Microseconds }) => p99Microseconds)),
+        foreign > 0 ? `${foreign} packets went astray` : "",
+      ];
+    }),
+  );
+  const head = [
+    "calls",
+    "server",
+    "packets/s",
+    "CPU µs/packet",
+    "Postern's a CPU second, over",
+    "loss %",
+    "p50 µs",
+    "p99 µs",
+    "note",
+  ];
+  return markdown(head, rows);
+}
+
+function memoryTable(results: readonly PhonesMemory[]): string {
+  const rows = results.map(({ server, phones, idleKilobytes, heldKilobytes }) => [
+    server === "kamailio" ? "kamailio, rtpengine" : server,
+    number(idleKilobytes / 1024, 1),
+    number(phones),
+    number(heldKilobytes / 1024, 1),
+    number((heldKilobytes - idleKilobytes) / phones, 2),
+  ]);
+  return markdown(["server", "idle MB", "phones", "MB with them", "KB each"], rows);
+}
+
+export function formatSip({ when, machine, rounds, secondsPerRun, rates, talks, memory }: SipReport): string {
+  const on = Object.entries(machine).map(([what, value]) => `${what} ${value}`);
+  const parts = [
+    `${when.slice(0, 10)}: ${on.join("; ")}. Medians of ${rounds} rounds of ${secondsPerRun} s (least-most).`,
+  ];
+  if (rates.length > 0) parts.push("### Registrations and calls", rateTable(rates));
+  if (talks.length > 0) parts.push("### Calls with sound", talkTable(talks));
+  if (memory.length > 0) parts.push("### Registered phones", memoryTable(memory));
+  return parts.join("\n\n");
+}
+
+export function judgeSip({ rates, talks, memory }: SipReport): Verdict[] {
+  const verdicts: Verdict[] = rates.map(({ workload, runs }) => {
+    const { median } = over(runs, countedRate);
+    return { goal: `${workload}: ${rateGoal} of Kamailio's rate`, reached: median.toFixed(2), met: median >= rateGoal };
+  });
+  for (const { calls, runs } of talks) {
+    const { median } = over(runs, perCpuSecond);
+    const goal = `${calls} calls with sound: ${talkGoal} of rtpengine's packets a CPU second`;
+    verdicts.push({ goal, reached: median.toFixed(2), met: median >= talkGoal });
+    const loss = each(runs.postern, ({ lossPercent }) => lossPercent).median;
+    verdicts.push({ goal: `${calls} calls: loss under 0.1 %`, reached: `${loss.toFixed(3)} %`, met: loss < 0.1 });
+    const p99 = each(runs.postern, ({ p99Microseconds }) => p99Microseconds).median / 1000;
+    if (calls === 500)
+      verdicts.push({
+        goal: `${calls} calls: p99 under ${delayGoalMs} ms`,
+        reached: `${p99.toFixed(1)} ms`,
+        met: p99 < delayGoalMs,
+      });
+  }
+  for (const { server, phones, idleKilobytes, heldKilobytes } of memory) {
+    if (server !== "postern") continue;
+    const megabytes = (heldKilobytes - idleKilobytes) / 1024;
+    verdicts.push({
+      goal: `${phones} phones on UDP within ${memoryGoalMegabytes} MB over idle`,
+      reached: `${megabytes.toFixed(0)} MB`,
+      met: megabytes <= memoryGoalMegabytes,
+    });
+  }
+  return verdicts;
+}
