@@ -1,11 +1,15 @@
 /** A call as the edge knows it: its two sides, and how far it has come. What a person wants to know of it is its report. */
 import type { Timed } from "../base/deadlines.ts";
+import { detached } from "../base/detached.ts";
 import type { Instant } from "../base/machine.ts";
 import type { LegId, SessionId } from "../relay/outputs.ts";
 import type { SessionReport } from "../relay/report.ts";
 import type { SipFlow } from "../sip/flow.ts";
 import type { Branch } from "../sip/proxy/fork.ts";
 import type { Trunk } from "./config.ts";
+
+/** Dialogs of one call: a phone has one, and what forks behind it some. A response that would begin another is dropped. */
+export const MAX_DIALOGS = 64;
 
 export type CallState = "calling" | "ringing" | "answered" | "acknowledged" | "ended";
 
@@ -61,10 +65,16 @@ export class Call implements Timed {
   session: SessionId | undefined;
   /** The report of media that is no more. */
   media: SessionReport | undefined;
-  readonly branches: Map<Branch, CallSide> = new Map();
+  /** Weak, because a branch keeps its messages alive, and repeats an answer for no longer than its transaction lives. */
+  readonly branches: WeakMap<Branch, CallSide> = new WeakMap();
+  /** Of all branches. */
+  readonly tried: CallSide[] = [];
   /** By the tag of its dialog. */
   readonly callees: Map<string, CallSide> = new Map();
+  /** Whom the caller hears. */
   answeredBy: CallSide | undefined;
+  /** Those that have answered and not hung up: more than one where two were equally quick. */
+  readonly answers: Set<CallSide> = new Set();
 
   constructor(
     number: number,
@@ -74,8 +84,8 @@ export class Call implements Timed {
     now: Instant,
   ) {
     this.number = number;
-    this.callId = dialog.callId;
-    this.callerTag = dialog.callerTag;
+    this.callId = detached(dialog.callId);
+    this.callerTag = detached(dialog.callerTag);
     this.hasOffer = dialog.hasOffer;
     this.caller = caller;
     this.called = called;

@@ -12,6 +12,8 @@ import { hasSession } from "./session-body.ts";
 
 /** RFC 3261 §13.3.1.4: who has answered waits 64 × T1 for the ACK, and then hangs up. */
 const ACK_WITHIN = 32_000;
+/** Of a call without media nobody can see whether it goes on. Its dialog does, by its token. */
+const UNSEEN = 600_000;
 
 export class Calls {
   readonly #relay: MediaRelay;
@@ -64,6 +66,7 @@ export class Calls {
   }
 
   answer(call: Call, callee: CallSide, now: Instant): void {
+    call.answers.add(callee);
     if (call.state !== "calling" && call.state !== "ringing") return;
     call.state = "answered";
     call.answeredAt = now;
@@ -82,7 +85,23 @@ export class Calls {
   acknowledge(call: Call): void {
     if (call.state !== "answered") return;
     call.state = "acknowledged";
-    this.deadlines.clear(call);
+    if (call.session !== undefined) this.deadlines.clear(call);
+  }
+
+  /**
+   * RFC 3261 §13.2.2.4: the dialog with `callee` is over. Where another phone has answered too it is that one's call from
+   * now on; where others still ring, theirs.
+   */
+  hangUp(call: Call, callee: CallSide | undefined, why: string, now: Instant): void {
+    if (callee !== undefined) call.answers.delete(callee);
+    if (call.answeredBy === callee) call.answeredBy = call.answers.values().next().value;
+    const { answeredBy, caller } = call;
+    if (callee === undefined || (answeredBy === undefined && call.answeredAt !== undefined)) {
+      return this.end(call, why, now);
+    }
+    if (callee.leg !== undefined) this.#relay.closeLeg(callee.leg);
+    callee.leg = undefined;
+    if (caller.leg !== undefined && answeredBy?.leg !== undefined) this.#relay.confirm(caller.leg, answeredBy.leg, now);
   }
 
   end(call: Call, why: string, now: Instant): void {
@@ -107,8 +126,7 @@ export class Calls {
   /** A phone is elsewhere from now on: what is sent to it goes there, and its media may come from there. */
   handleMoved(was: SipFlow, flow: SipFlow): void {
     for (const call of this.#calls.values()) {
-      for (const side of [call.caller, ...call.branches.values()])
-        if (isSameFlow(side.flow, was)) this.move(side, flow);
+      for (const side of [call.caller, ...call.tried]) if (isSameFlow(side.flow, was)) this.move(side, flow);
     }
   }
 
@@ -119,7 +137,10 @@ export class Calls {
 
   handleTimeout(now: Instant): void {
     for (let call = this.deadlines.popDue(now); call !== undefined; call = this.deadlines.popDue(now)) {
-      this.trouble(call, "never-acknowledged");
+      const last = after(call.answeredAt ?? now, UNSEEN);
+      if (call.state === "answered" && now < last) this.trouble(call, "never-acknowledged");
+      if (call.session === undefined && now < last) this.deadlines.set(call, last);
+      else if (call.session === undefined) this.end(call, "without media", now);
     }
   }
 

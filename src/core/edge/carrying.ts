@@ -1,4 +1,5 @@
 /** Messages on their way through the proxy: their Contacts and descriptions, and what they tell of their call. */
+import { detached } from "../base/detached.ts";
 import type { Instant } from "../base/machine.ts";
 import type { RelayEvent } from "../relay/outputs.ts";
 import { hexOf } from "../sip/digest/algorithm.ts";
@@ -10,7 +11,7 @@ import { aliasContact } from "../sip/proxy/contact-alias.ts";
 import type { Branch, Fork } from "../sip/proxy/fork.ts";
 import { forwarded } from "../sip/proxy/forwarding.ts";
 import type { Carriage } from "../sip/proxy/outputs.ts";
-import type { Call, CallSide } from "./call.ts";
+import { type Call, type CallSide, MAX_DIALOGS } from "./call.ts";
 import type { Arrived, Passage } from "./media-path.ts";
 import { contextOf, isFromWhereItShould } from "./reception.ts";
 import type { Destination } from "./routing.ts";
@@ -21,12 +22,18 @@ import type { EdgeState, ForkOwner } from "./state.ts";
 export function carry(state: EdgeState, carriage: Carriage, now: Instant): void {
   const { branch, message } = carriage;
   const owner = branch.fork.owner as ForkOwner;
+  if (owner.kind === "call" && beginsTooMany(owner.call, message)) return;
   const sender = carriage.kind === "request" ? branch.fork.server.from : flowOf(branch);
   if (sender !== undefined && message.kind === "request") aliasContact(message, sender);
   if (sender !== undefined && message.kind === "response" && message.status < 300) aliasContact(message, sender);
   const passage = passageOf(carriage, owner);
   if (passage === undefined) finish(state, carriage, undefined, now);
   else pass(state, passage, now);
+}
+
+function beginsTooMany({ callees }: Call, message: SipRequest | SipResponse): boolean {
+  if (message.kind === "request" || message.status >= 200 || callees.size < MAX_DIALOGS) return false;
+  return message.toTag !== undefined && !callees.has(message.toTag);
 }
 
 /** The flow of a phone that answers; undefined for a trunk, whose Contact is right. */
@@ -74,6 +81,7 @@ function calleeOf(call: Call, branch: Branch): CallSide {
   const { name, flow, trunk } = branch.hop as Destination;
   const callee: CallSide = { name, flow, trunk, leg: undefined };
   call.branches.set(branch, callee);
+  call.tried.push(callee);
   return callee;
 }
 
@@ -90,7 +98,7 @@ function finish(state: EdgeState, carriage: Carriage, refusal: number | undefine
 function noteAnswer(state: EdgeState, call: Call, branch: Branch, response: SipResponse, now: Instant): void {
   const callee = calleeOf(call, branch);
   const { status, toTag } = response;
-  if (toTag !== undefined && !call.callees.has(toTag)) call.callees.set(toTag, callee);
+  if (toTag !== undefined && !call.callees.has(toTag)) call.callees.set(detached(toTag), callee);
   if (status < 200) return state.calls.ring(call);
   state.calls.answer(call, callee, now);
   if (call.caller.leg !== undefined && callee.leg !== undefined) {
@@ -136,10 +144,10 @@ function handleDialogOver(
   { dialog, method, hasOffer }: Extract<ForkOwner, { kind: "dialog" }>,
   now: Instant,
 ): void {
-  const { call, from } = dialog;
+  const { call, from, to, token } = dialog;
   if (call === undefined) return;
   // Whatever the other side says to it, who has hung up is gone (RFC 3261 §15.1.1).
-  if (method === "BYE") state.calls.end(call, `hung up by ${dialog.token.from}`, now);
+  if (method === "BYE") state.calls.hangUp(call, token.from === "caller" ? to : from, `hung up by ${token.from}`, now);
   else if (hasOffer && fork.best !== undefined && from?.leg !== undefined) state.relay.withdrawOffer(from.leg);
 }
 

@@ -99,7 +99,7 @@ export class EdgeState {
     this.ports = ports;
     this.transactions = new Transactions(ports);
     this.registrar = new Registrar({ ...config.registrar, domain: config.domain }, ports);
-    this.proxy = new SipProxy(this.transactions, { crypto: ports.crypto, loopKey: ports.random.bytes(16) });
+    this.proxy = new SipProxy(this.transactions, { ...ports, loopKey: ports.random.bytes(16) });
     this.relay = new MediaRelay(config.relay, ports);
     this.calls = new Calls(this.relay, this.outputs);
     this.media = new MediaPath(this.relay, this.calls);

@@ -6,7 +6,8 @@
 import { Deadlines } from "../../base/deadlines.ts";
 import { after, type Instant, type Machine } from "../../base/machine.ts";
 import { OutputQueue } from "../../base/output-queue.ts";
-import type { Crypto } from "../../base/ports.ts";
+import type { Ports } from "../../base/ports.ts";
+import { hexOf } from "../digest/algorithm.ts";
 import { createResponse } from "../message/build.ts";
 import type { SipResponse } from "../message/message.ts";
 import type { ClientTransaction } from "../transaction/client.ts";
@@ -20,21 +21,22 @@ import type { Carriage, ProxyOutput } from "./outputs.ts";
 /** RFC 3261 §16.6 step 11: timer C is more than three minutes. */
 const TIMER_C = 181_000;
 
-export interface SipProxyConfig {
-  readonly crypto: Crypto;
+export interface SipProxyConfig extends Pick<Ports, "crypto" | "random"> {
   /** For the marks by which loops are told. At least 16 bytes. */
   readonly loopKey: Uint8Array;
 }
 
 export class SipProxy implements Machine<ProxyOutput> {
   readonly #transactions: Transactions;
+  readonly #random: Ports["random"];
   readonly #marks: LoopMarks;
   readonly #outputs: OutputQueue<ProxyOutput> = new OutputQueue();
   readonly #deadlines: Deadlines<Branch> = new Deadlines();
   readonly #forks: Map<ServerTransaction, Fork> = new Map();
 
-  constructor(transactions: Transactions, { crypto, loopKey }: SipProxyConfig) {
+  constructor(transactions: Transactions, { crypto, random, loopKey }: SipProxyConfig) {
     this.#transactions = transactions;
+    this.#random = random;
     this.#marks = new LoopMarks(crypto, loopKey);
   }
 
@@ -55,7 +57,7 @@ export class SipProxy implements Machine<ProxyOutput> {
     for (let due = this.#deadlines.popDue(now); due !== undefined; due = this.#deadlines.popDue(now)) {
       // RFC 3261 §16.8: where it rings it is cancelled, and its 487 ends it.
       if (due.transaction?.state === "proceeding") this.#cancel(due, now);
-      else this.#settle(due, createResponse(due.fork.server.request, 408), now);
+      else this.#settle(due, this.#refusal(due.fork, 408), now);
     }
   }
 
@@ -96,7 +98,7 @@ export class SipProxy implements Machine<ProxyOutput> {
     const branch = transaction.owner;
     // RFC 3261 §16.9: what could not be sent counts as 503, which goes no further: a 500 stands for it.
     if (branch instanceof Branch) {
-      this.#settle(branch, createResponse(branch.fork.server.request, why === "timeout" ? 408 : 500), now);
+      this.#settle(branch, this.#refusal(branch.fork, why === "timeout" ? 408 : 500), now);
     }
   }
 
@@ -120,7 +122,7 @@ export class SipProxy implements Machine<ProxyOutput> {
     const { request } = branch.fork.server;
     const mark = this.#marks.of(request, branch.hop);
     if (this.#marks.isLoop(request, mark)) {
-      this.#settle(branch, createResponse(request, 482), now);
+      this.#settle(branch, this.#refusal(branch.fork, 482), now);
       return;
     }
     const message = forwarded(request, branch.hop);
@@ -134,8 +136,8 @@ export class SipProxy implements Machine<ProxyOutput> {
   ): void {
     if (branch.isOver) return;
     const { server } = branch.fork;
-    if (branch.isCancelled) this.#settle(branch, createResponse(server.request, 487), now);
-    else if (refusal !== undefined) this.#settle(branch, createResponse(server.request, refusal), now);
+    if (branch.isCancelled) this.#settle(branch, this.#refusal(branch.fork, 487), now);
+    else if (refusal !== undefined) this.#settle(branch, this.#refusal(branch.fork, refusal), now);
     else {
       const { to, sentBy } = branch.hop;
       const sending = { to, sentBy, owner: branch, branchSuffix: `.${mark}` };
@@ -151,7 +153,7 @@ export class SipProxy implements Machine<ProxyOutput> {
   ): void {
     const { fork } = branch;
     if (refusal !== undefined) {
-      if (message.status >= 200) this.#settle(branch, createResponse(fork.server.request, refusal), now);
+      if (message.status >= 200) this.#settle(branch, this.#refusal(fork, refusal), now);
       return;
     }
     this.#transactions.respond(fork.server, message, now);
@@ -183,13 +185,17 @@ export class SipProxy implements Machine<ProxyOutput> {
   #answerRefused(fork: Fork, now: Instant): void {
     if (!fork.hasAnswered) {
       fork.hasAnswered = true;
-      const { request } = fork.server;
-      const best = fork.best ?? createResponse(request, 480);
+      const best = fork.best ?? this.#refusal(fork, 480);
       // RFC 3261 §16.7 step 6: a 503 is about that server, not about what was asked.
-      const response = best.status === 503 ? createResponse(request, 500) : best;
+      const response = best.status === 503 ? this.#refusal(fork, 500) : best;
       this.#transactions.respond(fork.server, response, now);
     }
     this.#endIfOver(fork);
+  }
+
+  /** RFC 3261 §8.2.6.2: what is answered here begins no dialog, and has a tag in To nevertheless. */
+  #refusal({ server }: Fork, status: number): SipResponse {
+    return createResponse(server.request, status, { toTag: hexOf(this.#random.bytes(8)) });
   }
 
   #cancelAll(fork: Fork, now: Instant, but?: Branch): void {

@@ -33,7 +33,11 @@ function partsOf(text: string): SipRequest | SipResponse {
 
 export class World {
   readonly transactions: Transactions = new Transactions({ random: new SeededRandom(1) });
-  readonly proxy: SipProxy = new SipProxy(this.transactions, { crypto: testCrypto, loopKey: new Uint8Array(16) });
+  readonly proxy: SipProxy = new SipProxy(this.transactions, {
+    crypto: testCrypto,
+    random: new SeededRandom(2),
+    loopKey: new Uint8Array(16),
+  });
   now: Instant = 0 as Instant;
   /** What has happened, as words: `bob INVITE`, `caller 180`, `over bob`. */
   log: string[] = [];
