@@ -94,7 +94,7 @@ export class Office implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#phones.map((phone) => phone[Symbol.asyncDispose]()));
-    await Promise.all(this.#children.map((child) => child.stop("SIGKILL")));
+    await Promise.all(this.#children.map((child) => child.stop()));
     await this.daemon[Symbol.asyncDispose]();
     await this.network[Symbol.asyncDispose]();
     await rm(this.#home, { recursive: true, force: true });
