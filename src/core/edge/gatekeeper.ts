@@ -46,6 +46,9 @@ const SCANNERS: readonly string[] = [
 /** Wrong passwords in a row that are answered: a person tries some, and a house has several phones. */
 const FAILURES_AT_ONCE = 10;
 
+/** Seconds. */
+const RETRY_AFTER = { least: 2, spread: 10 } as const;
+
 interface Pending {
   readonly claim: Claim;
   readonly request: SipRequest;
@@ -84,7 +87,9 @@ export class Gatekeeper {
   examine(request: SipRequest, flow: SipFlow, isKnownFlow: boolean, now: Instant): Admission {
     const trunk = this.trunkAt(flow);
     if (trunk !== undefined) return { kind: "admitted", identity: { kind: "trunk", trunk } };
-    if (!isKnownFlow && !this.#strangers.take(flow.remote, now)) return refused("over-budget");
+    if (!isKnownFlow && !this.#strangers.take(flow.remote, now)) {
+      return refused("over-budget", this.#later(request, flow));
+    }
     if (isScanner(request)) return refused("scanner");
     const header = request.method === "REGISTER" ? "Authorization" : "Proxy-Authorization";
     const given = request.credentials(header).filter(({ scheme }) => scheme === "digest");
@@ -138,6 +143,17 @@ export class Gatekeeper {
     const name = isRegister ? "WWW-Authenticate" : "Proxy-Authenticate";
     const headers = this.#digest.challenges(remote, isStale).map((value) => [name, value] as const);
     return createResponse(request, isRegister ? 401 : 407, { toTag: this.#tag(), headers });
+  }
+
+  /**
+   * RFC 3261 §21.5.4: when to try again. Over UDP silence says it, for the phone repeats its request, and the source may
+   * be forged; over a stream nothing is repeated, and the phone would wait for half a minute.
+   */
+  #later(request: SipRequest, { connection }: SipFlow): SipResponse | undefined {
+    if (connection === 0) return undefined;
+    // Not all of an office at once.
+    const seconds = RETRY_AFTER.least + ((this.#random.bytes(1)[0] as number) % RETRY_AFTER.spread);
+    return createResponse(request, 503, { toTag: this.#tag(), headers: [["Retry-After", `${seconds}`]] });
   }
 
   #response(request: SipRequest, status: number, reason: string): SipResponse {

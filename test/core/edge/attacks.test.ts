@@ -56,6 +56,26 @@ suite("floods", () => {
     });
   }
 
+  test("RFC 3261 §21.5.4: a stranger over its budget hears nothing over UDP, and over TCP when to come back", () => {
+    const world = new World({ limits: { ...DEFAULT_EDGE_LIMITS, strangersPerSecond: 1 } });
+    const heard = (["udp", "tcp"] as const).map((transport, n) => {
+      const phone = new Phone(world, "alice", { transport, outside: addressOf(n + 1) });
+      for (let i = 0; i < 5; i++) phone.send(phone.registration());
+      return phone.responses;
+    });
+    assert.deepEqual(
+      heard.map((all) => all.map(({ status }) => status)),
+      [
+        [401, 401],
+        [401, 401, 503, 503, 503],
+      ],
+    );
+    for (const response of heard[1]?.slice(2) ?? []) {
+      const seconds = Number(response.header("retry-after"));
+      assert.ok(seconds >= 2 && seconds < 12, `${seconds}`);
+    }
+  });
+
   test("credentials that look right are looked up for so many at once, and no more", () => {
     const world = new World({ limits: { ...DEFAULT_EDGE_LIMITS, lookups: 10, strangersPerSecond: 1_000 } });
     const alice = new Phone(world, "alice", { outside: addressOf(1) });
