@@ -118,13 +118,17 @@ suite("node-datachannel", { skip: requireBinary("node-datachannel") }, () => {
             // libjuice tells no candidates but relays, and checks from the host's address all the same, which is direct.
             const kind = policies[0] === "relay" ? "relayed" : "direct";
             await until(`${kind} paths`, () => met.ours.every((one) => one.path()?.kind === kind));
-            for (const { told, selected } of met.peers) {
+            for (const peer of met.peers) {
+              const { told } = peer;
               if (policies[1] === "relay")
                 assert.ok(
                   told.every((line) => line.includes("typ relay")),
                   told.join("\n"),
                 );
-              if (kind === "relayed") assert.deepEqual(selected, [policies[1] === "relay" ? "relay" : "host", "relay"]);
+              if (kind !== "relayed") continue;
+              // Its own relay may be nominated first, and is left for its host's address when that has answered.
+              const expected = [policies[1] === "relay" ? "relay" : "host", "relay"];
+              await until(`the pair ${expected}`, () => String(peer.selected) === String(expected));
             }
           });
         }
