@@ -6,7 +6,7 @@ import type { MessageFailure } from "../sip/message/failure.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import { parseMessage } from "../sip/message/parse.ts";
 import type { OpenedToken } from "../sip/proxy/flow-token.ts";
-import { markArrival } from "./arrival.ts";
+import { answersTo, markArrival } from "./arrival.ts";
 import type { Admission } from "./gatekeeper.ts";
 import type { EdgeRefusal, SipKeyQuery, SipUserKeys } from "./outputs.ts";
 import type { DialogContext, EdgeState } from "./state.ts";
@@ -46,7 +46,8 @@ function handleMalformed(state: EdgeState, { request, refusal }: MessageFailure,
 function handleRequest(state: EdgeState, request: SipRequest, flow: SipFlow, now: Instant): void {
   const { transactions } = state;
   state.stats.requests++;
-  const answers = markArrival(request, flow);
+  markArrival(request, flow);
+  const answers = answersTo(request, flow);
   // What belongs to a transaction that is known was let in before; an ACK is never answered, and shows its token later.
   if (request.method === "ACK") transactions.handleRequest(request, flow, now);
   else if (transactions.isKnown(request)) transactions.handleRequest(request, answers, now);
@@ -70,7 +71,7 @@ function handleNew(state: EdgeState, request: SipRequest, flow: SipFlow, now: In
     dialog === undefined ? state.services.knows(request, flow) : isFromWhereItShould(state, dialog, flow);
   if (isWithin) {
     state.arrivals.set(request, { flow, identity: undefined, dialog });
-    state.transactions.handleRequest(request, markArrival(request, flow), now);
+    state.transactions.handleRequest(request, answersTo(request, flow), now);
     return;
   }
   const admission = state.gatekeeper.examine(request, flow, isKnownFlow(state, flow), now);
@@ -88,7 +89,7 @@ function admit(
   admission: Exclude<Admission, { kind: "lookup" }>,
   now: Instant,
 ): void {
-  const answers = markArrival(request, flow);
+  const answers = answersTo(request, flow);
   // Another copy of it may have been let in while its password was looked up: the transaction absorbs this one.
   if (state.transactions.isKnown(request)) return state.transactions.handleRequest(request, answers, now);
   if (admission.kind === "refused") return refuse(state, admission.why, answers, admission.response);
