@@ -84,7 +84,9 @@ export class MediaPath {
 
   #legs(call: Call, from: CallSide, to: CallSide, now: Instant): readonly [LegId, LegId] | undefined {
     if (call.session === undefined) {
-      const session = this.#relay.openSession(call.caller.name, now);
+      // A provider brings everybody's calls: each counts for whom it is.
+      const owner = call.caller.trunk === undefined ? call.caller.name : call.called;
+      const session = this.#relay.openSession(owner, now);
       if (typeof session === "string") return undefined;
       this.#calls.noteSession(call, session);
     }

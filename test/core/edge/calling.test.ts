@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { formatAddress } from "../../../src/core/base/address.ts";
 import { type Prefix, parsePrefix } from "../../../src/core/base/prefix.ts";
+import { DEFAULT_RELAY_QUOTAS } from "../../../src/core/relay/config.ts";
 import { createResponse } from "../../../src/core/sip/message/build.ts";
 import { SipRequest, type SipResponse } from "../../../src/core/sip/message/message.ts";
-import { at, EDGE, mediaOf, Phone, type PhoneOptions, sdpOf, World } from "./world.ts";
+import { at, EDGE, mediaOf, Phone, type PhoneOptions, RELAY, sdpOf, World } from "./world.ts";
 
 function phones(world: World, options: Partial<PhoneOptions> = {}): readonly [Phone, Phone] {
   const alice = new Phone(world, "alice", { outside: "198.51.100.7", ...options });
@@ -90,6 +91,28 @@ suite("a call between two phones behind NATs", () => {
     assert.match(invite.header("record-route") ?? "", /^<sip:[\w-]+@203\.0\.113\.1:5060;lr>$/);
     assert.match(invite.body, /c=IN IP4 203\.0\.113\.1\r\n/);
     assert.doesNotMatch(invite.format(), /Proxy-Authorization/, "the answer to our challenge is ours");
+  });
+
+  test("RFC 5658 §3.1: between TLS and UDP each side is told of the socket on its own side first, and both hang up", () => {
+    for (const who of ["caller", "callee"] as const) {
+      const world = new World();
+      const alice = new Phone(world, "alice", { outside: "198.51.100.7", transport: "tls" });
+      const bob = new Phone(world, "bob", { outside: "192.0.2.9", inside: "192.168.1.5" });
+      for (const phone of [alice, bob]) assert.equal(phone.register().status, 200);
+      alice.ask(alice.invitation("bob"));
+      const invite = bob.request("INVITE");
+      const sockets = invite.list("record-route").map((value) => /@([^>]*)>/.exec(value)?.[1]);
+      assert.deepEqual(sockets, [`${EDGE}:5060;lr`, `${EDGE}:5061;transport=tls;lr`]);
+      bob.answer(200);
+      const answer = alice.response;
+      alice.send(alice.within(answer, "ACK"));
+      assert.equal(bob.request("ACK").header("route"), undefined);
+      const [from, to] = who === "caller" ? [alice, bob] : [bob, alice];
+      from.send(from.within(who === "caller" ? answer : invite, "BYE"));
+      to.send(reply(to.request("BYE"), 200));
+      assert.equal(from.response.status, 200);
+      assert.equal(world.edge.calls().length, 0);
+    }
   });
 
   test("hold and resume: a re-INVITE from either side goes through the relay too", () => {
@@ -348,6 +371,22 @@ suite("a trunk", () => {
     assert.equal(alice.response.status, 200);
     alice.send(alice.within(alice.response, "ACK"));
     assert.equal(trunk.request("ACK").uriText, trunk.contact);
+  });
+
+  test("brings as many calls as all our users may have, and each user no more than that one may", () => {
+    const quotas = { ...DEFAULT_RELAY_QUOTAS, sessionsPerOwner: 1 };
+    const world = new World({ trunks: [provider], relay: { ...RELAY, quotas } });
+    const [alice, bob] = phones(world);
+    const trunk = new Phone(world, "trunk", { outside: "198.18.0.5", port: 5060, inside: "198.18.0.5" });
+    for (const [user, phone] of [
+      ["alice", alice],
+      ["bob", bob],
+    ] as const) {
+      trunk.send(trunk.invitation(user));
+      assert.equal(phone.request("INVITE").uriText, phone.contact);
+      trunk.send(trunk.invitation(user));
+      assert.equal(trunk.response.status, 500);
+    }
   });
 
   test("calls our users without a password, and nobody through another trunk", () => {

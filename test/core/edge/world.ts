@@ -40,6 +40,18 @@ function keysOf(user: string): SipUserKeys | undefined {
   return { md5: digestHash(testCrypto, "MD5", text), sha256: digestHash(testCrypto, "SHA-256", text) };
 }
 
+const relayed = at(EDGE, 0);
+
+/** Where and how media is relayed. */
+export const RELAY: EdgeConfig["relay"] = {
+  addresses: [{ bound: relayed, advertised: relayed }],
+  ports: { min: 20_000, max: 20_999 },
+  ownAddresses: [relayed],
+  quotas: DEFAULT_RELAY_QUOTAS,
+  mediaTimeout: 60_000,
+  setupTimeout: 600_000,
+};
+
 export class World {
   readonly edge: SipEdge;
   readonly events: EdgeEvent[] = [];
@@ -56,7 +68,6 @@ export class World {
     const listener = (transport: SipTransport, port: number) => {
       return { transport, local: at(EDGE, port), name: `${EDGE}:${port}` };
     };
-    const relayed = at(EDGE, 0);
     this.edge = new SipEdge(
       {
         domain: DOMAIN,
@@ -70,14 +81,7 @@ export class World {
           nonceCapacity: 1000,
         },
         tokenKeys: [new Uint8Array(32).fill(7)],
-        relay: {
-          addresses: [{ bound: relayed, advertised: relayed }],
-          ports: { min: 20_000, max: 20_999 },
-          ownAddresses: [relayed],
-          quotas: DEFAULT_RELAY_QUOTAS,
-          mediaTimeout: 60_000,
-          setupTimeout: 600_000,
-        },
+        relay: RELAY,
         trunks: [],
         limits: DEFAULT_EDGE_LIMITS,
         ...config,
