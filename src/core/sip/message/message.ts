@@ -146,10 +146,11 @@ export abstract class SipMessageBase {
     return this.headers.shift("via", readVias);
   }
 
-  /** Sets a parameter of the topmost Via where it stands, or behind the others. */
+  /** Sets a parameter of the topmost Via where it stands, or behind the others; one that says so already stays as it is. */
   setViaParam(name: string, value: string): void {
     const [field, via] = this.#topVia();
     const param: Param | undefined = via.params.find(name.toLowerCase());
+    if (param !== undefined && param.text === value) return;
     const text = `${name}=${value}`;
     this.headers.replace(
       field,
