@@ -3,18 +3,10 @@ import type { Instant } from "../../base/machine.ts";
 import type { SipResponse } from "../message/message.ts";
 import { ClientTransaction } from "./client.ts";
 import { startTimer, type TransactionContext } from "./context.ts";
-import { endClient, failClient, sendRequest } from "./ending.ts";
 import { acknowledge, cancelOf } from "./follow-ups.ts";
 import { clientKey } from "./key.ts";
-import { beginNonInvite } from "./non-invite-client.ts";
-import { LONGEST, T1 } from "./timers.ts";
-
-export function beginInvite(context: TransactionContext, transaction: ClientTransaction, now: Instant): void {
-  // RFC 3261 §17.1.1.2: timer A is for unreliable transports alone; timer B for all.
-  if (!transaction.isReliable) startTimer(context, transaction.repeat, now, T1);
-  startTimer(context, transaction.end, now, LONGEST);
-  sendRequest(context, transaction);
-}
+import { beginClient, endClient, failClient, sendRequest } from "./steps.ts";
+import { LONGEST } from "./timers.ts";
 
 export function handleInviteResponse(
   context: TransactionContext,
@@ -60,7 +52,7 @@ function sendCancel(context: TransactionContext, transaction: ClientTransaction,
     undefined,
   );
   context.clients.set(cancel.key, cancel);
-  beginNonInvite(context, cancel, now);
+  beginClient(context, cancel, now);
 }
 
 function handleProvisional(

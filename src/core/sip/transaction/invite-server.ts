@@ -2,8 +2,8 @@
 import type { Instant } from "../../base/machine.ts";
 import type { SipRequest } from "../message/message.ts";
 import { startTimer, type TransactionContext } from "./context.ts";
-import { endServer } from "./ending.ts";
 import type { ServerTransaction } from "./server.ts";
+import { endServer } from "./steps.ts";
 import { LONGEST, T1, T2, T4 } from "./timers.ts";
 
 /** A response of the user's; false when it comes too late to be sent. */

@@ -3,14 +3,8 @@ import type { Instant } from "../../base/machine.ts";
 import type { SipResponse } from "../message/message.ts";
 import type { ClientTransaction } from "./client.ts";
 import { startTimer, type TransactionContext } from "./context.ts";
-import { endClient, failClient, sendRequest } from "./ending.ts";
-import { LONGEST, T1, T2, T4 } from "./timers.ts";
-
-export function beginNonInvite(context: TransactionContext, transaction: ClientTransaction, now: Instant): void {
-  if (!transaction.isReliable) startTimer(context, transaction.repeat, now, T1);
-  startTimer(context, transaction.end, now, LONGEST);
-  sendRequest(context, transaction);
-}
+import { endClient, failClient, sendRequest } from "./steps.ts";
+import { T2, T4 } from "./timers.ts";
 
 export function handleNonInviteResponse(
   context: TransactionContext,

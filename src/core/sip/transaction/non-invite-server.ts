@@ -1,8 +1,8 @@
 /** The server transaction of every other request (RFC 3261 §17.2.2). */
 import type { Instant } from "../../base/machine.ts";
 import { startTimer, type TransactionContext } from "./context.ts";
-import { endServer } from "./ending.ts";
 import { AnsweredRequest, type ServerTransaction } from "./server.ts";
+import { endServer } from "./steps.ts";
 import { LONGEST } from "./timers.ts";
 
 /** A response of the user's; false when it is not to be sent. */

@@ -12,14 +12,14 @@ import type { SipRequest, SipResponse } from "../message/message.ts";
 import { BRANCH_COOKIE } from "../message/via.ts";
 import { ClientTransaction } from "./client.ts";
 import { createContext, type TransactionTimer } from "./context.ts";
-import { failClient } from "./ending.ts";
-import { beginInvite, cancelInvite, handleInviteResponse, handleInviteTimer } from "./invite-client.ts";
+import { cancelInvite, handleInviteResponse, handleInviteTimer } from "./invite-client.ts";
 import { handleAck, handleInviteAgain, handleInviteServerTimer, respondToInvite } from "./invite-server.ts";
 import { clientKey, responseKey, serverKey } from "./key.ts";
-import { beginNonInvite, handleNonInviteResponse, handleNonInviteTimer } from "./non-invite-client.ts";
+import { handleNonInviteResponse, handleNonInviteTimer } from "./non-invite-client.ts";
 import { handleNonInviteAgain, respondToNonInvite } from "./non-invite-server.ts";
 import type { TransactionOutput } from "./outputs.ts";
 import { AnsweredRequest, ServerTransaction } from "./server.ts";
+import { beginClient, failClient } from "./steps.ts";
 
 /** Bytes of a branch: nobody who did not see the request can guess the response's way in. */
 const BRANCH_LENGTH = 12;
@@ -105,8 +105,7 @@ export class Transactions implements Machine<TransactionOutput> {
     const key = clientKey(branch, request.method);
     const transaction = new ClientTransaction(key, branch, request, to, owner);
     this.#context.clients.set(key, transaction);
-    if (transaction.isInvite) beginInvite(this.#context, transaction, now);
-    else beginNonInvite(this.#context, transaction, now);
+    beginClient(this.#context, transaction, now);
     return transaction;
   }
 

@@ -1,7 +1,16 @@
-/** How client transactions send what they are about, and how all end. */
+/** How client transactions begin and send what they are about, and how all transactions end. */
+import type { Instant } from "../../base/machine.ts";
 import type { ClientTransaction } from "./client.ts";
-import type { TransactionContext } from "./context.ts";
+import { startTimer, type TransactionContext } from "./context.ts";
 import type { ServerTransaction } from "./server.ts";
+import { LONGEST, T1 } from "./timers.ts";
+
+export function beginClient(context: TransactionContext, transaction: ClientTransaction, now: Instant): void {
+  // RFC 3261 §17.1.1.2 and §17.1.2.2: timers A and E are for unreliable transports alone, B and F for all.
+  if (!transaction.isReliable) startTimer(context, transaction.repeat, now, T1);
+  startTimer(context, transaction.end, now, LONGEST);
+  sendRequest(context, transaction);
+}
 
 export function sendRequest(context: TransactionContext, transaction: ClientTransaction): void {
   context.outputs.push({ kind: "send", to: transaction.to, text: transaction.text, by: transaction });
