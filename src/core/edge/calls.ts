@@ -94,11 +94,13 @@ export class Calls {
    */
   hangUp(call: Call, callee: CallSide | undefined, why: string, now: Instant): void {
     if (callee !== undefined) call.answers.delete(callee);
-    if (call.answeredBy === callee) call.answeredBy = call.answers.values().next().value;
-    const { answeredBy, caller } = call;
-    if (callee === undefined || (answeredBy === undefined && call.answeredAt !== undefined)) {
+    const next = call.answers.values().next().value;
+    // Its record keeps who it was with.
+    if (callee === undefined || (next === undefined && call.answeredAt !== undefined)) {
       return this.end(call, why, now);
     }
+    if (call.answeredBy === callee) call.answeredBy = next;
+    const { answeredBy, caller } = call;
     if (callee.leg !== undefined) this.#relay.closeLeg(callee.leg);
     callee.leg = undefined;
     if (caller.leg !== undefined && answeredBy?.leg !== undefined) this.#relay.confirm(caller.leg, answeredBy.leg, now);
