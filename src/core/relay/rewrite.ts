@@ -4,7 +4,7 @@
  */
 import { type Address, blankAddress } from "../base/address.ts";
 import type { CallDescription } from "../call/description.ts";
-import { formatConnection, isUnspecified, parseConnection, parseRtcp } from "../sdp/connection.ts";
+import { formatConnection, isUnspecified, parseConnection, parseRtcp, words } from "../sdp/connection.ts";
 import { parseSdp, type SdpDocument } from "../sdp/document.ts";
 import { removeIce } from "../sdp/ice-attributes.ts";
 import { mediaLineOf, setMediaPort } from "../sdp/media-line.ts";
@@ -24,6 +24,7 @@ export function rewritten(
   // RFC 8843 §7.3: every stream has its own sockets here, so none shares another's.
   copy.session.removeAttributes((name, value) => name === "group" && value.startsWith("BUNDLE"));
   readdress(copy.session, ours);
+  copy.session.replace("o", (value) => inFamily(value, ours));
   for (const [index, section] of copy.media.entries()) {
     section.removeAttributes((name) => name === "bundle-only");
     readdress(section, ours);
@@ -43,6 +44,18 @@ function readdress(section: SdpSection, ours: Readonly<Address>): void {
       ? formatConnection({ ...blankAddress(), family: ours.family })
       : formatConnection(ours);
   });
+}
+
+/**
+ * RFC 8866 §5.2: o= names where the session was made. Some phones take its family for that of the media and refuse another
+ * (baresip 1.0 with 488), so it is one that the receiver has.
+ */
+function inFamily(origin: string, ours: Readonly<Address>): string {
+  const [user, id, version, ...where] = words(origin);
+  const said = parseConnection(where.join(" "));
+  return said === undefined || said.family === ours.family
+    ? origin
+    : `${user} ${id} ${version} ${formatConnection(ours)}`;
 }
 
 function place(document: SdpDocument, section: SdpSection, stream: LegStream, at: Readonly<Address>): void {

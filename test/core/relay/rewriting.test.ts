@@ -110,6 +110,16 @@ test("IPv4 on one side, IPv6 on the other: each gets its own, and packets cross"
   assert.ok(held.includes("c=IN IP6 ::\r\n"), held);
 });
 
+test("RFC 8866 §5.2: o= has the family of its receiver, and is the same in every offer of the call", () => {
+  const world = new RelayWorld();
+  const { caller, callee } = setUp(world, NATED, { says: "[2001:db8:5::1]:5000", proven: "2001:db8:5::1" });
+  const origin = (version: number) => {
+    const offer = voiceSdp("10.0.0.5:4000").replace(/^o=.*$/m, `o=alice 7 ${version} IN IP4 10.0.0.5`);
+    return /^o=.*$/m.exec(world.forwarded("offer", caller.leg, callee.leg, offer))?.[0].trimEnd();
+  };
+  assert.deepEqual([origin(1), origin(2)], [`o=alice 7 1 IN IP6 ${RELAY_6}`, `o=alice 7 2 IN IP6 ${RELAY_6}`]);
+});
+
 test("a family that the relay has no address of, or that the party asks for", () => {
   const world = new RelayWorld({
     config: { addresses: [{ bound: at("10.0.0.2:0"), advertised: at("203.0.113.1:0") }] },
