@@ -55,7 +55,7 @@ const cells: readonly Cell[] = [
     callee: { ...behind("port-restricted cone"), sharesNat: true },
   },
   {
-    title: "two phones behind the same carrier's NAT",
+    title: "two phones of one home, behind its NAT and the carrier's",
     caller: twice,
     callee: { ...twice, sharesNat: true },
   },
@@ -123,4 +123,27 @@ describe("phones behind NATs", { skip, concurrency: 4 }, () => {
       );
     });
   }
+
+  test("a phone on IPv6, and one on IPv4: both call and hang up", { skip: requireIpv6() }, async () => {
+    const address = office.network.plan.hosts.find(({ name }) => name === "six")?.addresses.find(isIpv6) as string;
+    const server = "[fd00:203::1]:5060";
+    const [six, four] = await Promise.all([
+      office.phone("six", { user: "six", tone: 440, address, server }),
+      office.phone("four", { user: "four", tone: 1_000 }),
+    ]);
+    for (const [one, other] of [
+      [six, four],
+      [four, six],
+    ] as const) {
+      await connect(one, other);
+      await talk(one, other);
+      await hangUp(four, six);
+      await assertHeardOnly(one, other);
+      await assertHeardOnly(other, one);
+    }
+  });
 });
+
+function isIpv6(address: string): boolean {
+  return address.includes(":");
+}
