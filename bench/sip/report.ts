@@ -23,15 +23,28 @@ const memoryGoalMegabytes = 100;
 
 const each = <Run>(runs: readonly Run[], field: (run: Run) => number) => spread(runs.map(field));
 
-/** Of what `field` gives, Postern's over the other's, round by round. */
-function over<Run>(runs: Record<SipServerName, readonly Run[]>, field: (run: Run) => number): Spread {
-  return spread(
-    runs.postern.map((run, i) => field(run) / (runs.kamailio[i] === undefined ? Number.NaN : field(runs.kamailio[i]))),
-  );
+/** Of what `field` gives, Postern's over the other's, round by round; rounds in which one of them gives 0 say nothing. */
+function over<Run>(runs: Record<SipServerName, readonly Run[]>, field: (run: Run) => number): Spread | undefined {
+  const ratios = runs.postern.flatMap((run, i) => {
+    const other = runs.kamailio[i];
+    const [own, others] = [field(run), other === undefined ? 0 : field(other)];
+    return own > 0 && others > 0 ? [own / others] : [];
+  });
+  return ratios.length === 0 ? undefined : spread(ratios);
+}
+
+const shown = (ratio: Spread | undefined) => (ratio === undefined ? "-" : range(ratio, 2));
+
+/** Not met where there is nothing to compare. */
+function ratioVerdict(goal: string, ratio: Spread | undefined, least: number): Verdict {
+  return { goal, reached: ratio?.median.toFixed(2) ?? "-", met: ratio !== undefined && ratio.median >= least };
 }
 
 /** A second of CPU does so many. */
 const perCpuSecond = ({ cpuMicroseconds }: { cpuMicroseconds: number }) => 1e6 / cpuMicroseconds;
+/** The same where all packets came in time; 0 where the server fell behind, because then it is not the same rate. */
+const perCpuSecondAt = (calls: number) => (run: TalkRun) =>
+  run.packetsPerSecond >= 99 * calls ? perCpuSecond(run) : 0;
 const countedRate = ({ counted }: RateRun) => counted?.perSecond ?? 0;
 
 function rateTable(results: readonly RateResult[]): string {
@@ -75,7 +88,7 @@ function rateTable(results: readonly RateResult[]): string {
 
 function ratios(runs: RateResult["runs"]): string {
   const cpu = over(runs, ({ saturated }) => perCpuSecond(saturated));
-  return `${range(over(runs, countedRate), 2)}, ${range(cpu, 2)}`;
+  return `${shown(over(runs, countedRate))}; ${shown(cpu)}`;
 }
 
 function talkTable(results: readonly TalkResult[]): string {
@@ -83,6 +96,11 @@ function talkTable(results: readonly TalkResult[]): string {
     names.map((name) => {
       const all: readonly TalkRun[] = runs[name];
       const foreign = all.reduce((sum, run) => sum + run.foreign, 0);
+      const behind = all.filter((run) => perCpuSecondAt(calls)(run) === 0).length;
+      const notes = [
+        ...(behind > 0 ? [`fell behind in ${behind} of ${all.length} rounds`] : []),
+        ...(foreign > 0 ? [`${foreign} packets went astray`] : []),
+      ];
       return [
         String(calls),
         name === "kamailio" ? "kamailio, rtpengine" : name,
@@ -91,14 +109,14 @@ function talkTable(results: readonly TalkResult[]): string {
           each(all, ({ cpuMicroseconds }) => cpuMicroseconds),
           1,
         ),
-        name === "postern" ? range(over(runs, perCpuSecond), 2) : "",
+        name === "postern" ? shown(over(runs, perCpuSecondAt(calls))) : "",
         range(
           each(all, ({ lossPercent }) => lossPercent),
           3,
         ),
         range(each(all, ({ p50Microseconds }) => p50Microseconds)),
         range(each(all, ({ p99Microseconds }) => p99Microseconds)),
-        foreign > 0 ? `${foreign} packets went astray` : "",
+        notes.join("; "),
       ];
     }),
   );
@@ -139,14 +157,12 @@ export function formatSip({ when, machine, rounds, secondsPerRun, rates, talks, 
 }
 
 export function judgeSip({ rates, talks, memory }: SipReport): Verdict[] {
-  const verdicts: Verdict[] = rates.map(({ workload, runs }) => {
-    const { median } = over(runs, countedRate);
-    return { goal: `${workload}: ${rateGoal} of Kamailio's rate`, reached: median.toFixed(2), met: median >= rateGoal };
-  });
+  const verdicts = rates.map(({ workload, runs }) =>
+    ratioVerdict(`${workload}: ${rateGoal} of Kamailio's rate`, over(runs, countedRate), rateGoal),
+  );
   for (const { calls, runs } of talks) {
-    const { median } = over(runs, perCpuSecond);
     const goal = `${calls} calls with sound: ${talkGoal} of rtpengine's packets a CPU second`;
-    verdicts.push({ goal, reached: median.toFixed(2), met: median >= talkGoal });
+    verdicts.push(ratioVerdict(goal, over(runs, perCpuSecondAt(calls)), talkGoal));
     const loss = each(runs.postern, ({ lossPercent }) => lossPercent).median;
     verdicts.push({ goal: `${calls} calls: loss under 0.1 %`, reached: `${loss.toFixed(3)} %`, met: loss < 0.1 });
     const p99 = each(runs.postern, ({ p99Microseconds }) => p99Microseconds).median / 1000;
