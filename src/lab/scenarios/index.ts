@@ -4,6 +4,7 @@ import { doubleNatScenario } from "./double-nat.ts";
 import { figures } from "./figures.ts";
 import { firewallScenarios } from "./firewalls.ts";
 import { iceScenarios } from "./ice.ts";
+import { iceGrid } from "./ice-grid.ts";
 import { idleScenario } from "./idle-mapping.ts";
 import { natScenarios } from "./nat.ts";
 import { rewritingScenario } from "./payload-rewriting.ts";
@@ -20,4 +21,5 @@ export const scenarios: readonly Scenario[] = [
   ...relayScenarios,
   ...thirdPartyScenarios,
   ...iceScenarios,
+  iceGrid,
 ];
