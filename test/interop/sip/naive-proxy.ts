@@ -84,7 +84,7 @@ function forward(request: SipRequest): void {
 }
 
 socket.on("message", (bytes: Buffer, { address: host, port }: RemoteInfo) => {
-  const message = parseMessage(bytes.latin1Slice());
+  const message = parseMessage(bytes.toString("latin1"));
   if (message.kind === "failure") return;
   if (message.kind === "response") {
     message.removeTopVia();
