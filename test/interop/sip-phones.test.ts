@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { Namespace } from "../../src/lab/namespace.ts";
 import type { NatName } from "../../src/lab/nats.ts";
 import type { GatewayDeclaration, SiteDeclaration, Topology } from "../../src/lab/topology.ts";
 import { requireIpv6, requirePeer, requirePrivilege } from "../support/peers.ts";
@@ -81,8 +82,13 @@ const sites = cells.flatMap((cell, i): SiteDeclaration[] => {
     { name: `office ${i}`, hosts: [callee(i)], gateways: cell.callee.gateways },
   ];
 });
-const topology: Topology = { outside: ["server", "six", "four"], sites, ipv6: !skip && !requireIpv6() };
-const users = ["six", "four", ...cells.flatMap((_, i) => [caller(i), callee(i)])];
+const carried: SiteDeclaration = { name: "carried", hosts: ["resident"], gateways: twice.gateways };
+const topology: Topology = {
+  outside: ["server", "six", "four"],
+  sites: [...sites, carried],
+  ipv6: !skip && !requireIpv6(),
+};
+const users = ["six", "four", "neighbour", "resident", ...cells.flatMap((_, i) => [caller(i), callee(i)])];
 
 describe("phones behind NATs", { skip, concurrency: 4 }, () => {
   let office: Office;
@@ -140,6 +146,43 @@ describe("phones behind NATs", { skip, concurrency: 4 }, () => {
       await hangUp(four, six);
       await assertHeardOnly(one, other);
       await assertHeardOnly(other, one);
+    }
+  });
+
+  test("two homes behind the same carrier's NAT: both call and hang up", async () => {
+    // The other home is plugged into the carrier's box of a home that has two NATs.
+    const carrier = office.network.plan.gateways.find(({ site, via }) => site === "carried" && via === undefined)!;
+    const address = carrier.inside.replace(/1$/, "9");
+    const neighbour = await Namespace.open("neighbour");
+    try {
+      await office.network
+        .at(carrier.name)
+        .ip(
+          `link add neighbour type veth peer name outside netns ${neighbour.pid}`,
+          "link set neighbour master inside",
+          "link set neighbour up",
+        );
+      await neighbour.ip(
+        `addr add ${address}/24 dev outside`,
+        "link set outside up",
+        `route add default via ${carrier.inside}`,
+      );
+      const [near, far] = await Promise.all([
+        office.phone("neighbour", { user: "neighbour", tone: 440, address, namespace: neighbour }),
+        office.phone("resident", { user: "resident", tone: 1_000 }),
+      ]);
+      for (const [one, other] of [
+        [near, far],
+        [far, near],
+      ] as const) {
+        await connect(one, other);
+        await talk(one, other);
+        await hangUp(far, near);
+        await assertHeardOnly(one, other);
+        await assertHeardOnly(other, one);
+      }
+    } finally {
+      await neighbour.close();
     }
   });
 });

@@ -5,6 +5,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Namespace } from "../../../src/lab/namespace.ts";
 import type { Network } from "../../../src/lab/network.ts";
 import { type Child, startChild } from "../../support/child.ts";
 import { peerPath } from "../../support/peers.ts";
@@ -21,6 +22,8 @@ export interface PhoneOptions {
   readonly transport?: "udp" | "tcp" | "tls";
   /** Its own; the host's first when not given. */
   readonly address?: string;
+  /** Where it runs, when that is no place of the topology. */
+  readonly namespace?: Namespace;
   /** Hertz. */
   readonly tone: number;
   /** Seconds between registrations; 0: none. */
@@ -68,7 +71,7 @@ export class Baresip implements AsyncDisposable {
     await writeFile(join(home, "config"), configuration(home, address, options));
     await writeFile(join(home, "accounts"), `${account(options)}\n`);
     await writeFile(join(home, "contacts"), "");
-    const at = through(network.at(place));
+    const at = through(options.namespace ?? network.at(place));
     const phone = await startChild([
       ...at,
       peerPath("baresip")!,
