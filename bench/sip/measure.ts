@@ -47,6 +47,8 @@ export interface TalkRun {
   readonly lossPercent: number;
   readonly p50Microseconds: number;
   readonly p99Microseconds: number;
+  /** Phones whose media was not led through the relay. */
+  readonly direct: number;
   /** Packets that somebody heard who is not of the call. */
   readonly foreign: number;
   readonly drops: number;

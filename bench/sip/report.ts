@@ -42,9 +42,10 @@ function ratioVerdict(goal: string, ratio: Spread | undefined, least: number): V
 
 /** A second of CPU does so many. */
 const perCpuSecond = ({ cpuMicroseconds }: { cpuMicroseconds: number }) => 1e6 / cpuMicroseconds;
-/** The same where all packets came in time; 0 where the server fell behind, because then it is not the same rate. */
+const fellBehind = (run: TalkRun, calls: number) => run.packetsPerSecond < 99 * calls;
+/** 0 where the server fell behind, or calls went past the relay: that is not the same load. */
 const perCpuSecondAt = (calls: number) => (run: TalkRun) =>
-  run.packetsPerSecond >= 99 * calls ? perCpuSecond(run) : 0;
+  fellBehind(run, calls) || run.direct > 0 ? 0 : perCpuSecond(run);
 const countedRate = ({ counted }: RateRun) => counted?.perSecond ?? 0;
 
 function rateTable(results: readonly RateResult[]): string {
@@ -96,9 +97,10 @@ function talkTable(results: readonly TalkResult[]): string {
     names.map((name) => {
       const all: readonly TalkRun[] = runs[name];
       const foreign = all.reduce((sum, run) => sum + run.foreign, 0);
-      const behind = all.filter((run) => perCpuSecondAt(calls)(run) === 0).length;
+      const behind = all.filter((run) => fellBehind(run, calls)).length;
       const notes = [
         ...(behind > 0 ? [`fell behind in ${behind} of ${all.length} rounds`] : []),
+        ...(all.some((run) => run.direct > 0) ? ["not all calls were led through the relay"] : []),
         ...(foreign > 0 ? [`${foreign} packets went astray`] : []),
       ];
       return [
