@@ -3,6 +3,7 @@
  * deadlines with one timer. A connection's deadline in the heap may be earlier than its real one; it is moved when it
  * comes up.
  */
+import { randomInt } from "node:crypto";
 import type { Socket } from "node:net";
 import { type Address, parseIp } from "../../core/base/address.ts";
 import { Deadlines } from "../../core/base/deadlines.ts";
@@ -24,6 +25,9 @@ export interface Arrival<End extends string = never> {
   readonly at: Instant;
 }
 
+/** Where numbers begin is below this; they go up from there, and stay whole numbers of 32 bits. */
+const NUMBERS = 2 ** 30;
+
 export abstract class StreamTable<End extends string, C extends LimitedStream<End>> implements StreamWatch {
   readonly now: () => Instant;
   readonly handshakeMs: number;
@@ -32,7 +36,8 @@ export abstract class StreamTable<End extends string, C extends LimitedStream<En
   readonly #connections: Map<number, C> = new Map();
   readonly #deadlines: Deadlines<LimitedStream<string>> = new Deadlines();
   readonly #alarm: Alarm;
-  #lastNumber = 0;
+  /** From anywhere: a number that outlives the process, in a token of a SIP dialog say, must not name another's connection. */
+  #lastNumber: number = randomInt(NUMBERS);
   #closed: (() => void) | undefined;
 
   constructor(limits: ConnectionLimits, stats: ConnectionStats<End>, now: () => Instant = monotonicNow) {

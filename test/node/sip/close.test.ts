@@ -24,7 +24,7 @@ test("sends what waits, ends every connection, and leaves nothing open", async (
   t.sockets.send({ transport: "tls", address: tcp }, options("3"), () => failed++);
   await t.sockets.close();
   await until("what was sent", () => texts.every(({ text }) => text === big));
-  assert.deepEqual([failed, t.closed.toSorted()], [1, [1, 2]]);
+  assert.deepEqual([failed, t.closedInOrder.toSorted()], [1, [1, 2]]);
   assert.equal(t.stats.connections.closed.shutdown, 3);
   await t[Symbol.asyncDispose]();
   await until("everything back", () => openSockets() === 0);
@@ -39,7 +39,7 @@ test("does not wait for those who do not read, and is the same when called twice
   const big = options("2", "x".repeat(60_000));
   for (let i = 0; i < 400; i++) t.sockets.send(flow, big);
   await Promise.all([t.sockets.close(), t.sockets.close()]);
-  assert.deepEqual([t.closed, t.stats.connections.closed.shutdown], [[1], 1]);
+  assert.deepEqual([t.closedInOrder, t.stats.connections.closed.shutdown], [[1], 1]);
 });
 
 test("nothing that came with a message is heard when all is closed upon it", async () => {

@@ -71,3 +71,14 @@ describe("listen", () => {
     assert.throws(() => new SipSockets({ sink, authorities: ["no PEM"] }), { code: "bad-authorities" });
   });
 });
+
+test("the number of a connection of another process, as a token keeps it, names none of ours", async () => {
+  const numbers = new Set<number>();
+  for (let process = 0; process < 4; process++) {
+    await using t = new SocketsUnderTest();
+    const phone = t.connect(await t.listen("tcp"));
+    phone.write(options("1"));
+    numbers.add((await t.message()).flow.connection);
+  }
+  assert.equal(numbers.size, 4);
+});

@@ -40,6 +40,12 @@ export class SocketsUnderTest implements AsyncDisposable {
   readonly sockets: SipSockets;
   readonly arrived: Arrived[] = [];
   readonly closed: number[] = [];
+
+  /** Which connections are closed, the first that spoke being 1: their numbers begin anywhere. */
+  get closedInOrder(): number[] {
+    const first = Math.min(...this.closed, ...this.arrived.map(({ flow }) => flow.connection).filter((n) => n > 0));
+    return this.closed.map((number) => number - first + 1);
+  }
   onMessage: () => void = () => {};
   readonly #opened: (Socket | DatagramSocket)[] = [];
 
