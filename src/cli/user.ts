@@ -61,7 +61,10 @@ async function addUser(
   await withUsers(flags, async (users, realms, sipDomain) => {
     const isPhone = sip ?? users.isPhone(name);
     if (isPhone && sipDomain === undefined) {
-      throw new PosternError("no-sip-domain", "Phones need a domain: set sip-domain for the daemon and here.");
+      throw new PosternError(
+        "no-sip-domain",
+        "Phones need a domain: start the daemon with sip-domain first, or add --sip-domain NAME here.",
+      );
     }
     const generated = generate === true ? await generatePassword() : undefined;
     const password = generated ?? (await readPassword(name, passwordStdin === true));

@@ -227,7 +227,7 @@ function preparedName(name: string): string {
     return prepared;
   throw new PosternError(
     "bad-user-name",
-    `"${name}" cannot be a user name: it must have 1 to ${maxNameBytes} bytes, no control characters, and no number alone or before a colon, which marks time-limited names.`,
+    `"${name}" cannot be a user name: it must have 1 to ${maxNameBytes} bytes, no control characters, and no number alone or before a colon, which marks time-limited names. A number alone is a phone's: add --sip.`,
   );
 }
 
