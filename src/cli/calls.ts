@@ -22,8 +22,7 @@ async function calls({ json, ...flags }: { json?: boolean } & ConfigFlags): Prom
     const { caller, callee, called } = call;
     const other = callee === null ? called : `${callee.name} (${callee.transport} ${callee.remote})`;
     console.log(`${caller.name} (${caller.transport} ${caller.remote}) to ${other}: ${callWords(call, now)}`);
-    // A side that has not said yet what it would like to send has no kind.
-    for (const stream of call.streams.filter(({ kind }) => kind !== "")) {
+    for (const stream of call.streams) {
       const [line, ...troubles] = streamWords(stream, call, now);
       console.log(`    ${line}`);
       for (const trouble of troubles) console.log(`        ${trouble}`);

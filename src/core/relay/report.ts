@@ -43,6 +43,8 @@ export interface LegReport {
   readonly leg: LegId;
   /** Whose media it hears. */
   readonly hears: LegId | undefined;
+  /** It is no phone: what is said to it is echoed, or ends here. */
+  readonly isService: boolean;
   readonly streams: readonly StreamReport[];
 }
 
@@ -59,8 +61,8 @@ export function reportOf({ id, owner, isConfirmed, mediaAt, legs }: Session): Se
   return { session: id, owner, isConfirmed, mediaAt, legs: legs.map(legReport) };
 }
 
-function legReport({ id, opposite, streams }: Leg): LegReport {
-  return { leg: id, hears: opposite?.id, streams: streams.map(streamReport) };
+function legReport({ id, opposite, party, streams }: Leg): LegReport {
+  return { leg: id, hears: opposite?.id, isService: party.service !== undefined, streams: streams.map(streamReport) };
 }
 
 function streamReport({ description, meter, media, control, isMultiplexed }: LegStream): StreamReport {

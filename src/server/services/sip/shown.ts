@@ -68,7 +68,7 @@ export interface ShownCall {
   readonly state: CallState;
   readonly caller: ShownParty;
   readonly called: string;
-  /** Who has answered. */
+  /** Who has answered, where that is a phone. */
   readonly callee: ShownParty | null;
   readonly started: string;
   readonly answered: string | null;
@@ -111,14 +111,18 @@ export function shownRegistration(binding: Binding, clock: Clock): ShownRegistra
 
 export function shownCall(call: CallReport, clock: Clock): ShownCall {
   const { number, callId, state, caller, called, callee, startedAt, answeredAt, media } = call;
+  const legs = media?.legs ?? [];
+  const phones = legs.filter(({ isService }) => !isService);
+  const isPhone = callee !== undefined && !legs.some(({ leg, isService }) => isService && leg === callee.leg);
   return {
     ...{ number, callId, state, called },
     caller: shownParty(caller),
-    callee: callee === undefined ? null : shownParty(callee),
+    callee: isPhone ? shownParty(callee) : null,
     started: clock.iso(startedAt),
     answered: clock.isoOrNull(answeredAt),
-    streams: (media?.legs ?? []).flatMap((leg) =>
-      leg.streams.map((stream) => shownStream(stream, partyOf(leg, call), clock)),
+    // A side that has not said yet what it would like to send has no kind.
+    streams: phones.flatMap((leg) =>
+      leg.streams.filter(({ kind }) => kind !== "").map((stream) => shownStream(stream, partyOf(leg, call), clock)),
     ),
   };
 }
