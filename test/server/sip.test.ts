@@ -81,10 +81,12 @@ test("phones of two users register and call each other", async () => {
 
 test("a user who was not added with --sip registers no phone", async () => {
   const here = await place();
-  await using _ = await start(here);
+  await using running = await start(here);
   addUser(here, "carol", { sip: false });
   await using carol = await phone(here, "carol", 2);
   assert.equal((await carol.register()).status, 401);
+  const [told] = running.logged("wrong-password");
+  assert.deepEqual([told?.["method"], told?.["user"]], ["REGISTER", "carol"]);
 });
 
 test("after a restart a phone rings that has not registered again", async () => {

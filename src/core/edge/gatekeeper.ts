@@ -58,6 +58,8 @@ interface Pending {
 export interface Resolved {
   readonly request: SipRequest;
   readonly flow: SipFlow;
+  /** Whom the credentials name. */
+  readonly user: string;
   readonly admission: Exclude<Admission, { kind: "lookup" }>;
 }
 
@@ -115,7 +117,7 @@ export class Gatekeeper {
     const { claim, request, flow } = pending;
     const ha1 = claim.algorithm === "MD5" ? keys?.md5 : keys?.sha256;
     const verdict = this.#digest.verify(claim, request.method, ha1);
-    return { request, flow, admission: this.#judge(verdict, claim, request, flow, now) };
+    return { request, flow, user: claim.username, admission: this.#judge(verdict, claim, request, flow, now) };
   }
 
   #judge(

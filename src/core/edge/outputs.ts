@@ -22,6 +22,8 @@ export interface SipUserKeys {
 export type EdgeRefusal = "malformed" | "stranger" | "over-budget" | "scanner" | "wrong-password" | "foreign" | "busy";
 
 export type EdgeEvent =
+  /** Somebody has shown credentials that are none; `user` is whom they name. */
+  | { readonly type: "wrong-password"; readonly user: string; readonly method: string; readonly flow: SipFlow }
   | { readonly type: "binding"; readonly what: BindingChange; readonly binding: BindingRecord }
   | { readonly type: "call"; readonly what: "started" | "ringing" | "answered" | "ended"; readonly call: CallReport }
   /** Something that a call's record must name; `call` says to whom it happened. */

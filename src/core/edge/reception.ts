@@ -23,7 +23,10 @@ export function handleText(state: EdgeState, text: string, flow: SipFlow, now: I
 export function handleKeys(state: EdgeState, query: SipKeyQuery, keys: SipUserKeys | undefined, now: Instant): void {
   const resolved = state.gatekeeper.resolve(query, keys, now);
   if (resolved === undefined) return;
-  const { request, flow, admission } = resolved;
+  const { request, flow, user, admission } = resolved;
+  if (admission.kind === "refused" && admission.why === "wrong-password") {
+    state.outputs.push({ kind: "event", event: { type: "wrong-password", user, method: request.method, flow } });
+  }
   const dialog = state.claimed.get(request);
   state.claimed.delete(request);
   admit(state, request, flow, dialog, admission, now);

@@ -39,6 +39,9 @@ suite("a phone registers", () => {
         guess.headers.set("Authorization", mallory.authorize(guess, `guess ${i}`));
         mallory.send(guess);
       }
+      const told = world.events.filter((event) => event.type === "wrong-password");
+      assert.equal(told.length, 21);
+      assert.deepEqual([told[0]?.user, told[0]?.method], [user, "REGISTER"]);
       assert.equal(mallory.responses.length, 11, "ten wrong passwords, and then no more");
       assert.deepEqual([...world.edge.bindings()], []);
       // An honest phone behind the same address is let in all the same.

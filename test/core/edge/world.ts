@@ -125,8 +125,8 @@ export class World {
   }
 
   /** `what` of every event so far, of calls and bindings. */
-  told(type: EdgeEvent["type"]): string[] {
-    return this.events.filter((event) => event.type === type).map(({ what }) => what);
+  told(type: "binding" | "call" | "trouble"): string[] {
+    return this.events.flatMap((event) => (event.type === type ? [event.what] : []));
   }
 
   /** Sends one packet of voice to one of the edge's ports; whom it reached, and from which port. */

@@ -95,8 +95,8 @@ export class SipHostUnderTest implements AsyncDisposable {
   }
 
   /** What was told of calls, or of bindings. */
-  told(type: EdgeEvent["type"]): string[] {
-    return this.events.filter((event) => event.type === type).map(({ what }) => what);
+  told(type: "binding" | "call" | "trouble"): string[] {
+    return this.events.flatMap((event) => (event.type === type ? [event.what] : []));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -22,6 +22,12 @@ export class SipEventLog {
       this.#flood.write("debug", { transport, ...(isPersonal && phone(event.binding)) }, `phone-${event.what}`);
       return;
     }
+    if (event.type === "wrong-password") {
+      const { user, method, flow } = event;
+      const who = isPersonal ? { user, remote: formatAddress(flow.remote) } : {};
+      this.#flood.write("info", { method, transport: flow.transport, ...who }, "wrong-password");
+      return;
+    }
     const { number: call, state, end } = event.call;
     const whose = isPersonal ? sides(event.call) : {};
     if (event.type === "trouble")
