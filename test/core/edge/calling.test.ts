@@ -5,6 +5,7 @@ import { type Prefix, parsePrefix } from "../../../src/core/base/prefix.ts";
 import { DEFAULT_RELAY_QUOTAS } from "../../../src/core/relay/config.ts";
 import { createResponse } from "../../../src/core/sip/message/build.ts";
 import { SipRequest, type SipResponse } from "../../../src/core/sip/message/message.ts";
+import { voiceSdp } from "../relay/world.ts";
 import { at, EDGE, mediaOf, Phone, type PhoneOptions, RELAY, sdpOf, World } from "./world.ts";
 
 function phones(world: World, options: Partial<PhoneOptions> = {}): readonly [Phone, Phone] {
@@ -349,6 +350,20 @@ suite("a trunk", () => {
     assert.equal(alice.response.status, 200);
     alice.send(alice.within(alice.response, "ACK"));
     assert.equal(trunk.request("ACK").uriText, trunk.contact);
+  });
+
+  test("is heard from where its media may come from, which its signaling does not prove", () => {
+    const world = new World({ trunks: [provider] });
+    const [alice] = phones(world);
+    const trunk = new Phone(world, "trunk", { outside: "198.18.0.5", port: 5060, inside: "198.18.0.5" });
+    alice.ask(alice.invitation("+4912345"));
+    trunk.answer(200, { body: voiceSdp("198.18.1.7:7000") });
+    alice.send(alice.within(alice.response, "ACK"));
+    alice.speak(sdpOf(alice.response));
+    const toTrunk = sdpOf(trunk.request("INVITE"));
+    assert.equal(trunk.speak(toTrunk), undefined, "from where it signals");
+    const heard = trunk.speak(toTrunk, at("198.18.1.7", 7000));
+    assert.equal(heard && formatAddress(heard.remote), "198.51.100.7:17000");
   });
 
   test("brings as many calls as all our users may have, and each user no more than that one may", () => {
