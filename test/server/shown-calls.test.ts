@@ -38,3 +38,17 @@ test("of a call that rings only the side is shown that has said something", () =
   assert.equal(callee?.name, "bob");
   assert.deepEqual(streams.map(({ party }) => party).toSorted(), ["callee", "caller"]);
 });
+
+test("a service's call ends in the same words as any other", () => {
+  const world = new World();
+  const alice = new Phone(world, "alice", { outside: "198.51.100.7" });
+  alice.register();
+  alice.ask(alice.invitation("echo"));
+  const { response } = alice;
+  alice.send(alice.within(response, "ACK"));
+  alice.send(alice.within(response, "BYE"));
+  const ends = world.events.flatMap((event) =>
+    event.type === "call" && event.what === "ended" ? [event.call.end] : [],
+  );
+  assert.deepEqual(ends, ["hung up by caller"]);
+});

@@ -17,7 +17,7 @@ import { userOf } from "../../sip/registrar/address-of-record.ts";
 import type { ClientTransaction } from "../../sip/transaction/client.ts";
 import type { ServerTransaction } from "../../sip/transaction/server.ts";
 import type { LocalParty, UaCall } from "../../sip/ua/call.ts";
-import type { UserAgentOutput } from "../../sip/ua/outputs.ts";
+import type { UaCallEnd, UserAgentOutput } from "../../sip/ua/outputs.ts";
 import { UserAgent } from "../../sip/ua/user-agent.ts";
 import { answerOf, offerOf, SERVICE_NAMES, type ServiceName } from "./descriptions.ts";
 import { openCall, type ServiceCaller, type ServiceParts } from "./opening.ts";
@@ -35,6 +35,17 @@ const LONGEST_CALL = 600_000;
 export type ServiceOutput =
   | { readonly kind: "send"; readonly to: SipFlow | SipTarget; readonly text: string }
   | ServiceMedia;
+
+/** As other calls' records say it. */
+const WORDS: Readonly<Record<UaCallEnd, string>> = {
+  "hung-up": "hung up by caller",
+  ended: "hung up by callee",
+  cancelled: "cancelled by caller",
+  refused: "refused",
+  unacknowledged: "never acknowledged",
+  "no-answer": "no answer to the offer",
+  lost: "the caller is gone",
+};
 
 export class Services implements Machine<ServiceOutput> {
   readonly #parts: ServiceParts;
@@ -260,11 +271,11 @@ export class Services implements Machine<ServiceOutput> {
     this.#tones.play(call, offer, describeSdp(document), "offer", now);
   }
 
-  #end(call: ServiceCall, why: string, now: Instant): void {
+  #end(call: ServiceCall, why: UaCallEnd, now: Instant): void {
     this.#tones.stop(call);
     this.#ends.clear(call);
     this.#calls.delete(call.ua);
     if (call.call.session !== undefined) this.#sessions.delete(call.call.session);
-    this.#parts.calls.end(call.call, call.end ?? why, now);
+    this.#parts.calls.end(call.call, call.end ?? WORDS[why], now);
   }
 }
