@@ -5,6 +5,7 @@
 import { equalConstantTime } from "../../base/bytes.ts";
 import type { Instant } from "../../base/machine.ts";
 import type { PortParity } from "../../base/relay-places.ts";
+import { TokenBucket } from "../../base/token-bucket.ts";
 import { Attribute, ErrorCode, FAMILY_IPV4, FAMILY_IPV6, TRANSPORT_UDP } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
 import { claim, openRelays, sendAllocated, settle } from "./allocate-sockets.ts";
@@ -14,7 +15,6 @@ import { grantedLifetime, sessionEnd } from "./lifetime.ts";
 import { refuse } from "./reply.ts";
 import type { ReplyTo } from "./reply-to.ts";
 import type { ServerState } from "./state.ts";
-import { TokenBucket } from "./token-bucket.ts";
 
 /** However slow an allocation may be, its burst holds one datagram of any size. */
 const LONGEST_DATAGRAM = 65_535;

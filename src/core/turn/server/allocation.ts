@@ -6,12 +6,12 @@ import { type Address, type PeerAddress, sameAddress, sameIp } from "../../base/
 import type { Timed } from "../../base/deadlines.ts";
 import type { Instant } from "../../base/machine.ts";
 import type { PortParity, RelayPlace } from "../../base/relay-places.ts";
+import type { TokenBucket } from "../../base/token-bucket.ts";
 import type { ClientPath } from "./client-path.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Flow, RelayId } from "./flow.ts";
 import type { AllocationSummary } from "./outputs.ts";
 import type { ReplyTo } from "./reply-to.ts";
-import type { TokenBucket } from "./token-bucket.ts";
 
 /** One relayed transport address: a socket that is being opened, or is open. */
 export interface Relay extends Timed {

@@ -1,5 +1,5 @@
 /** A token bucket: `rate` tokens a second, at most `burst` at once. */
-import type { Instant } from "../../base/machine.ts";
+import type { Instant } from "./machine.ts";
 
 export class TokenBucket {
   readonly #rate: number;
