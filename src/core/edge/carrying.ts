@@ -39,7 +39,7 @@ function beginsTooMany({ callees }: Call, message: SipRequest | SipResponse): bo
 /** The flow of a phone that answers; undefined for a trunk, whose Contact is right. */
 function flowOf({ hop }: Branch): SipFlow | undefined {
   const { trunk } = hop as Partial<Destination>;
-  return trunk === undefined && "local" in hop.to ? hop.to : undefined;
+  return trunk === undefined && "remote" in hop.to ? hop.to : undefined;
 }
 
 export function pass(state: EdgeState, passage: Passage, now: Instant): void {

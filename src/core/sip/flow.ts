@@ -16,6 +16,8 @@ export interface SipFlow {
 export interface SipTarget {
   readonly transport: SipTransport;
   readonly address: Readonly<Address>;
+  /** The address of ours that it leaves from; the nearest where none is said. */
+  readonly local?: Readonly<Address>;
   /** The name that a TLS certificate must bear. */
   readonly serverName?: string;
 }

@@ -6,6 +6,7 @@ import { X509Certificate } from "node:crypto";
 import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
 import { type Address, sameAddress } from "../../core/base/address.ts";
 import { PosternError } from "../../core/base/failure.ts";
+import { nearest } from "../../core/base/nearest.ts";
 import type { SipFlow, SipTarget, SipTransport } from "../../core/sip/flow.ts";
 import { DgramDatapath } from "../datapath/dgram.ts";
 import { isWildcard, wildcardFailure } from "../datapath/wildcard.ts";
@@ -14,7 +15,6 @@ import { limitsWithin } from "../net/stream-limits.ts";
 import { StreamListener } from "../net/stream-listener.ts";
 import type { TlsIdentity } from "../net/tls-identity.ts";
 import { defaultSipStreamLimits, type SipStreamLimits } from "./limits.ts";
-import { nearest } from "./local-choice.ts";
 import { OutgoingConnections, type StreamTarget } from "./outgoing.ts";
 import type { SipSink } from "./sink.ts";
 import { SipStreams } from "./sip-streams.ts";
@@ -100,7 +100,7 @@ export class SipSockets implements AsyncDisposable {
    */
   localFor(to: SipFlow | SipTarget): Readonly<Address> | undefined {
     if (isFlow(to)) return this.#listenerAt(to)?.address ?? this.#nearest(to.transport, to.remote)?.address;
-    return this.#nearest(to.transport, to.address)?.address;
+    return to.local ?? this.#nearest(to.transport, to.address)?.address;
   }
 
   /**
@@ -150,12 +150,14 @@ export class SipSockets implements AsyncDisposable {
   }
 
   #sendTo(to: SipTarget, text: string, onFailed: (() => void) | undefined): SipDrop | undefined {
-    const from = this.#nearest(to.transport, to.address);
-    if (isStream(to)) return this.#outgoing.send(to, from?.address, { text, onFailed });
+    const { transport, local } = to;
+    const named = local && this.#listenerAt({ transport, local });
+    const from = named ?? this.#nearest(transport, to.address);
+    if (isStream(to)) return this.#outgoing.send(to, local ?? from?.address, { text, onFailed });
     return from?.socket instanceof SipUdpListener && from.socket.send(text, to.address) ? undefined : "not-sent";
   }
 
-  #listenerAt({ transport, local }: SipFlow): Listener | undefined {
+  #listenerAt({ transport, local }: Pick<SipFlow, "transport" | "local">): Listener | undefined {
     for (const listener of this.#listeners) {
       if (listener.transport === transport && sameAddress(listener.address, local)) return listener;
     }
@@ -164,18 +166,18 @@ export class SipSockets implements AsyncDisposable {
 
   #nearest(transport: SipTransport, to: Readonly<Address>): Listener | undefined {
     const listeners = [...this.#listeners];
-    return (
-      nearest(
-        listeners.filter((listener) => listener.transport === transport),
-        to,
-      ) ?? nearest(listeners, to)
-    );
+    const same = listeners.filter((listener) => listener.transport === transport);
+    return nearest(same, addressOf, to) ?? nearest(listeners, addressOf, to);
   }
 
   #drop(why: SipDrop, onFailed: (() => void) | undefined): void {
     this.#stats.dropped[why]++;
     if (onFailed !== undefined) queueMicrotask(onFailed);
   }
+}
+
+function addressOf({ address }: Listener): Readonly<Address> {
+  return address;
 }
 
 function isFlow(to: SipFlow | SipTarget): to is SipFlow {
