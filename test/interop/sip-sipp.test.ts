@@ -1,11 +1,8 @@
 /** sipp as hundreds of phones that know MD5 alone, as callers that keep to Record-Route, and as three phones of one user. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { runChild } from "../support/child.ts";
-import { postern } from "../support/daemon.ts";
 import { requirePeer, requirePrivilege } from "../support/peers.ts";
 import { until } from "../support/until.ts";
-import { through } from "./networks.ts";
 import { Office } from "./sip/office.ts";
 import { Sipp } from "./sip/sipp.ts";
 
@@ -32,10 +29,7 @@ describe("sipp", { skip, concurrency: true }, () => {
   after(() => office?.[Symbol.asyncDispose]());
   /** As `postern registrations` tells them. */
   const registered = async (prefix: string) => {
-    const { dataDir, ports } = office.daemon;
-    const flags = ["--json", "--data-dir", dataDir, "--http-listen", `127.0.0.1:${ports.httpPort}`];
-    const told = await runChild([...through(office.network.at("server")), ...postern("registrations", ...flags)]);
-    const all = JSON.parse(told) as { readonly user: string }[];
+    const all = await office.told<{ readonly user: string }>("registrations");
     return new Set(all.map(({ user }) => user).filter((user) => user.startsWith(`${prefix}-`)));
   };
 

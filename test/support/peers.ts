@@ -17,6 +17,7 @@ const packages = {
   baresip: "baresip-core",
   chromium: "chromium",
   certutil: "libnss3-tools",
+  dumpcap: "wireshark-common",
   gcc: "gcc libc6-dev",
   ip: "iproute2",
   kamailio: "kamailio",

@@ -7,8 +7,8 @@ import { Network } from "../../../src/lab/network.ts";
 import { serverAddresses, type Topology } from "../../../src/lab/topology.ts";
 import { becomeOwner, openDataDirectory } from "../../../src/server/data-directory.ts";
 import { UserStore } from "../../../src/server/users/user-store.ts";
-import { type Child, startChild } from "../../support/child.ts";
-import { logLines, type RunningDaemon, startDaemon } from "../../support/daemon.ts";
+import { type Child, runChild, startChild } from "../../support/child.ts";
+import { logLines, postern, type RunningDaemon, startDaemon } from "../../support/daemon.ts";
 import { until } from "../../support/until.ts";
 import { through } from "../networks.ts";
 import { Baresip, type PhoneOptions } from "./baresip.ts";
@@ -85,6 +85,13 @@ export class Office implements AsyncDisposable {
     const child = await startChild([...through(this.network.at(place)), ...command]);
     this.#children.push(child);
     return child;
+  }
+
+  /** What `postern calls` or `postern registrations` tells. */
+  async told<Shown>(what: "calls" | "registrations"): Promise<Shown[]> {
+    const { dataDir, ports } = this.daemon;
+    const flags = ["--json", "--data-dir", dataDir, "--http-listen", `127.0.0.1:${ports.httpPort}`];
+    return JSON.parse(await runChild([...through(this.network.at("server")), ...postern(what, ...flags)])) as Shown[];
   }
 
   /** What the daemon logged of calls and phones. */

@@ -72,7 +72,7 @@ export async function assertHeardOnly(listener: Baresip, speaker: Baresip): Prom
 }
 
 /** Packets of sound that arrived at a phone so far. */
-async function received(network: Network, { place }: Baresip): Promise<number> {
+export async function received(network: Network, { place }: Baresip): Promise<number> {
   const passages = await passagesOf(network.at(place));
   const isSound = (address: string) => {
     const port = Number(address.slice(address.lastIndexOf(":") + 1));
