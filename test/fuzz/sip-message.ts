@@ -118,7 +118,14 @@ export const sipMessageTarget: Target = {
       return false;
     }
     const begin = text.length - text.replace(/^(\r\n)+/, "").length;
-    if (message.headers.value("content-length") === undefined) assert.equal(message.format(), text.slice(begin));
+    const said = text.slice(begin);
+    const firstLine = said.slice(0, said.indexOf("\r\n"));
+    // RFC 3261 §7.1, §7.2: we write SIP in capitals, and the space behind a code that has no reason.
+    const lines = [firstLine, `${firstLine} `].map((line) => line.toLowerCase());
+    assert.ok(lines.includes(message.startLine.toLowerCase()));
+    if (message.headers.value("content-length") === undefined) {
+      assert.equal(message.format(), message.startLine + said.slice(firstLine.length));
+    }
     assert.ok(
       text.startsWith(message.format().slice(message.startLine.length), begin + text.slice(begin).indexOf("\r\n")),
     );
