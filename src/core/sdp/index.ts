@@ -30,6 +30,7 @@ export {
   type RtcpPlace,
 } from "./connection.ts";
 export { parseSdp, SdpDocument, type SdpFailure } from "./document.ts";
+export { flawOf, type SdpFlaw } from "./flaw.ts";
 export { hasIce, removeIce } from "./ice-attributes.ts";
 export { type MediaLine, mediaLineOf, parseMediaLine, setMediaPort } from "./media-line.ts";
 export { type SdpLine, SdpSection } from "./section.ts";

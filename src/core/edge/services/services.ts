@@ -8,7 +8,7 @@ import { after, type Instant, type Machine } from "../../base/machine.ts";
 import { OutputQueue } from "../../base/output-queue.ts";
 import { describeSdp } from "../../call/sdp.ts";
 import type { RelayEvent, SessionId } from "../../relay/outputs.ts";
-import { parseSdp, type SdpDocument } from "../../sdp/document.ts";
+import type { SdpDocument } from "../../sdp/document.ts";
 import { isSameFlow, type SipFlow, type SipTarget } from "../../sip/flow.ts";
 import { createResponse } from "../../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../sip/message/message.ts";
@@ -19,6 +19,7 @@ import type { ServerTransaction } from "../../sip/transaction/server.ts";
 import type { LocalParty, UaCall } from "../../sip/ua/call.ts";
 import type { UaCallEnd, UserAgentOutput } from "../../sip/ua/outputs.ts";
 import { UserAgent } from "../../sip/ua/user-agent.ts";
+import { readSession } from "../session-body.ts";
 import { answerOf, offerOf, SERVICE_NAMES, type ServiceName } from "./descriptions.ts";
 import { openCall, type ServiceCaller, type ServiceParts } from "./opening.ts";
 import type { ServiceCall } from "./service-call.ts";
@@ -223,7 +224,7 @@ export class Services implements Machine<ServiceOutput> {
       this.#writings.write(call, call.offer, "offer", now);
       return;
     }
-    const document = parseSdp(offer);
+    const document = readSession(offer);
     if (typeof document === "string") return this.#decline(call, 488, now);
     const description = describeSdp(document);
     const answer = answerOf(service, description, flow.local);
@@ -263,7 +264,7 @@ export class Services implements Machine<ServiceOutput> {
   /** The answer to our offer. */
   #agree(call: ServiceCall, answer: string, now: Instant): void {
     const { offer } = call;
-    const document = parseSdp(answer);
+    const document = readSession(answer);
     if (typeof document === "string" || offer === undefined) return this.#hangUp(call, "no description", now);
     call.offer = undefined;
     this.#writings.hear(call, document, "answer", now);
