@@ -133,9 +133,9 @@ export function handleForkOver(state: EdgeState, fork: Fork, now: Instant): void
   } else if (owner.kind === "dialog") handleDialogOver(state, fork, owner, now);
 }
 
-function endOf({ best }: Fork): string {
-  if (best === undefined) return "nobody to ask";
-  return best.status === 487 ? "cancelled by caller" : `refused: ${best.status} ${best.reason}`;
+function endOf({ best, isCancelled }: Fork): string {
+  if (isCancelled || best === undefined) return "cancelled by caller";
+  return `refused: ${best.status} ${best.reason}`;
 }
 
 function handleDialogOver(

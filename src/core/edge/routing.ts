@@ -10,6 +10,9 @@ import type { EdgeConfig, Trunk } from "./config.ts";
 import type { Identity } from "./gatekeeper.ts";
 import type { OwnNames } from "./names.ts";
 
+/** Milliseconds that phones ring before those with a smaller q do: four rings or five. */
+const RINGS_FOR = 20_000;
+
 /** A hop, and who is there. */
 export interface Destination extends Hop {
   readonly name: string;
@@ -72,7 +75,8 @@ export class Routing {
   #phone({ aor, contact, path, flow }: Binding): Destination {
     const name = aor.slice("sip:".length, aor.lastIndexOf("@"));
     const sentBy = this.#names.nameFor(flow);
-    return { to: flow, uri: contact, routes: path, recordRoute: [], sentBy, name, flow, trunk: undefined };
+    const hop = { to: flow, uri: contact, routes: path, recordRoute: [], sentBy, ringsFor: RINGS_FOR };
+    return { ...hop, name, flow, trunk: undefined };
   }
 
   /** `written`: with its escapes, as it goes on. */

@@ -379,8 +379,13 @@ export class Phone {
     );
   }
 
+  /** Where its media comes from, as others see it. */
+  get mediaFrom(): Address {
+    return at(this.#outside(), 17_000);
+  }
+
   /** Sends three packets to where `description` says, so that it is learned; whom the last one reached. */
-  speak(description: SdpDocument, from = at(this.#outside(), 17_000)): ReturnType<World["packet"]> {
+  speak(description: SdpDocument, from = this.mediaFrom): ReturnType<World["packet"]> {
     const to = mediaOf(description);
     let reached: ReturnType<World["packet"]>;
     for (let i = 0; i < 3; i++) {
@@ -392,7 +397,7 @@ export class Phone {
 
   /** One packet of voice to any of the edge's ports, from where it is: whom it reached. */
   throwAt(to: Address, sequence: number): ReturnType<World["packet"]> {
-    const from = at(this.#outside(), 17_000);
+    const from = this.mediaFrom;
     return this.world.packet(from, to, rtp({ ssrc: from.w3, sequence, timestamp: sequence * 160 }));
   }
 

@@ -8,7 +8,7 @@ import type { Hop } from "./hop.ts";
 
 /** One of the places. */
 export class Branch implements Timed {
-  /** Timer C. */
+  /** Timer C, or when it is the others' turn; of a branch that was cancelled, how long what it holds is kept. */
   deadline: Instant = 0 as Instant;
   heapIndex = -1;
   readonly fork: Fork;
@@ -17,7 +17,11 @@ export class Branch implements Timed {
   transaction: ClientTransaction | undefined;
   /** No more than a final response is awaited, or not even that. */
   isCancelled = false;
+  /** Nobody there has answered in time. */
+  hasExpired = false;
   isOver = false;
+  /** Nothing is kept for it any more. */
+  isFree = false;
 
   constructor(fork: Fork, hop: Hop) {
     this.fork = fork;
@@ -25,7 +29,10 @@ export class Branch implements Timed {
   }
 }
 
-export class Fork {
+export class Fork implements Timed {
+  /** When a request that is no INVITE gets its 100. */
+  deadline: Instant = 0 as Instant;
+  heapIndex = -1;
   readonly server: ServerTransaction;
   /** Groups of places that are tried one group after the other. */
   readonly waiting: (readonly Hop[])[];
@@ -36,6 +43,8 @@ export class Fork {
   /** The best refusal so far; no response at all counts as 408. */
   best: SipResponse | undefined;
   hasAnswered = false;
+  /** The caller has hung up. */
+  isCancelled = false;
 
   constructor(server: ServerTransaction, groups: readonly (readonly Hop[])[], owner: unknown) {
     this.server = server;
@@ -53,14 +62,14 @@ export class Fork {
 }
 
 /** RFC 3261 §16.7 step 6: these tell the caller what to do, so they go before others of their class. */
-const TELLING: ReadonlySet<number> = new Set([401, 407, 415, 420, 484]);
+const TELLING: ReadonlySet<number> = new Set([415, 420, 484]);
 
+/** RFC 3261 §16.7 step 6: a 6xx, or one of the lowest class that there is. */
 function rank(status: number): number {
   if (status >= 600) return 0;
-  const isTelling = TELLING.has(status);
-  // A place that nobody answered at says least of all.
-  if (status === 408) return 7;
-  return Math.floor(status / 100) + (isTelling ? 0 : 0.5);
+  // Of its class, a place that nobody answered at says least.
+  const within = status === 408 ? 0.9 : TELLING.has(status) ? 0 : 0.5;
+  return Math.floor(status / 100) + within;
 }
 
 /** The one of two refusals that the caller is to hear. */

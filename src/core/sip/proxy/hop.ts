@@ -11,4 +11,6 @@ export interface Hop {
   readonly recordRoute: readonly string[];
   /** Our own name on that side, for Via: `host` or `host:port`. */
   readonly sentBy: string;
+  /** Milliseconds until the places after it are tried, where there are any; undefined: as long as it rings. */
+  readonly ringsFor?: number;
 }

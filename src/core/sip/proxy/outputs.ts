@@ -12,7 +12,10 @@ export type Carriage =
 
 export type ProxyOutput =
   | { readonly kind: "carry"; readonly carriage: Carriage }
-  /** Nothing more comes of this branch: another has answered, or it was refused, or it was never reached. */
+  /**
+   * What is kept for this branch is free: it was refused, or never reached, or another has answered a second ago. A 2xx
+   * that comes after that is carried nevertheless.
+   */
   | { readonly kind: "branch-over"; readonly branch: Branch }
   /** Every branch is over. */
   | { readonly kind: "fork-over"; readonly fork: Fork };

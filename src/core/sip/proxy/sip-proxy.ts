@@ -20,6 +20,10 @@ import type { Carriage, ProxyOutput } from "./outputs.ts";
 
 /** RFC 3261 §16.6 step 11: timer C is more than three minutes. */
 const TIMER_C = 181_000;
+/** How long what a cancelled branch holds is kept: an answer that crosses the CANCEL finds it, one that lost it may not. */
+const HELD = 1_000;
+/** RFC 4320 §4.1: until a client's timer E is at T2: 0.5, 1 and 2 s. */
+const TRYING_AFTER = 3_500;
 
 export interface SipProxyConfig extends Pick<Ports, "crypto" | "random"> {
   /** For the marks by which loops are told. At least 16 bytes. */
@@ -31,7 +35,7 @@ export class SipProxy implements Machine<ProxyOutput> {
   readonly #random: Ports["random"];
   readonly #marks: LoopMarks;
   readonly #outputs: OutputQueue<ProxyOutput> = new OutputQueue();
-  readonly #deadlines: Deadlines<Branch> = new Deadlines();
+  readonly #deadlines: Deadlines<Branch | Fork> = new Deadlines();
   readonly #forks: Map<ServerTransaction, Fork> = new Map();
 
   constructor(transactions: Transactions, { crypto, random, loopKey }: SipProxyConfig) {
@@ -55,9 +59,9 @@ export class SipProxy implements Machine<ProxyOutput> {
 
   handleTimeout(now: Instant): void {
     for (let due = this.#deadlines.popDue(now); due !== undefined; due = this.#deadlines.popDue(now)) {
-      // RFC 3261 §16.8: where it rings it is cancelled, and its 487 ends it.
-      if (due.transaction?.state === "proceeding") this.#cancel(due, now);
-      else this.#settle(due, this.#refusal(due.fork, 408), now);
+      // RFC 4320 §4.1: what is no INVITE hears 100 then, by UDP not earlier and by no transport later.
+      if (due instanceof Fork) this.#transactions.respond(due.server, createResponse(due.server.request, 100), now);
+      else this.#expire(due, now);
     }
   }
 
@@ -70,6 +74,7 @@ export class SipProxy implements Machine<ProxyOutput> {
     this.#forks.set(server, fork);
     // RFC 3261 §16.2: 100 at once, so that the caller stops repeating.
     if (fork.isInvite) this.#transactions.respond(server, createResponse(server.request, 100), now);
+    else this.#deadlines.set(fork, after(now, TRYING_AFTER));
     this.#tryNext(fork, now);
   }
 
@@ -86,8 +91,11 @@ export class SipProxy implements Machine<ProxyOutput> {
     const { fork } = branch;
     // RFC 3261 §16.7 step 3 and 5: our Via is gone from it; a 100 goes no further.
     response.removeTopVia();
-    if (fork.isInvite && response.status < 200) this.#deadlines.set(branch, after(now, TIMER_C));
-    if (response.status === 100 || (fork.hasAnswered && response.status < 200)) return;
+    if (response.status === 100) return;
+    // DEVIATES RFC 3261 §16.7 step 5: that it rings where it is not wanted any more is of use to nobody.
+    if (response.status < 200 && (fork.hasAnswered || branch.isCancelled)) return;
+    // RFC 3261 §16.7 step 2: timer C begins anew. The others' turn comes however often a phone says that it rings.
+    if (fork.isInvite && response.status < 200 && !isLimited(branch)) this.#deadlines.set(branch, after(now, TIMER_C));
     if (response.status < 300)
       this.#outputs.push({ kind: "carry", carriage: { kind: "response", branch, message: response } });
     else this.#settle(branch, response, now);
@@ -106,6 +114,7 @@ export class SipProxy implements Machine<ProxyOutput> {
   handleCancel(invite: ServerTransaction, now: Instant): void {
     const fork = this.#forks.get(invite);
     if (fork === undefined || fork.hasAnswered) return;
+    fork.isCancelled = true;
     fork.waiting.length = 0;
     this.#cancelAll(fork, now);
   }
@@ -142,7 +151,8 @@ export class SipProxy implements Machine<ProxyOutput> {
       const { to, sentBy } = branch.hop;
       const sending = { to, sentBy, owner: branch, branchSuffix: `.${mark}` };
       branch.transaction = this.#transactions.request(message, sending, now);
-      if (server.isInvite) this.#deadlines.set(branch, after(now, TIMER_C));
+      if (isLimited(branch)) this.#deadlines.set(branch, after(now, branch.hop.ringsFor));
+      else if (server.isInvite) this.#deadlines.set(branch, after(now, TIMER_C));
     }
   }
 
@@ -158,20 +168,35 @@ export class SipProxy implements Machine<ProxyOutput> {
     }
     this.#transactions.respond(fork.server, message, now);
     if (message.status < 200) return;
-    fork.hasAnswered = true;
+    this.#answered(fork);
     fork.waiting.length = 0;
     // RFC 3261 §16.7 step 10: who else rings is told at once.
     this.#cancelAll(fork, now, branch);
-    this.#end(branch, false);
+    this.#end(branch);
     this.#endIfOver(fork);
+  }
+
+  /** Its time has come: to give way to others, or to let go of what it holds. */
+  #expire(branch: Branch, now: Instant): void {
+    const { fork } = branch;
+    if (fork.isInvite && !branch.isCancelled) {
+      // RFC 3261 §16.8: it is cancelled, and its 487 ends it.
+      branch.hasExpired = true;
+      this.#cancel(branch, now);
+      return;
+    }
+    this.#free(branch);
+    // Who waits for the next place does not wait for ever for the word of one that is gone.
+    if (fork.waiting.length > 0) this.#settle(branch, this.#refusal(fork, 408), now);
   }
 
   /** The branch has come to nothing, for which `response` stands. */
   #settle(branch: Branch, response: SipResponse, now: Instant): void {
     if (branch.isOver) return;
     const { fork } = branch;
-    this.#end(branch, true);
-    fork.best = betterRefusal(fork.best, response);
+    this.#end(branch);
+    this.#free(branch);
+    fork.best = betterRefusal(fork.best, this.#readable(branch, response));
     // RFC 3261 §16.7 step 5: a 6xx is meant for all.
     if (response.status >= 600) {
       fork.waiting.length = 0;
@@ -184,18 +209,40 @@ export class SipProxy implements Machine<ProxyOutput> {
 
   #answerRefused(fork: Fork, now: Instant): void {
     if (!fork.hasAnswered) {
-      fork.hasAnswered = true;
-      const best = fork.best ?? this.#refusal(fork, 480);
-      // RFC 3261 §16.7 step 6: a 503 is about that server, not about what was asked.
-      const response = best.status === 503 ? this.#refusal(fork, 500) : best;
-      this.#transactions.respond(fork.server, response, now);
+      this.#answered(fork);
+      fork.best = this.#final(fork);
+      this.#transactions.respond(fork.server, fork.best, now);
     }
     this.#endIfOver(fork);
   }
 
+  #final(fork: Fork): SipResponse {
+    const best = fork.best ?? this.#refusal(fork, 480);
+    // RFC 3261 §9.2: who has hung up hears that, and not what was said of it elsewhere.
+    if (fork.isCancelled && best.status !== 487) return this.#refusal(fork, 487);
+    // RFC 3261 §16.7 step 6: a 503 is about that server, not about what was asked.
+    return best.status === 503 ? this.#refusal(fork, 500) : best;
+  }
+
+  /** What a refusal says to the caller. */
+  #readable({ fork, hasExpired }: Branch, response: SipResponse): SipResponse {
+    const { status } = response;
+    // DEVIATES RFC 3261 §16.7 step 7: many phones answer whoever asks for their password, for any realm. Those who are
+    // called have nothing to ask for: users' phones are asked by us, and a trunk knows us by our address.
+    if (status === 401 || status === 407) return this.#refusal(fork, 403, "Asked for a Password");
+    // It was we who ended it, and the caller has not.
+    return status === 487 && hasExpired ? this.#refusal(fork, 408) : response;
+  }
+
   /** RFC 3261 §8.2.6.2: what is answered here begins no dialog, and has a tag in To nevertheless. */
-  #refusal({ server }: Fork, status: number): SipResponse {
-    return createResponse(server.request, status, { toTag: hexOf(this.#random.bytes(8)) });
+  #refusal({ server }: Fork, status: number, reason?: string): SipResponse {
+    const toTag = hexOf(this.#random.bytes(8));
+    return createResponse(server.request, status, reason === undefined ? { toTag } : { toTag, reason });
+  }
+
+  #answered(fork: Fork): void {
+    fork.hasAnswered = true;
+    this.#deadlines.clear(fork);
   }
 
   #cancelAll(fork: Fork, now: Instant, but?: Branch): void {
@@ -206,16 +253,20 @@ export class SipProxy implements Machine<ProxyOutput> {
   #cancel(branch: Branch, now: Instant): void {
     if (!branch.fork.isInvite || branch.isCancelled) return;
     branch.isCancelled = true;
-    if (branch.transaction !== undefined) this.#transactions.cancel(branch.transaction, now);
-    // What it holds is free from now on; what it still answers goes nowhere but for a 2xx.
-    this.#outputs.push({ kind: "branch-over", branch });
+    if (branch.transaction === undefined) return this.#free(branch);
+    this.#transactions.cancel(branch.transaction, now);
+    this.#deadlines.set(branch, after(now, HELD));
   }
 
-  #end(branch: Branch, isNothing: boolean): void {
-    if (branch.isOver) return;
+  #end(branch: Branch): void {
     branch.isOver = true;
     this.#deadlines.clear(branch);
-    if (isNothing && !branch.isCancelled) this.#outputs.push({ kind: "branch-over", branch });
+  }
+
+  #free(branch: Branch): void {
+    if (branch.isFree) return;
+    branch.isFree = true;
+    this.#outputs.push({ kind: "branch-over", branch });
   }
 
   #endIfOver(fork: Fork): void {
@@ -223,4 +274,9 @@ export class SipProxy implements Machine<ProxyOutput> {
     this.#forks.delete(fork.server);
     this.#outputs.push({ kind: "fork-over", fork });
   }
+}
+
+/** Whether others are tried when this one has rung for its time. */
+function isLimited(branch: Branch): branch is Branch & { readonly hop: { readonly ringsFor: number } } {
+  return branch.fork.waiting.length > 0 && branch.hop.ringsFor !== undefined;
 }

@@ -2,7 +2,6 @@
 import type { Instant } from "../../base/machine.ts";
 import { startTimer, type TransactionContext } from "./context.ts";
 import { AnsweredRequest, type ServerTransaction } from "./server.ts";
-import { endServer } from "./steps.ts";
 import { LONGEST } from "./timers.ts";
 
 /** A response of the user's; false when it is not to be sent. */
@@ -16,9 +15,10 @@ export function respondToNonInvite(
   if (transaction.state !== "trying" && transaction.state !== "proceeding") return false;
   // RFC 4320 §4.1: no provisional response but 100.
   if (status > 100 && status < 200) return false;
-  // RFC 4320 §4.2: a 408 comes too late to be of use, and keeps others from trying elsewhere.
+  // RFC 4320 §4.2: a 408 comes too late to be of use, and keeps others from trying elsewhere. Whoever still repeats the
+  // request goes on hearing nothing.
   if (status === 408) {
-    endServer(context, transaction);
+    complete(context, transaction, undefined, now);
     return false;
   }
   if (status < 200) {
@@ -30,7 +30,12 @@ export function respondToNonInvite(
 }
 
 /** RFC 3261 §17.2.2: until timer J, the only one, fires. */
-function complete(context: TransactionContext, transaction: ServerTransaction, text: string, now: Instant): void {
+function complete(
+  context: TransactionContext,
+  transaction: ServerTransaction,
+  text: string | undefined,
+  now: Instant,
+): void {
   transaction.state = "completed";
   const answered = new AnsweredRequest(transaction, text);
   context.servers.set(transaction.key, answered);

@@ -10,10 +10,11 @@ import { type TransactionTimer, timerOf } from "./context.ts";
 export class AnsweredRequest {
   readonly key: string;
   readonly from: SipFlow;
-  readonly response: string;
+  /** Undefined: no answer is the answer. */
+  readonly response: string | undefined;
   readonly end: TransactionTimer;
 
-  constructor({ key, from }: ServerTransaction, response: string) {
+  constructor({ key, from }: ServerTransaction, response: string | undefined) {
     this.key = key;
     this.from = from;
     this.response = response;

@@ -110,8 +110,8 @@ export class Transactions implements Machine<TransactionOutput> {
   }
 
   /**
-   * Answers. False when that comes too late, or is not to be sent at all (RFC 4320); for a 408 to what is no INVITE that
-   * ends the transaction.
+   * Answers. False when that comes too late, or is not to be sent at all (RFC 4320); after a 408 to what is no
+   * INVITE nothing else is sent either.
    */
   respond(transaction: ServerTransaction, response: SipResponse, now: Instant): boolean {
     const text = response.format();

@@ -66,13 +66,28 @@ suite("RFC 3261 §16.7: answers", () => {
     for (const name of ["b", "d"]) world.answer(name, 180);
     world.take();
     world.answer("d", 200);
-    assert.deepEqual(world.take(), ["caller 200", "b CANCEL", "over b", "over e"]);
+    assert.deepEqual(world.take(), ["caller 200", "b CANCEL"]);
     world.answer("b", 200, { method: "CANCEL" });
     world.answer("b", 487);
     world.answer("e", 180);
-    assert.deepEqual(world.take(), ["b ACK", "e CANCEL"]);
+    assert.deepEqual(world.take(), ["b ACK", "over b", "e CANCEL"]);
     world.answer("e", 487);
-    assert.deepEqual(world.take(), ["e ACK", "over all"]);
+    assert.deepEqual(world.take(), ["e ACK", "over e", "over all"]);
+  });
+
+  test("§16.7 step 10: what a phone holds that says nothing to its CANCEL is free a second later", () => {
+    const world = new World();
+    world.call([[place("b"), place("d")]]);
+    for (const name of ["b", "d"]) world.answer(name, 180);
+    world.answer("d", 200);
+    world.take();
+    world.pass(999);
+    assert.ok(!world.take().includes("over b"));
+    world.pass(1);
+    assert.deepEqual(world.take(), ["over b"]);
+    world.answer("b", 200);
+    assert.deepEqual(world.take(), ["caller 200", "over all"]);
+    assert.equal(world.answers.at(-1)?.toTag, "b");
   });
 
   test("§16.7 step 5: a second 2xx is given back too, and so is one that comes again", () => {
@@ -93,7 +108,8 @@ suite("RFC 3261 §16.7: answers", () => {
   test("§16.7 step 6: of refusals the one is given back that tells most, when all have come", () => {
     const cases: readonly (readonly [readonly number[], number])[] = [
       [[486, 404], 486],
-      [[404, 407], 407],
+      [[404, 484], 484],
+      [[408, 500], 408],
       [[500, 486], 486],
       [[486, 302], 302],
       [[486, 603], 603],
@@ -119,9 +135,36 @@ suite("RFC 3261 §16.7: answers", () => {
     world.answer("d", 180);
     world.take();
     world.answer("b", 603);
-    assert.deepEqual(world.take(), ["b ACK", "d CANCEL", "over b", "over d"]);
+    assert.deepEqual(world.take(), ["b ACK", "d CANCEL", "over b"]);
     world.answer("d", 487);
-    assert.deepEqual(world.take(), ["d ACK", "caller 603", "over all"]);
+    assert.deepEqual(world.take(), ["d ACK", "caller 603", "over d", "over all"]);
+  });
+
+  test("§16.7 step 5: who answers while a 6xx ends it has answered", () => {
+    const world = new World();
+    world.call([[place("b"), place("d")]]);
+    for (const name of ["b", "d"]) world.answer(name, 180);
+    world.answer("b", 603);
+    world.take();
+    world.answer("d", 200);
+    assert.deepEqual(world.take(), ["caller 200", "over all"]);
+  });
+
+  test("§16.7 step 7: nobody who is called gets the caller's password to guess from", () => {
+    for (const [method, status] of [
+      ["INVITE", 401],
+      ["INVITE", 407],
+      ["BYE", 401],
+      ["MESSAGE", 407],
+    ] as const) {
+      const world = new World();
+      world.call([[place("b")]], method);
+      world.answer("b", status, { method, headers: [["WWW-Authenticate", 'Digest realm="x", nonce="y"']] });
+      assert.deepEqual(
+        [world.answers.at(-1)?.status, world.answers.at(-1)?.header("www-authenticate")],
+        [403, undefined],
+      );
+    }
   });
 
   test("a group of places is tried when all of the one before have refused", () => {
@@ -165,9 +208,59 @@ suite("RFC 3261 §16.8, §16.10: ends before an answer", () => {
     world.pass(180_999);
     assert.deepEqual(world.take(), []);
     world.pass(1);
-    assert.deepEqual(world.take(), ["b CANCEL", "over b"]);
+    assert.deepEqual(world.take(), ["b CANCEL"]);
     world.answer("b", 487);
-    assert.deepEqual(world.take(), ["b ACK", "caller 487", "over all"]);
+    // Nobody has hung up.
+    assert.deepEqual(world.take(), ["b ACK", "caller 408", "over b", "over all"]);
+  });
+
+  test("§16.7 step 2: a 100 does not begin timer C anew", () => {
+    const world = new World();
+    world.call([[place("b")]]);
+    world.answer("b", 180);
+    world.pass(100_000);
+    world.answer("b", 100);
+    world.take();
+    world.pass(81_000);
+    assert.deepEqual(world.take(), ["b CANCEL"]);
+  });
+
+  test("§16.7: who has rung for its time gives way to the next, and may still answer", () => {
+    const world = new World();
+    const ringsFor = 20_000;
+    world.call([[place("b", { ringsFor })], [place("d", { ringsFor })], [place("e", { ringsFor })]]);
+    world.answer("b", 180);
+    world.pass(10_000);
+    world.answer("b", 180);
+    world.take();
+    world.pass(9_999);
+    assert.deepEqual(world.take(), []);
+    world.pass(1);
+    assert.deepEqual(world.take(), ["b CANCEL"]);
+    world.answer("b", 487);
+    assert.deepEqual(world.take(), ["b ACK", "over b", "d INVITE"]);
+    // One that says nothing at all is waited for no longer.
+    world.pass(20_999);
+    assert.ok(!world.take().includes("e INVITE"));
+    world.pass(1);
+    assert.deepEqual(world.take().slice(-2), ["over d", "e INVITE"]);
+    world.answer("e", 180);
+    world.take();
+    world.answer("d", 180);
+    assert.deepEqual(world.take(), ["d CANCEL"]);
+    world.answer("d", 200);
+    assert.deepEqual(world.take(), ["caller 200", "e CANCEL"]);
+    world.answer("e", 487);
+    assert.deepEqual(world.take(), ["e ACK", "over e", "over all"]);
+  });
+
+  test("§16.7: the last rings for as long as any", () => {
+    const world = new World();
+    world.call([[place("b", { ringsFor: 20_000 })]]);
+    world.answer("b", 180);
+    world.take();
+    world.pass(180_999);
+    assert.deepEqual(world.take(), []);
   });
 
   test("§16.10: when the caller hangs up all who ring are cancelled, and nobody else is tried", () => {
@@ -176,12 +269,36 @@ suite("RFC 3261 §16.8, §16.10: ends before an answer", () => {
     for (const name of ["b", "d"]) world.answer(name, 180);
     world.take();
     world.cancel(invite);
-    assert.deepEqual(world.take(), ["b CANCEL", "d CANCEL", "over b", "over d"]);
+    assert.deepEqual(world.take(), ["b CANCEL", "d CANCEL"]);
+    world.answer("b", 180);
+    assert.deepEqual(world.take(), []);
     world.answer("b", 487);
     world.answer("d", 487);
-    assert.deepEqual(world.take(), ["b ACK", "d ACK", "caller 487", "over all"]);
+    assert.deepEqual(world.take(), ["b ACK", "over b", "d ACK", "caller 487", "over d", "over all"]);
     world.cancel(invite);
     assert.deepEqual(world.take(), []);
+  });
+
+  test("§16.10: who has hung up hears that, whatever the phones say", () => {
+    const world = new World();
+    const invite = world.call([[place("b"), place("d")]]);
+    for (const name of ["b", "d"]) world.answer(name, 180);
+    world.answer("b", 486);
+    world.cancel(invite);
+    world.answer("d", 486);
+    assert.equal(world.answers.at(-1)?.status, 487);
+  });
+
+  test("§9.1: a phone that has not said anything yet is told when it does; what it answers counts", () => {
+    const world = new World();
+    const invite = world.call([[place("b"), place("d")]]);
+    world.cancel(invite);
+    assert.ok(!world.take().some((what) => what.endsWith("CANCEL")));
+    world.answer("b", 100);
+    world.answer("d", 200);
+    assert.deepEqual(world.take(), ["b CANCEL", "caller 200"]);
+    world.answer("b", 487);
+    assert.deepEqual(world.take(), ["b ACK", "over b", "over all"]);
   });
 
   test("who answers while the caller hangs up has answered", () => {
@@ -206,14 +323,35 @@ suite("other requests", () => {
     assert.deepEqual(world.take(), ["over all"]);
   });
 
-  test("RFC 4320 §4.2: one that nobody answers gets no 408", () => {
+  test("RFC 4320 §4.1: one that takes long gets 100 when its sender's timer E is at T2, and not before", () => {
     const world = new World();
     world.call([[place("b")]], "MESSAGE");
-    world.take();
-    world.pass(60_000);
+    world.pass(3_499);
     assert.ok(world.take().every((what) => !what.startsWith("caller")));
-    assert.equal(world.proxy.size, 0);
-    assert.equal(world.transactions.size, 0);
+    world.pass(1);
+    assert.ok(world.take().includes("caller 100"));
+    world.answer("b", 183, { method: "MESSAGE" });
+    world.answer("b", 200, { method: "MESSAGE" });
+    assert.deepEqual(world.take(), ["caller 200", "over all"]);
+    world.pass(60_000);
+    assert.deepEqual(world.take(), []);
+  });
+
+  test("RFC 4320 §4.2: one that nobody answers gets no 408, and neither does one that is answered so", () => {
+    for (const isTold of [false, true]) {
+      const world = new World();
+      const { request } = world.call([[place("b")]], "MESSAGE");
+      if (isTold) world.answer("b", 408, { method: "MESSAGE" });
+      world.take();
+      world.transactions.handleRequest(request, CALLER, world.now);
+      world.pass(65_000);
+      assert.deepEqual(
+        world.take().filter((what) => what.startsWith("caller")),
+        isTold ? [] : ["caller 100"],
+      );
+      assert.equal(world.proxy.size, 0);
+      assert.equal(world.transactions.size, 0);
+    }
   });
 });
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type Address, parseIp } from "../../../../src/core/base/address.ts";
 import { after, type Instant } from "../../../../src/core/base/machine.ts";
 import type { SipFlow } from "../../../../src/core/sip/flow.ts";
-import { createResponse } from "../../../../src/core/sip/message/build.ts";
+import { createResponse, type HeaderLine } from "../../../../src/core/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../../../src/core/sip/message/message.ts";
 import { parseMessage } from "../../../../src/core/sip/message/parse.ts";
 import type { Branch } from "../../../../src/core/sip/proxy/fork.ts";
@@ -64,11 +64,15 @@ export class World {
   }
 
   /** A place's answer to the request that it got last, or last by this method. */
-  answer(name: string, status: number, more: { method?: string; tag?: string } = {}): void {
-    const { method = "INVITE", tag = name } = more;
+  answer(
+    name: string,
+    status: number,
+    more: { method?: string; tag?: string; headers?: readonly HeaderLine[] } = {},
+  ): void {
+    const { method = "INVITE", tag = name, headers = [] } = more;
     const last = this.got.findLast((one) => one.place === name && one.message.method === method);
     assert.ok(last, `${name} got no ${method}`);
-    const response = partsOf(createResponse(last.message, status, { toTag: tag }).format());
+    const response = partsOf(createResponse(last.message, status, { toTag: tag, headers }).format());
     assert.ok(response.kind === "response");
     this.transactions.handleResponse(response, this.now);
     this.drain();

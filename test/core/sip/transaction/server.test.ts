@@ -112,11 +112,15 @@ test("RFC 4320 §4.1: what is no INVITE gets no provisional response but 100", (
   assert.equal(respond(world, transaction, 200), true);
 });
 
-test("RFC 4320 §4.2: what is no INVITE never gets a 408, and is forgotten instead", () => {
+test("RFC 4320 §4.2: what is no INVITE never gets a 408, however often it comes again", () => {
   const world = new World();
   const transaction = arrived(world, "BYE");
+  respond(world, transaction, 100);
   assert.equal(respond(world, transaction, 408), false);
-  assert.deepEqual(world.summary(), []);
+  world.summary();
+  world.transactions.handleRequest(transaction.request, transaction.from, world.now);
+  assert.deepEqual([world.transactions.pollOutput(), respond(world, transaction, 200)], [undefined, false]);
+  world.pass(32_000);
   assert.equal(world.transactions.size, 0);
 });
 
