@@ -19,9 +19,17 @@ export function phoneWords(phone: ShownRegistration, now: number): string {
   return answered === null ? "reachable, not probed yet" : `reachable, answered ${ago(answered, now)} ago`;
 }
 
-export function callWords({ state, answered, started }: ShownCall, now: number): string {
-  if (answered === null) return `${state} for ${ago(started, now)}`;
-  return `${state === "answered" ? "answered, not acknowledged," : "talking"} for ${ago(answered, now)}`;
+export function callWords(call: ShownCall, now: number): string {
+  const { state, answered, started } = call;
+  if (answered === null) return `${state} for ${ago(started, now)}${pathWords(call)}`;
+  const words = state === "answered" ? "answered, not acknowledged," : "talking";
+  return `${words} for ${ago(answered, now)}${pathWords(call)}`;
+}
+
+/** Where its media goes, when not through the relay. */
+function pathWords({ direct, site }: ShownCall): string {
+  if (direct === "policy") return "; goes direct once answered, end not observed";
+  return direct === "site" ? `; media goes direct, within the site ${site}` : "";
 }
 
 /** Of one direction: what its party sends, and what is wrong. */

@@ -67,6 +67,8 @@ const call: ShownCall = {
   callee: { name: "bob", transport: "tls", remote: "198.51.100.7:40000" },
   started: "2026-03-01T12:08:30.000Z",
   answered: "2026-03-01T12:08:40.000Z",
+  direct: null,
+  site: null,
   streams: [stream],
 };
 
@@ -74,6 +76,13 @@ test("a call says how long it rings or talks", () => {
   assert.equal(callWords(call, now), "talking for 1 min 20 s");
   assert.equal(callWords({ ...call, state: "ringing", answered: null }, now), "ringing for 1 min 30 s");
   assert.equal(callWords({ ...call, state: "answered" }, now), "answered, not acknowledged, for 1 min 20 s");
+});
+
+test("a call whose media is not relayed says where that goes", () => {
+  const within = callWords({ ...call, direct: "site", site: "office" }, now);
+  assert.equal(within, "talking for 1 min 20 s; media goes direct, within the site office");
+  const ringing = callWords({ ...call, state: "ringing", answered: null, direct: "policy" }, now);
+  assert.equal(ringing, "ringing for 1 min 30 s; goes direct once answered, end not observed");
 });
 
 const troubles = (given: Partial<ShownStream>, of: ShownCall = call): string[] =>

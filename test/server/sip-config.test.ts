@@ -87,6 +87,33 @@ test("a printed line can be given back", async () => {
   assert.deepEqual((await load({ sipTrunks: lines })).sipTrunks, config.sipTrunks);
 });
 
+test("sites: their prefixes, and the public addresses that they are behind", async () => {
+  const lines = ["office hosts=192.168.1.0/24,fd00:1::/48 behind=203.0.113.7/32", "tunnel hosts=10.8.0.0/16"];
+  const config = await load({ sipSites: lines, sipMedia: "direct" });
+  assert.deepEqual(
+    config.sipSites.map(({ name, prefixes, behind }) => [name, prefixes.length, behind.length]),
+    [
+      ["office", 2, 1],
+      ["tunnel", 1, 0],
+    ],
+  );
+  assert.equal(config.sipMedia, "direct");
+  const printed = printConfig(config);
+  for (const line of lines) assert.ok(printed.includes(`- ${line}`) || printed.includes(`"${line}"`), printed);
+  assert.deepEqual((await load({ sipSites: lines })).sipSites, config.sipSites);
+  const cases: [string, RegExp][] = [
+    ["office", /^sip-sites, .*needs hosts=/],
+    ["office hosts=here", /hosts= must be addresses or prefixes, and is not "here"/],
+    ["office hosts=0.0.0.0/0", /must be addresses or prefixes, and is not "0.0.0.0\/0"/],
+    ["office hosts=10.0.0.0/8 near=10.1.0.0/16", /must not have "near=10.1.0.0\/16"/],
+    ["office hosts=10.0.0.0/8 hosts=10.1.0.0/16", /must have hosts= once/],
+    ["of fice", /must not have "fice"/],
+    ["=", /must begin with a name/],
+  ];
+  for (const [line, words] of cases) assert.match((await complaints({ sipSites: [line] }))[0] ?? "", words);
+  assert.match((await complaints({ sipSites: ["a hosts=10.0.0.0/8", "a hosts=10.1.0.0/16"] }))[0] ?? "", /of one name/);
+});
+
 test("SIP needs a domain, ports of its own, and room for calls", async () => {
   assert.equal((await load({ sipDomain: "Example.ORG." })).sipDomain, "example.org");
   assert.equal((await load({ sipDomain: "192.0.2.1" })).sipDomain, "192.0.2.1");

@@ -7,6 +7,7 @@ import type { SessionReport } from "../relay/report.ts";
 import type { SipFlow } from "../sip/flow.ts";
 import type { Branch } from "../sip/proxy/fork.ts";
 import type { Trunk } from "./config.ts";
+import type { MediaPlaces, Site } from "./sites.ts";
 
 /** Dialogs of one call: a phone has one, and what forks behind it some. A response that would begin another is dropped. */
 export const MAX_DIALOGS = 64;
@@ -35,6 +36,10 @@ export interface CallReport {
   readonly endedAt: Instant | undefined;
   /** `refused 486`, `hung up by caller`, `no media for 60 s`, … */
   readonly end: string | undefined;
+  /** Why its media does not go through the relay: `policy`: its signaling does not either once it is answered. */
+  readonly direct: "policy" | "site" | undefined;
+  /** The site that both sides are of, where that is why. */
+  readonly site: string | undefined;
   readonly media: SessionReport | undefined;
 }
 
@@ -45,6 +50,10 @@ export interface CallSide {
   /** Undefined for a phone of ours. */
   readonly trunk: Trunk | undefined;
   leg: LegId | undefined;
+  /** Where it wants its media, as far as that is known. */
+  places?: MediaPlaces;
+  /** Of who was called: both sides are there, so that their media is not relayed. */
+  site?: Site | undefined;
 }
 
 export class Call implements Timed {
@@ -58,6 +67,8 @@ export class Call implements Timed {
   readonly called: string;
   readonly startedAt: Instant;
   readonly hasOffer: boolean;
+  /** Once it is answered, nothing of it comes here. */
+  isDirect = false;
   state: CallState = "calling";
   answeredAt: Instant | undefined;
   endedAt: Instant | undefined;
@@ -103,6 +114,8 @@ export class Call implements Timed {
       ...{ number, callId, state, called, startedAt, answeredAt, endedAt, end },
       caller: party(caller),
       callee: answeredBy && party(answeredBy),
+      direct: this.isDirect ? "policy" : answeredBy?.site && "site",
+      site: answeredBy?.site?.name,
       media: media ?? this.media,
     };
   }

@@ -14,6 +14,10 @@ import { hasSession } from "./session-body.ts";
 const ACK_WITHIN = 32_000;
 /** Of a call without media nobody can see whether it goes on. Its dialog does, by its token. */
 const UNSEEN = 600_000;
+/** Within a site media is not seen, and nobody talks for longer. */
+const UNSEEN_IN_SITE = 14_400_000;
+/** L6: the BYE of a call that goes past us does so, too. */
+const NOT_OBSERVED = "end not observed";
 
 export class Calls {
   readonly #relay: MediaRelay;
@@ -72,7 +76,18 @@ export class Calls {
     call.answeredAt = now;
     call.answeredBy = callee;
     this.deadlines.set(call, after(now, ACK_WITHIN));
+    if (callee.site !== undefined) this.#leaveAlone(call);
     this.#tell("answered", call);
+    if (call.isDirect) this.end(call, NOT_OBSERVED, now);
+  }
+
+  /** What was relayed for other phones that rang is wanted no more. */
+  #leaveAlone(call: Call): void {
+    if (call.session === undefined) return;
+    this.#relay.closeSession(call.session);
+    this.#sessions.delete(call.session);
+    call.session = undefined;
+    for (const side of [call.caller, ...call.tried]) side.leg = undefined;
   }
 
   /** A later INVITE of the call was answered, too. */
@@ -139,10 +154,11 @@ export class Calls {
 
   handleTimeout(now: Instant): void {
     for (let call = this.deadlines.popDue(now); call !== undefined; call = this.deadlines.popDue(now)) {
-      const last = after(call.answeredAt ?? now, UNSEEN);
+      const isInSite = call.answeredBy?.site !== undefined;
+      const last = after(call.answeredAt ?? now, isInSite ? UNSEEN_IN_SITE : UNSEEN);
       if (call.state === "answered" && now < last) this.trouble(call, "never-acknowledged");
       if (call.session === undefined && now < last) this.deadlines.set(call, last);
-      else if (call.session === undefined) this.end(call, "without media", now);
+      else if (call.session === undefined) this.end(call, isInSite ? NOT_OBSERVED : "without media", now);
     }
   }
 

@@ -24,6 +24,8 @@ export function carry(state: EdgeState, carriage: Carriage, now: Instant): void 
   const owner = branch.fork.owner as ForkOwner;
   if (owner.kind === "call" && beginsTooMany(owner.call, message)) return;
   const sender = carriage.kind === "request" ? branch.fork.server.from : flowOf(branch);
+  // L6: who will speak to the other directly must know where it is.
+  if (owner.kind === "call" && owner.call.isDirect) return finish(state, carriage, undefined, now);
   if (sender !== undefined && message.kind === "request") aliasContact(message, sender);
   if (sender !== undefined && message.kind === "response" && message.status < 300) aliasContact(message, sender);
   const passage = passageOf(carriage, owner);

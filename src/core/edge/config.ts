@@ -6,6 +6,8 @@ import type { MediaRelayConfig } from "../relay/config.ts";
 import type { DigestConfig } from "../sip/digest/authorization.ts";
 import type { SipTarget, SipTransport } from "../sip/flow.ts";
 import type { RegistrarConfig } from "../sip/registrar/config.ts";
+import type { MediaPolicy } from "./media-policy.ts";
+import type { Site } from "./sites.ts";
 
 /** One socket that SIP comes to. */
 export interface EdgeListener {
@@ -63,6 +65,9 @@ export interface EdgeConfig {
   /** The first seals the tokens of dialogs, all open them. At least 16 bytes each. */
   readonly tokenKeys: readonly Uint8Array[];
   readonly relay: MediaRelayConfig;
+  readonly media: MediaPolicy;
+  /** Between phones of one of these media is not relayed. */
+  readonly sites: readonly Site[];
   readonly trunks: readonly Trunk[];
   readonly limits: EdgeLimits;
 }

@@ -7,11 +7,13 @@ import type { MediaRelay } from "../relay/media-relay.ts";
 import type { DescriptionRefusal, LegId } from "../relay/outputs.ts";
 import type { SdpDocument } from "../sdp/document.ts";
 import type { SipFlow } from "../sip/flow.ts";
+import { MALFORMED } from "../sip/message/characters.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import type { Carriage } from "../sip/proxy/outputs.ts";
 import type { Call, CallSide } from "./call.ts";
 import type { Calls } from "./calls.ts";
 import { replaceSession, sessionOf } from "./session-body.ts";
+import { contactPlaces, type MediaPlaces, mediaPlaces, type Site, sharedSite } from "./sites.ts";
 
 /** A message on its way from one side of a call to the other. */
 export interface Passage {
@@ -32,12 +34,14 @@ export interface Arrived {
 export class MediaPath {
   readonly #relay: MediaRelay;
   readonly #calls: Calls;
+  readonly #sites: readonly Site[];
   readonly #waiting: Map<number, Passage> = new Map();
   #lastRequest = 0;
 
-  constructor(relay: MediaRelay, calls: Calls) {
+  constructor(relay: MediaRelay, calls: Calls, sites: readonly Site[]) {
     this.#relay = relay;
     this.#calls = calls;
+    this.#sites = sites;
   }
 
   /** Undefined where the message waits for the relay's answer. */
@@ -49,6 +53,7 @@ export class MediaPath {
     if (typeof document === "string") return { passage, refusal: 488 };
     const { call, from, to, role } = passage;
     if (call.state === "ended") return { passage, refusal: undefined };
+    if (this.#isLeftAlone(passage, document)) return { passage, refusal: undefined };
     const legs = this.#legs(call, from, to, now);
     if (legs === undefined) {
       this.#calls.trouble(call, "no-ports");
@@ -60,10 +65,13 @@ export class MediaPath {
     return undefined;
   }
 
-  handleDescribed(request: number, document: SdpDocument): Arrived | undefined {
+  handleDescribed(request: number, document: SdpDocument, now: Instant): Arrived | undefined {
     const passage = this.#take(request);
     if (passage === undefined) return undefined;
     replaceSession(passage.onward.message, document);
+    const { call, role } = passage;
+    // A call that begins to be anchored when it is on its way already: one of its phones has left the site.
+    if (role === "answer" && call.answeredAt !== undefined) this.#confirm(passage, now);
     return { passage, refusal: undefined };
   }
 
@@ -76,10 +84,35 @@ export class MediaPath {
     return { passage, refusal: why === "too-many-streams" ? 488 : 503 };
   }
 
+  /**
+   * Within a site descriptions pass as they are. An offer decides: whoever answers it does so to whom it names. A call that
+   * was anchored stays so.
+   */
+  #isLeftAlone({ call, from, to, role, onward }: Passage, document: SdpDocument): boolean {
+    const callee = from === call.caller ? to : from;
+    // Another phone has taken it, in a site: what this one still says comes to nothing.
+    if (call.answeredBy?.site !== undefined && callee !== call.answeredBy) return true;
+    if (callee.leg !== undefined) return false;
+    const places = mediaPlaces(document);
+    // Who wants nothing anywhere, to hold, is where it was.
+    if (places?.length !== 0) from.places = places;
+    if (role === "answer" || places?.length === 0) return callee.site !== undefined;
+    to.places ??= placesIn(onward);
+    callee.site = sharedSite(this.#sites, from, to);
+    return callee.site !== undefined;
+  }
+
   #take(request: number): Passage | undefined {
     const passage = this.#waiting.get(request);
     this.#waiting.delete(request);
     return passage;
+  }
+
+  #confirm({ call, from, to }: Passage, now: Instant): void {
+    const callee = from === call.caller ? to : from;
+    if (call.caller.leg !== undefined && callee.leg !== undefined) {
+      this.#relay.confirm(call.caller.leg, callee.leg, now);
+    }
   }
 
   #legs(call: Call, from: CallSide, to: CallSide, now: Instant): readonly [LegId, LegId] | undefined {
@@ -104,4 +137,14 @@ export class MediaPath {
     side.leg = leg;
     return leg;
   }
+}
+
+/** Where the receiver of an offer says to be in its Contact. */
+function placesIn(onward: Passage["onward"]): MediaPlaces {
+  if (onward.kind === "ack") return undefined;
+  const { branch } = onward;
+  if (onward.kind === "request") return contactPlaces(branch.hop.uri);
+  const { contacts } = branch.fork.server.request;
+  const contact = contacts === "*" || contacts === MALFORMED ? undefined : contacts[0];
+  return contact && contactPlaces(contact.uriText);
 }

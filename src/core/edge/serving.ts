@@ -12,6 +12,7 @@ import { addressOfRecord, userOf } from "../sip/registrar/address-of-record.ts";
 import type { ServerTransaction } from "../sip/transaction/server.ts";
 import type { CallSide } from "./call.ts";
 import type { Identity } from "./gatekeeper.ts";
+import { isDirect } from "./media-policy.ts";
 import { optionsAnswer } from "./requests.ts";
 import type { Destination, Route } from "./routing.ts";
 import { hasSession } from "./session-body.ts";
@@ -102,6 +103,7 @@ function begin(
   const caller: CallSide = { name, flow, trunk, leg: undefined };
   const call = state.calls.begin(request, caller, route.called, now);
   if (call === undefined) return respond(state, transaction, 482, now, { reason: "Call Is Already There" });
+  call.isDirect = isDirect(state.config, request, caller, route);
   forward(state, transaction, route, caller, { kind: "call", call }, now);
 }
 
@@ -139,7 +141,8 @@ function forward(
   now: Instant,
 ): void {
   const { request } = transaction;
-  const beginsDialog = DIALOG_METHODS.has(request.method);
+  const isLeftAlone = owner.kind === "call" && owner.call.isDirect;
+  const beginsDialog = DIALOG_METHODS.has(request.method) && !isLeftAlone;
   const groups = route.groups.map((group) =>
     group.map((destination): Destination => {
       if (!beginsDialog) return destination;

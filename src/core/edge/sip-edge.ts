@@ -192,7 +192,7 @@ export class SipEdge implements Machine<EdgeOutput> {
     const { media, outputs, services } = this.#state;
     let arrived: Arrived | undefined;
     if (isServices(services, output, now)) return;
-    if (output.kind === "described") arrived = media.handleDescribed(output.request, output.document);
+    if (output.kind === "described") arrived = media.handleDescribed(output.request, output.document, now);
     else if (output.kind === "undescribed") arrived = media.handleUndescribed(output.request, output.why);
     else if (output.kind === "event") handleRelayEvent(this.#state, output.event, now);
     else outputs.push(output);

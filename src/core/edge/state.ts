@@ -102,7 +102,7 @@ export class EdgeState {
     this.proxy = new SipProxy(this.transactions, { ...ports, loopKey: ports.random.bytes(16) });
     this.relay = new MediaRelay(config.relay, ports);
     this.calls = new Calls(this.relay, this.outputs);
-    this.media = new MediaPath(this.relay, this.calls);
+    this.media = new MediaPath(this.relay, this.calls, config.sites);
     this.names = new OwnNames(config);
     this.routing = new Routing(config, this.names, this.registrar);
     this.dialogs = new DialogRouting(this.names, ports.crypto, config.tokenKeys);

@@ -72,8 +72,9 @@ export function checkTogether(config: Config): Complaint[] {
 }
 
 function checkSip(config: Config, demand: (holds: boolean, option: OptionName, sentence: string) => void): void {
-  const { sipDomain, sipPort, sipsPort, mediaPorts, relayPorts, sipTrunks } = config;
+  const { sipDomain, sipPort, sipsPort, mediaPorts, relayPorts, sipSites, sipTrunks } = config;
   if (sipDomain === undefined) {
+    demand(sipSites.length === 0, "sipSites", "needs sip-domain: SIP is off without it");
     return demand(sipTrunks.length === 0, "sipTrunks", "needs sip-domain: SIP is off without it");
   }
   const { udpPort, tcpPort, tlsPort, natDiscovery, alternatePort, httpListen } = config;
@@ -92,4 +93,6 @@ function checkSip(config: Config, demand: (holds: boolean, option: OptionName, s
   demand(mediaPorts.max - mediaPorts.min >= 7, "mediaPorts", "must be eight ports or more: a call takes four");
   const names = new Set(sipTrunks.map(({ name }) => name));
   demand(names.size === sipTrunks.length, "sipTrunks", "must not have two trunks of one name");
+  const places = new Set(sipSites.map(({ name }) => name));
+  demand(places.size === sipSites.length, "sipSites", "must not have two sites of one name");
 }

@@ -2,6 +2,8 @@
 import type { Address } from "../../core/base/address.ts";
 import type { Prefix } from "../../core/base/prefix.ts";
 import type { Trunk } from "../../core/edge/config.ts";
+import type { MediaPolicy } from "../../core/edge/media-policy.ts";
+import type { Site } from "../../core/edge/sites.ts";
 import type { ExternalAddress } from "./address-kinds.ts";
 import type { PortSpan } from "./kinds.ts";
 import type { SharedSecretText } from "./shared-secret-text.ts";
@@ -58,6 +60,8 @@ export interface Config {
   readonly sipsPort: number | undefined;
   readonly mediaPorts: PortSpan;
   readonly sipDigest: SipDigest;
+  readonly sipMedia: MediaPolicy;
+  readonly sipSites: readonly Site[];
   readonly sipTrunks: readonly Trunk[];
 
   readonly allowPeers: readonly Prefix[];

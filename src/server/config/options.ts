@@ -25,6 +25,7 @@ import {
   toggle,
 } from "./kinds.ts";
 import { parseSharedSecret, sharedSecretRule } from "./shared-secret-text.ts";
+import { site } from "./site-text.ts";
 import { trunk } from "./trunk-text.ts";
 
 export const groups = ["General", "Listening", "Credentials", "Relaying", "SIP", "Peers", "Limits", "HTTP"] as const;
@@ -335,6 +336,21 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     fallback: "md5",
     description:
       "The hash by which phones prove their passwords. Many phones that know MD5 alone, baresip 1 among them, give up when they are offered SHA-256 beside it; where all of yours know it, both or sha-256 is the better choice. Over TLS neither is seen by others.",
+  },
+  sipMedia: {
+    group: "SIP",
+    kind: choice("anchored", "direct"),
+    fallback: "anchored",
+    description:
+      "Where calls go once they are answered. anchored: signaling and media go through the server, so that NATs do not matter and the end of a call is seen; phones that both speak ICE still find a direct way for their media. direct: calls between phones without NATs are left to these, and their record says `end not observed`; where a NAT is seen, and through trunks, they are anchored all the same.",
+  },
+  sipSites: {
+    group: "SIP",
+    kind: list(site(), { separator: ";" }),
+    fallback: [],
+    fallbackText: "none",
+    description:
+      "Networks whose phones reach each other without the server, so that media between them is not relayed, one a line: a name and then `hosts=` with their prefixes, and `behind=` with the public addresses of their own NAT where the server is outside of it. Never name an address there that is shared with others, as behind a carrier's NAT. Separated by semicolons in the environment.",
   },
   sipTrunks: {
     group: "SIP",

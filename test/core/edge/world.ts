@@ -82,6 +82,8 @@ export class World {
         },
         tokenKeys: [new Uint8Array(32).fill(7)],
         relay: RELAY,
+        media: "anchored",
+        sites: [],
         trunks: [],
         limits: DEFAULT_EDGE_LIMITS,
         ...config,

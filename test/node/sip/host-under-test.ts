@@ -50,6 +50,8 @@ async function edgeConfig(): Promise<EdgeConfig> {
       mediaTimeout: 60_000,
       setupTimeout: 600_000,
     },
+    media: "anchored",
+    sites: [],
     trunks: [],
     limits: DEFAULT_EDGE_LIMITS,
   };

@@ -72,6 +72,10 @@ export interface ShownCall {
   readonly callee: ShownParty | null;
   readonly started: string;
   readonly answered: string | null;
+  /** Why its media does not go through the relay; null: it does. */
+  readonly direct: CallReport["direct"] | null;
+  /** The site that both sides are of, where that is why. */
+  readonly site: string | null;
   readonly streams: readonly ShownStream[];
 }
 
@@ -110,7 +114,7 @@ export function shownRegistration(binding: Binding, clock: Clock): ShownRegistra
 }
 
 export function shownCall(call: CallReport, clock: Clock): ShownCall {
-  const { number, callId, state, caller, called, callee, startedAt, answeredAt, media } = call;
+  const { number, callId, state, caller, called, callee, startedAt, answeredAt, direct, site, media } = call;
   const legs = media?.legs ?? [];
   const phones = legs.filter(({ isService }) => !isService);
   const isPhone = callee !== undefined && !legs.some(({ leg, isService }) => isService && leg === callee.leg);
@@ -120,6 +124,8 @@ export function shownCall(call: CallReport, clock: Clock): ShownCall {
     callee: isPhone ? shownParty(callee) : null,
     started: clock.iso(startedAt),
     answered: clock.isoOrNull(answeredAt),
+    direct: direct ?? null,
+    site: site ?? null,
     // A side that has not said yet what it would like to send has no kind.
     streams: phones.flatMap((leg) =>
       leg.streams.filter(({ kind }) => kind !== "").map((stream) => shownStream(stream, partyOf(leg, call), clock)),

@@ -44,6 +44,8 @@ export function sipConfig(config: Config, domain: string, plan: AddressPlan, key
       mediaTimeout: DEFAULT_MEDIA_TIMEOUT_MS,
       setupTimeout: DEFAULT_SETUP_TIMEOUT_MS,
     },
+    media: config.sipMedia,
+    sites: config.sipSites,
     trunks: config.sipTrunks,
     limits: DEFAULT_EDGE_LIMITS,
   };

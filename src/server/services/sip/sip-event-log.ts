@@ -33,7 +33,11 @@ export class SipEventLog {
     if (event.type === "trouble")
       this.#flood.write("info", { call, what: event.what, state, ...whose }, "call-trouble");
     else if (event.what === "ended") {
-      this.#flood.write("info", { call, end, seconds: seconds(event.call), ...whose }, "call-ended");
+      this.#flood.write(
+        "info",
+        { call, end, seconds: seconds(event.call), ...media(event.call), ...whose },
+        "call-ended",
+      );
     } else this.#flood.write("debug", { call, ...whose }, `call-${event.what}`);
   };
 
@@ -56,7 +60,13 @@ function sides({ callId, caller, called, callee }: CallReport): object {
   };
 }
 
-/** Of talking; undefined for a call that was not answered. */
-function seconds({ answeredAt, endedAt }: CallReport): number | undefined {
+/** Said where it did not go through the relay. */
+function media({ direct, site }: CallReport): object {
+  return direct === undefined ? {} : { direct, ...(site !== undefined && { site }) };
+}
+
+/** Of talking; undefined for a call that was not answered, or whose end was not seen. */
+function seconds({ answeredAt, endedAt, direct }: CallReport): number | undefined {
+  if (direct === "policy") return undefined;
   return answeredAt === undefined || endedAt === undefined ? undefined : Math.round((endedAt - answeredAt) / 1000);
 }
