@@ -2,7 +2,7 @@
  * Messages on TCP and TLS (RFC 3261 §18.3): each carries its body's length, and empty lines between them are keep-alives
  * (RFC 5626 §3.5.1). What does not keep to that cannot be followed any further, and the connection is to be closed.
  */
-import { DIGIT, isAll, runEnd, TOKEN } from "./characters.ts";
+import { DIGIT, isAll, runEnd, skipSpace, TOKEN, trimEnd } from "./characters.ts";
 import { canonicalName } from "./header-names.ts";
 import { MAX_MESSAGE_LENGTH } from "./parse.ts";
 
@@ -117,9 +117,9 @@ function contentLength(text: string, end: number): number | StreamFailure {
     const lineEnd = text.indexOf("\r\n", at);
     const nameEnd = runEnd(text, at, lineEnd, TOKEN);
     if (canonicalName(text.slice(at, nameEnd)) === "content-length") {
-      const colon = text.indexOf(":", nameEnd);
+      const colon = skipSpace(text, nameEnd, lineEnd);
       const value = foldedValue(text, colon + 1, end);
-      if (length !== undefined || colon > lineEnd || !isAll(value, DIGIT)) return "bad-content-length";
+      if (length !== undefined || text[colon] !== ":" || !isAll(value, DIGIT)) return "bad-content-length";
       length = Number(value);
     }
     at = lineEnd + 2;
@@ -133,5 +133,6 @@ function foldedValue(text: string, at: number, end: number): string {
   while (lineEnd + 2 < end && (text.charCodeAt(lineEnd + 2) === 0x20 || text.charCodeAt(lineEnd + 2) === 0x09)) {
     lineEnd = text.indexOf("\r\n", lineEnd + 2);
   }
-  return text.slice(at, lineEnd).trim();
+  const begin = skipSpace(text, at, lineEnd);
+  return text.slice(begin, trimEnd(text, begin, lineEnd));
 }

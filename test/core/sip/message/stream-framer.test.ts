@@ -65,6 +65,17 @@ test("a Content-Length on a folded line counts, one in another's value does not"
   assert.deepEqual(frames([hidden]), [[hidden], undefined]);
 });
 
+test("a length is read in one way, however much of what follows has come", () => {
+  for (const line of ["Content-Length\x7f 5", "Content-Length 5", "Content-Length", "Content-Length: \xa05"]) {
+    const head = `5\r\n${line}\r\n\r\n`;
+    for (const chunks of [[`${head}v=0:5\r\n`], [head, "v=0:5\r\n"]]) {
+      assert.deepEqual(frames(chunks), [[], "bad-content-length"], line);
+    }
+  }
+  const spaced = "OPTIONS sip:a@b SIP/2.0\r\nl\t : 2 \r\n\r\nok";
+  assert.deepEqual(frames([spaced]), [[spaced], undefined]);
+});
+
 test("after a failure nothing is taken any more", () => {
   const framer = new SipStreamFramer();
   framer.push(" ");
