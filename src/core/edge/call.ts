@@ -1,7 +1,7 @@
 /** A call as the edge knows it: its two sides, and how far it has come. What a person wants to know of it is its report. */
 import type { Timed } from "../base/deadlines.ts";
 import { detached } from "../base/detached.ts";
-import type { Instant } from "../base/machine.ts";
+import type { Instant, UnixSeconds } from "../base/machine.ts";
 import type { LegId, SessionId } from "../relay/outputs.ts";
 import type { SessionReport } from "../relay/report.ts";
 import type { SipFlow } from "../sip/flow.ts";
@@ -11,6 +11,25 @@ import type { MediaPlaces, Site } from "./sites.ts";
 
 /** Dialogs of one call: a phone has one, and what forks behind it some. A response that would begin another is dropped. */
 export const MAX_DIALOGS = 64;
+
+/**
+ * What a call's record must name. `never-acknowledged`: no ACK came for the answer, so the called phone will hang up after
+ * 32 s. `flow-lost`: the connection of a phone is closed, and only the phone can open another. `unreachable`: a phone did
+ * not answer at all, or nothing could be sent to it.
+ */
+export type CallTrouble = "never-acknowledged" | "no-media" | "no-ports" | "flow-lost" | "unreachable";
+
+/** Of a call. More of them say nothing new. */
+const MAX_TROUBLES = 16;
+
+export interface TroubleReport {
+  readonly what: CallTrouble;
+  /** Whose it is, as `CallParty` names it: who has sent no ACK, who cannot be reached. */
+  readonly name: string | undefined;
+  readonly at: Instant;
+  /** The phone has come back. */
+  readonly isOver: boolean;
+}
 
 export type CallState = "calling" | "ringing" | "answered" | "acknowledged" | "ended";
 
@@ -40,6 +59,9 @@ export interface CallReport {
   readonly direct: "policy" | "site" | undefined;
   /** The site that both sides are of, where that is why. */
   readonly site: string | undefined;
+  /** It began before a restart, and is known again since `startedAt`. */
+  readonly isResumed: boolean;
+  readonly troubles: readonly TroubleReport[];
   readonly media: SessionReport | undefined;
 }
 
@@ -54,6 +76,22 @@ export interface CallSide {
   places?: MediaPlaces;
   /** Of who was called: both sides are there, so that their media is not relayed. */
   site?: Site | undefined;
+  /** That its flow is lost, in the call's record. */
+  lost?: Trouble | undefined;
+}
+
+interface Trouble extends TroubleReport {
+  isOver: boolean;
+}
+
+/** By what a dialog is known. */
+export interface CallDialog {
+  readonly callId: string;
+  readonly callerTag: string;
+  /** Whether the INVITE had an offer. */
+  readonly hasOffer: boolean;
+  /** Of a call that is known again: when that was. */
+  readonly resumedAt?: UnixSeconds;
 }
 
 export class Call implements Timed {
@@ -69,6 +107,7 @@ export class Call implements Timed {
   readonly hasOffer: boolean;
   /** Once it is answered, nothing of it comes here. */
   isDirect = false;
+  readonly resumedAt: UnixSeconds | undefined;
   state: CallState = "calling";
   answeredAt: Instant | undefined;
   endedAt: Instant | undefined;
@@ -86,18 +125,17 @@ export class Call implements Timed {
   answeredBy: CallSide | undefined;
   /** Those that have answered and not hung up: more than one where two were equally quick. */
   readonly answers: Set<CallSide> = new Set();
+  /** Whose ACK is awaited. */
+  acknowledger: CallSide;
+  readonly #troubles: Trouble[] = [];
 
-  constructor(
-    number: number,
-    dialog: { readonly callId: string; readonly callerTag: string; readonly hasOffer: boolean },
-    caller: CallSide,
-    called: string,
-    now: Instant,
-  ) {
+  constructor(number: number, dialog: CallDialog, caller: CallSide, called: string, now: Instant) {
     this.number = number;
     this.callId = detached(dialog.callId);
     this.callerTag = detached(dialog.callerTag);
     this.hasOffer = dialog.hasOffer;
+    this.resumedAt = dialog.resumedAt;
+    this.acknowledger = caller;
     this.caller = caller;
     this.called = called;
     this.startedAt = now;
@@ -105,6 +143,20 @@ export class Call implements Timed {
 
   get key(): string {
     return callKey(this.callId, this.callerTag);
+  }
+
+  /** Whether that is one of its sides, and not only one that a token has told of. */
+  has(side: CallSide): boolean {
+    return side === this.caller || this.tried.includes(side);
+  }
+
+  /** Undefined where that is known already, and goes on. */
+  note(what: CallTrouble, name: string | undefined, at: Instant): Trouble | undefined {
+    const isKnown = this.#troubles.some((one) => one.what === what && one.name === name && !one.isOver);
+    if (isKnown || this.#troubles.length >= MAX_TROUBLES) return undefined;
+    const trouble: Trouble = { what, name, at, isOver: false };
+    this.#troubles.push(trouble);
+    return trouble;
   }
 
   report(media: SessionReport | undefined): CallReport {
@@ -116,6 +168,8 @@ export class Call implements Timed {
       callee: answeredBy && party(answeredBy),
       direct: this.isDirect ? "policy" : answeredBy?.site && "site",
       site: answeredBy?.site?.name,
+      isResumed: this.resumedAt !== undefined,
+      troubles: this.#troubles.map((trouble) => ({ ...trouble })),
       media: media ?? this.media,
     };
   }

@@ -1,13 +1,15 @@
-/** The calls that there are, and what happens to them: begun, ringing, answered, acknowledged, over. */
+/** The calls that there are, and what happens to them: begun or known again, ringing, answered, acknowledged, over. */
 import { Deadlines } from "../base/deadlines.ts";
-import { after, type Instant } from "../base/machine.ts";
+import { detached } from "../base/detached.ts";
+import { after, type Instant, type UnixSeconds } from "../base/machine.ts";
 import type { OutputQueue } from "../base/output-queue.ts";
 import type { MediaRelay } from "../relay/media-relay.ts";
 import type { SessionId } from "../relay/outputs.ts";
 import { isSameFlow, type SipFlow } from "../sip/flow.ts";
 import type { SipRequest } from "../sip/message/message.ts";
-import { Call, type CallReport, type CallSide, callKey } from "./call.ts";
-import type { CallTrouble, EdgeOutput } from "./outputs.ts";
+import { Call, type CallReport, type CallSide, type CallTrouble, callKey } from "./call.ts";
+import { EndedCalls } from "./ended-calls.ts";
+import type { EdgeOutput } from "./outputs.ts";
 import { hasSession } from "./session-body.ts";
 
 /** RFC 3261 §13.3.1.4: who has answered waits 64 × T1 for the ACK, and then hangs up. */
@@ -24,6 +26,7 @@ export class Calls {
   readonly #outputs: OutputQueue<EdgeOutput>;
   readonly #calls: Map<string, Call> = new Map();
   readonly #sessions: Map<SessionId, Call> = new Map();
+  readonly #ended: EndedCalls = new EndedCalls();
   readonly deadlines: Deadlines<Call> = new Deadlines();
   #lastNumber = 0;
 
@@ -38,6 +41,11 @@ export class Calls {
 
   reports(): CallReport[] {
     return [...this.#calls.values()].map((call) => this.#report(call));
+  }
+
+  /** Those of the last hour, the latest last. */
+  ended(now: Instant): CallReport[] {
+    return this.#ended.reports(now);
   }
 
   find(callId: string, callerTag: string): Call | undefined {
@@ -56,6 +64,32 @@ export class Calls {
     this.#calls.set(call.key, call);
     this.#tell("started", call);
     return call;
+  }
+
+  /**
+   * A call that began before a restart, and whose sides a token has told: `callee` is who has answered it. It is told of
+   * when what is asked in it now is answered. Undefined where it is known to be over.
+   */
+  resume(
+    dialog: { readonly callId: string; readonly callerTag: string; readonly calleeTag: string },
+    sides: { readonly caller: CallSide; readonly callee: CallSide; readonly called: string },
+    resumedAt: UnixSeconds,
+    now: Instant,
+  ): Call | undefined {
+    const { callId, callerTag, calleeTag } = dialog;
+    if (this.#ended.isHungUp(callKey(callId, callerTag))) return undefined;
+    const known = { callId, callerTag, hasOffer: true, resumedAt };
+    const call = new Call(++this.#lastNumber, known, sides.caller, sides.called, now);
+    call.tried.push(sides.callee);
+    call.callees.set(detached(calleeTag), sides.callee);
+    this.#calls.set(call.key, call);
+    return call;
+  }
+
+  /** What was asked in it was refused, so that nothing is known of it but what its token says. */
+  forget(call: Call): void {
+    call.state = "ended";
+    this.#close(call);
   }
 
   noteSession(call: Call, session: SessionId): void {
@@ -90,8 +124,9 @@ export class Calls {
     for (const side of [call.caller, ...call.tried]) side.leg = undefined;
   }
 
-  /** A later INVITE of the call was answered, too. */
-  expectAck(call: Call, now: Instant): void {
+  /** A later INVITE of the call was answered, too; `by`: who has sent it. */
+  expectAck(call: Call, by: CallSide, now: Instant): void {
+    call.acknowledger = by;
     if (call.state !== "acknowledged") return;
     call.state = "answered";
     this.deadlines.set(call, after(now, ACK_WITHIN));
@@ -107,12 +142,12 @@ export class Calls {
    * RFC 3261 §13.2.2.4: the dialog with `callee` is over. Where another phone has answered too it is that one's call from
    * now on; where others still ring, theirs.
    */
-  hangUp(call: Call, callee: CallSide | undefined, why: string, now: Instant): void {
-    if (callee !== undefined) call.answers.delete(callee);
+  hangUp(call: Call, callee: CallSide, why: string, now: Instant): void {
+    call.answers.delete(callee);
     const next = call.answers.values().next().value;
     // Its record keeps who it was with.
-    if (callee === undefined || (next === undefined && call.answeredAt !== undefined)) {
-      return this.end(call, why, now);
+    if (!call.has(callee) || (next === undefined && call.answeredAt !== undefined)) {
+      return this.#end(call, why, true, now);
     }
     if (call.answeredBy === callee) call.answeredBy = next;
     const { answeredBy, caller } = call;
@@ -122,10 +157,21 @@ export class Calls {
   }
 
   end(call: Call, why: string, now: Instant): void {
+    this.#end(call, why, false, now);
+  }
+
+  #end(call: Call, why: string, isHungUp: boolean, now: Instant): void {
     if (call.state === "ended") return;
     call.state = "ended";
     call.endedAt = now;
     call.end = why;
+    this.#close(call);
+    this.#ended.forget(now);
+    this.#ended.add(call, this.#report(call), isHungUp, now);
+    this.#tell("ended", call);
+  }
+
+  #close(call: Call): void {
     this.deadlines.clear(call);
     if (call.session !== undefined) {
       call.media = this.#relay.closeSession(call.session);
@@ -133,22 +179,41 @@ export class Calls {
       call.session = undefined;
     }
     if (this.#calls.get(call.key) === call) this.#calls.delete(call.key);
-    this.#tell("ended", call);
   }
 
-  trouble(call: Call, what: CallTrouble): void {
-    this.#outputs.push({ kind: "event", event: { type: "trouble", what, call: this.#report(call) } });
+  /** `name`: whose it is, where it is one side's. */
+  trouble(call: Call, what: CallTrouble, now: Instant, name?: string): void {
+    if (call.note(what, name, now) !== undefined) this.#tellTrouble(call, what, name);
+  }
+
+  /** The connection that phones were reached by is closed. */
+  handleFlowLost(flow: SipFlow, now: Instant): void {
+    for (const [call, side] of this.#at(flow)) {
+      const isOver = side !== call.caller && call.answeredBy !== undefined && !call.answers.has(side);
+      const lost = isOver ? undefined : call.note("flow-lost", side.name, now);
+      if (lost === undefined) continue;
+      side.lost = lost;
+      this.#tellTrouble(call, "flow-lost", side.name);
+    }
   }
 
   /** A phone is elsewhere from now on: what is sent to it goes there, and its media may come from there. */
   handleMoved(was: SipFlow, flow: SipFlow): void {
+    for (const [, side] of this.#at(was)) this.move(side, flow);
+  }
+
+  /** The sides that are reached so. */
+  *#at(flow: SipFlow): Iterable<readonly [Call, CallSide]> {
     for (const call of this.#calls.values()) {
-      for (const side of [call.caller, ...call.tried]) if (isSameFlow(side.flow, was)) this.move(side, flow);
+      if (isSameFlow(call.caller.flow, flow)) yield [call, call.caller];
+      for (const side of call.tried) if (isSameFlow(side.flow, flow)) yield [call, side];
     }
   }
 
   move(side: CallSide, flow: SipFlow): void {
     side.flow = flow;
+    if (side.lost !== undefined) side.lost.isOver = true;
+    side.lost = undefined;
     if (side.leg !== undefined && side.trunk === undefined) this.#relay.handleFlowChanged(side.leg, flow.remote);
   }
 
@@ -156,7 +221,9 @@ export class Calls {
     for (let call = this.deadlines.popDue(now); call !== undefined; call = this.deadlines.popDue(now)) {
       const isInSite = call.answeredBy?.site !== undefined;
       const last = after(call.answeredAt ?? now, isInSite ? UNSEEN_IN_SITE : UNSEEN);
-      if (call.state === "answered" && now < last) this.trouble(call, "never-acknowledged");
+      if (call.state === "answered" && now < last) {
+        this.trouble(call, "never-acknowledged", now, call.acknowledger.name);
+      }
       if (call.session === undefined && now < last) this.deadlines.set(call, last);
       else if (call.session === undefined) this.end(call, isInSite ? NOT_OBSERVED : "without media", now);
     }
@@ -164,6 +231,10 @@ export class Calls {
 
   #tell(what: "started" | "ringing" | "answered" | "ended", call: Call): void {
     this.#outputs.push({ kind: "event", event: { type: "call", what, call: this.#report(call) } });
+  }
+
+  #tellTrouble(call: Call, what: CallTrouble, name: string | undefined): void {
+    this.#outputs.push({ kind: "event", event: { type: "trouble", what, name, call: this.#report(call) } });
   }
 
   #report(call: Call): CallReport {

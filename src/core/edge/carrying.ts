@@ -13,9 +13,11 @@ import { forwarded } from "../sip/proxy/forwarding.ts";
 import type { Carriage } from "../sip/proxy/outputs.ts";
 import { type Call, type CallSide, MAX_DIALOGS } from "./call.ts";
 import type { Arrived, Passage } from "./media-path.ts";
-import { contextOf, isFromWhereItShould } from "./reception.ts";
+import { reach } from "./parties.ts";
+import { contextOf, isFromItsSide } from "./reception.ts";
+import { renumber } from "./resuming.ts";
 import type { Destination } from "./routing.ts";
-import { hideFromOthers, otherFlow } from "./serving.ts";
+import { hideFromOthers } from "./serving.ts";
 import { hasSession } from "./session-body.ts";
 import type { EdgeState, ForkOwner } from "./state.ts";
 
@@ -51,7 +53,8 @@ export function pass(state: EdgeState, passage: Passage, now: Instant): void {
 
 /** The description is as it is to be. */
 export function goOn(state: EdgeState, { passage, refusal }: Arrived, now: Instant): void {
-  const { onward } = passage;
+  const { call, onward } = passage;
+  if (refusal === undefined && call.session !== undefined) renumber(onward.message, call);
   if (onward.kind !== "ack") finish(state, onward, refusal, now);
   else if (refusal === undefined) sendAck(state, onward.message, onward.to);
 }
@@ -62,7 +65,7 @@ function passageOf(carriage: Carriage, owner: ForkOwner): Passage | undefined {
   if (owner.kind === "plain" || !hasSession(message)) return undefined;
   if (owner.kind === "call") return callPassage(carriage, owner.call);
   const { call, from, to } = owner.dialog;
-  if (call === undefined || from === undefined || to === undefined) return undefined;
+  if (call === undefined || !call.has(from) || !call.has(to)) return undefined;
   if (carriage.kind === "request") {
     // RFC 3262 §5: a PRACK answers what a provisional response has offered, where the INVITE had not.
     const role = owner.method === "PRACK" && !call.hasOffer ? "answer" : "offer";
@@ -114,7 +117,22 @@ function noteDialogAnswer(
   { status }: SipResponse,
   now: Instant,
 ): void {
-  if (method === "INVITE" && status >= 200 && dialog.call !== undefined) state.calls.expectAck(dialog.call, now);
+  const { call, from, to } = dialog;
+  if (call === undefined || status < 200) return;
+  if (isUnanswered(call)) noteResumed(state, call, method, dialog.token.from === "caller" ? to : from, now);
+  if (method === "INVITE") state.calls.expectAck(call, from, now);
+}
+
+/** Known again, and what was asked in it has not been answered yet. */
+function isUnanswered({ resumedAt, state }: Call): boolean {
+  return resumedAt !== undefined && state === "calling";
+}
+
+function noteResumed(state: EdgeState, call: Call, method: string, callee: CallSide, now: Instant): void {
+  state.calls.answer(call, callee, now);
+  // RFC 3311 §5: an UPDATE has no ACK.
+  if (method !== "INVITE") state.calls.acknowledge(call);
+  if (call.caller.leg !== undefined && callee.leg !== undefined) state.relay.confirm(call.caller.leg, callee.leg, now);
 }
 
 /** A phone that did not answer, or was not quick enough: what it held is free. */
@@ -150,7 +168,9 @@ function handleDialogOver(
   if (call === undefined) return;
   // Whatever the other side says to it, who has hung up is gone (RFC 3261 §15.1.1).
   if (method === "BYE") state.calls.hangUp(call, token.from === "caller" ? to : from, `hung up by ${token.from}`, now);
-  else if (hasOffer && fork.best !== undefined && from?.leg !== undefined) state.relay.withdrawOffer(from.leg);
+  else if (fork.best === undefined) return;
+  else if (isUnanswered(call)) state.calls.forget(call);
+  else if (hasOffer && from.leg !== undefined) state.relay.withdrawOffer(from.leg);
 }
 
 /** An ACK for a 2xx: forwarded along its dialog, and never answered. Others are nobody's. */
@@ -163,17 +183,18 @@ export function handleAck(state: EdgeState, request: SipRequest, flow: SipFlow, 
   const dialog = contextOf(state, request, own.token);
   const { call, from, to } = dialog;
   // It cannot be challenged: what moves media has to come from where its sender is.
-  if (hasSession(request) && !isFromWhereItShould(state, dialog, flow)) {
+  if (hasSession(request) && !isFromItsSide(state, dialog, flow)) {
     state.stats.refused.stranger++;
     return;
   }
-  hideFromOthers(state, request, from?.trunk !== undefined);
+  hideFromOthers(state, request, from.trunk !== undefined);
   if (call !== undefined) state.calls.acknowledge(call);
-  if (call === undefined || from === undefined || to === undefined || !hasSession(request)) {
-    return sendAck(state, request, otherFlow(dialog));
+  const way = reach(state, dialog, request);
+  if (call === undefined || !call.has(from) || !call.has(to) || !hasSession(request)) {
+    return sendAck(state, request, way);
   }
   // RFC 3261 §13.2.1: an ACK's description answers the offer of a 2xx.
-  const onward = { kind: "ack", message: request, to: otherFlow(dialog) } as const;
+  const onward = { kind: "ack", message: request, to: way } as const;
   pass(state, { call, from, to, role: "answer", onward }, now);
 }
 
@@ -189,6 +210,6 @@ function sendAck(state: EdgeState, request: SipRequest, flow: SipFlow): void {
 export function handleRelayEvent(state: EdgeState, event: RelayEvent, now: Instant): void {
   const call = state.calls.ofSession(event.session);
   if (call === undefined || event.type !== "timeout") return;
-  state.calls.trouble(call, "no-media");
+  state.calls.trouble(call, "no-media", now);
   state.calls.end(call, event.why === "silent" ? "no media came" : "never answered", now);
 }

@@ -5,7 +5,7 @@ import { MALFORMED } from "../sip/message/characters.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { isSipUri } from "../sip/message/uri.ts";
 import { originalContact } from "../sip/proxy/contact-alias.ts";
-import { type DialogFlows, FlowTokens, type OpenedToken } from "../sip/proxy/flow-token.ts";
+import { type DialogParties, FlowTokens, type OpenedToken } from "../sip/proxy/flow-token.ts";
 import type { Hop } from "../sip/proxy/hop.ts";
 import type { OwnNames } from "./names.ts";
 
@@ -57,9 +57,9 @@ export class DialogRouting {
    * Record-Route for a request that begins a dialog: one value, or two where the sides differ in transport or address
    * (RFC 5658), the callee's on top.
    */
-  recordRoute(request: SipRequest, { caller, callee }: DialogFlows): string[] {
-    const token = this.#tokens.seal({ caller, callee }, request.callId, request.fromTag ?? "");
-    const [own, other] = [caller, callee].map((flow) => this.#uri(flow, token)) as [string, string];
+  recordRoute(request: SipRequest, parties: DialogParties): string[] {
+    const token = this.#tokens.seal(parties, request.callId, request.fromTag ?? "");
+    const [own, other] = [this.#uri(parties.caller.flow, token), this.#uri(parties.callee.flow, token)];
     return own === other ? [own] : [other, own];
   }
 

@@ -1,5 +1,5 @@
 /** `postern/sip-edge`: the registrar, proxy and media relay of a domain as one pure machine; see docs/sip.md. */
-export type { CallParty, CallReport, CallState } from "./call.ts";
+export type { CallParty, CallReport, CallState, CallTrouble, TroubleReport } from "./call.ts";
 export {
   DEFAULT_EDGE_LIMITS,
   type EdgeConfig,
@@ -9,7 +9,6 @@ export {
   type Trunk,
 } from "./config.ts";
 export type {
-  CallTrouble,
   EdgeEvent,
   EdgeOutput,
   EdgeRefusal,

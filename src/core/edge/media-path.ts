@@ -56,7 +56,7 @@ export class MediaPath {
     if (this.#isLeftAlone(passage, document)) return { passage, refusal: undefined };
     const legs = this.#legs(call, from, to, now);
     if (legs === undefined) {
-      this.#calls.trouble(call, "no-ports");
+      this.#calls.trouble(call, "no-ports", now);
       return { passage, refusal: 503 };
     }
     const request = ++this.#lastRequest;
@@ -75,12 +75,12 @@ export class MediaPath {
     return { passage, refusal: undefined };
   }
 
-  handleUndescribed(request: number, why: DescriptionRefusal): Arrived | undefined {
+  handleUndescribed(request: number, why: DescriptionRefusal, now: Instant): Arrived | undefined {
     const passage = this.#take(request);
     if (passage === undefined) return undefined;
     // Who answers just when it is cancelled must still hear of it: the message goes on, and the call ends by it.
     if (why === "gone") return { passage, refusal: undefined };
-    this.#calls.trouble(passage.call, "no-ports");
+    this.#calls.trouble(passage.call, "no-ports", now);
     return { passage, refusal: why === "too-many-streams" ? 488 : 503 };
   }
 

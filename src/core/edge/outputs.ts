@@ -4,7 +4,7 @@ import type { SipFlow, SipTarget } from "../sip/flow.ts";
 import type { BindingRecord } from "../sip/registrar/binding.ts";
 import type { BindingChange } from "../sip/registrar/registrar.ts";
 import type { ClientTransaction } from "../sip/transaction/client.ts";
-import type { CallReport } from "./call.ts";
+import type { CallReport, CallTrouble } from "./call.ts";
 import type { ServiceMedia } from "./services/tone-stream.ts";
 
 declare const keyQueryId: unique symbol;
@@ -26,11 +26,13 @@ export type EdgeEvent =
   | { readonly type: "wrong-password"; readonly user: string; readonly method: string; readonly flow: SipFlow }
   | { readonly type: "binding"; readonly what: BindingChange; readonly binding: BindingRecord }
   | { readonly type: "call"; readonly what: "started" | "ringing" | "answered" | "ended"; readonly call: CallReport }
-  /** Something that a call's record must name; `call` says to whom it happened. */
-  | { readonly type: "trouble"; readonly what: CallTrouble; readonly call: CallReport };
-
-/** `never-acknowledged`: no ACK came for the answer, so the called phone will hang up after 32 s. */
-export type CallTrouble = "never-acknowledged" | "no-media" | "no-ports" | "unreachable";
+  /** Something that a call's record names from now on; `name`: whose it is. */
+  | {
+      readonly type: "trouble";
+      readonly what: CallTrouble;
+      readonly name: string | undefined;
+      readonly call: CallReport;
+    };
 
 export type EdgeOutput =
   | { readonly kind: "send"; to: SipFlow | SipTarget; text: string; by: ClientTransaction | undefined }

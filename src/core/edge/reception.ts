@@ -9,6 +9,7 @@ import type { OpenedToken } from "../sip/proxy/flow-token.ts";
 import { answersTo, markArrival } from "./arrival.ts";
 import type { Admission } from "./gatekeeper.ts";
 import type { EdgeRefusal, SipKeyQuery, SipUserKeys } from "./outputs.ts";
+import { isPhoneOf, sideOf } from "./parties.ts";
 import type { DialogContext, EdgeState } from "./state.ts";
 
 /** One message, a binary string, and the flow that it came by. */
@@ -70,8 +71,7 @@ function handleNew(state: EdgeState, request: SipRequest, flow: SipFlow, now: In
   const own = state.dialogs.takeRoute(request);
   if (own === undefined || own.kind === "forged") return refuse(state, "foreign", flow);
   const dialog = own.kind === "dialog" ? contextOf(state, request, own.token) : undefined;
-  const isWithin =
-    dialog === undefined ? state.services.knows(request, flow) : isFromWhereItShould(state, dialog, flow);
+  const isWithin = dialog === undefined ? state.services.knows(request, flow) : isFromItsSide(state, dialog, flow);
   if (isWithin) {
     state.arrivals.set(request, { flow, identity: undefined, dialog });
     state.transactions.handleRequest(request, answersTo(request, flow), now);
@@ -100,8 +100,8 @@ function admit(
   if (dialog !== undefined) {
     // Who speaks in a dialog from elsewhere than before must be the same, and is there from now on.
     const { from } = dialog;
-    const isSame = identity.kind === "user" && from?.trunk === undefined && identity.user === from?.name;
-    if (!isSame || from === undefined) return refuse(state, "stranger", flow);
+    const isSame = identity.kind === "user" && from.trunk === undefined && identity.user === from.name;
+    if (!isSame) return refuse(state, "stranger", flow);
     state.calls.move(from, flow);
   }
   state.arrivals.set(request, { flow, identity, dialog });
@@ -109,20 +109,22 @@ function admit(
 }
 
 export function contextOf(state: EdgeState, request: SipRequest, token: OpenedToken): DialogContext {
-  const { callId } = request;
   const [fromTag, toTag] = [request.fromTag ?? "", request.toTag ?? ""];
   const isFromCaller = token.from === "caller";
-  const call = state.calls.find(callId, isFromCaller ? fromTag : toTag);
-  const callee = call?.callees.get(isFromCaller ? toTag : fromTag) ?? call?.answeredBy;
-  return isFromCaller
-    ? { token, call, from: call?.caller, to: callee }
-    : { token, call, from: callee, to: call?.caller };
+  const call = state.calls.find(request.callId, isFromCaller ? fromTag : toTag);
+  const caller = call?.caller ?? sideOf(state, token.caller);
+  const callee = call?.callees.get(isFromCaller ? toTag : fromTag) ?? call?.answeredBy ?? sideOf(state, token.callee);
+  return isFromCaller ? { token, call, from: caller, to: callee } : { token, call, from: callee, to: caller };
 }
 
-export function isFromWhereItShould(state: EdgeState, { token, from }: DialogContext, flow: SipFlow): boolean {
+/** Whether it comes from where its sender is: by the dialog, or by what the same user has registered, and is then. */
+export function isFromItsSide(state: EdgeState, { from }: DialogContext, flow: SipFlow): boolean {
   const trunk = state.gatekeeper.trunkAt(flow);
-  if (from?.trunk !== undefined || trunk !== undefined) return from === undefined || from.trunk === trunk;
-  return isSameFlow(from?.flow ?? token[token.from], flow);
+  if (from.trunk !== undefined || trunk !== undefined) return from.trunk === trunk;
+  if (isSameFlow(from.flow, flow)) return true;
+  if (!isPhoneOf(state, from.name, flow)) return false;
+  state.calls.move(from, flow);
+  return true;
 }
 
 function isKnownFlow(state: EdgeState, flow: SipFlow): boolean {

@@ -13,7 +13,9 @@ import type { ServerTransaction } from "../sip/transaction/server.ts";
 import type { CallSide } from "./call.ts";
 import type { Identity } from "./gatekeeper.ts";
 import { isDirect } from "./media-policy.ts";
+import { partyOf, reach } from "./parties.ts";
 import { optionsAnswer } from "./requests.ts";
+import { resumed } from "./resuming.ts";
 import type { Destination, Route } from "./routing.ts";
 import { hasSession } from "./session-body.ts";
 import type { Arrival, DialogContext, EdgeState, ForkOwner } from "./state.ts";
@@ -146,25 +148,22 @@ function forward(
   const groups = route.groups.map((group) =>
     group.map((destination): Destination => {
       if (!beginsDialog) return destination;
-      const flows = { caller: caller.flow, callee: destination.flow };
-      return { ...destination, recordRoute: state.dialogs.recordRoute(request, flows) };
+      const parties = { caller: partyOf(state, caller), callee: partyOf(state, destination) };
+      return { ...destination, recordRoute: state.dialogs.recordRoute(request, parties) };
     }),
   );
   state.proxy.forward(transaction, groups, owner, now);
 }
 
 /** A request within a dialog: to the other side, wherever that is now. */
-function serveDialog(state: EdgeState, transaction: ServerTransaction, dialog: DialogContext, now: Instant): void {
+function serveDialog(state: EdgeState, transaction: ServerTransaction, known: DialogContext, now: Instant): void {
   const { request } = transaction;
-  hideFromOthers(state, request, dialog.from?.trunk !== undefined);
-  const hop = state.dialogs.hopTo(otherFlow(dialog), request);
+  const dialog = resumed(state, request, known, now);
+  if (typeof dialog === "number") return respond(state, transaction, dialog, now);
+  hideFromOthers(state, request, dialog.from.trunk !== undefined);
+  const hop = state.dialogs.hopTo(reach(state, dialog, request), request);
   const owner: ForkOwner = { kind: "dialog", dialog, method: request.method, hasOffer: hasSession(request) };
   state.proxy.forward(transaction, [[hop]], owner, now);
-}
-
-/** Where the other side of a dialog is. */
-export function otherFlow({ token, to }: DialogContext): SipFlow {
-  return to?.flow ?? (token.from === "caller" ? token.callee : token.caller);
 }
 
 function isOwnName(state: EdgeState, { from }: SipRequest, user: string): boolean {

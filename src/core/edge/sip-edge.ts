@@ -51,8 +51,14 @@ export class SipEdge implements Machine<EdgeOutput> {
     return this.#state.calls.reports();
   }
 
+  /** Calls that are over, of the last hour, 200 at most; the latest last. */
+  endedCalls(now: Instant): CallReport[] {
+    return this.#state.calls.ended(now);
+  }
+
   /** One message: a binary string, one character a byte. */
   handleText(text: string, flow: SipFlow, now: Instant): void {
+    if (flow.connection !== 0) this.#state.connections.add(flow.connection);
     handleText(this.#state, text, flow, now);
     this.#settle(now);
   }
@@ -70,6 +76,7 @@ export class SipEdge implements Machine<EdgeOutput> {
   }
 
   handleConnectionClosed(connection: number, now: Instant): void {
+    this.#state.connections.delete(connection);
     this.#state.registrar.handleConnectionClosed(connection);
     this.#settle(now);
   }
@@ -193,7 +200,7 @@ export class SipEdge implements Machine<EdgeOutput> {
     let arrived: Arrived | undefined;
     if (isServices(services, output, now)) return;
     if (output.kind === "described") arrived = media.handleDescribed(output.request, output.document, now);
-    else if (output.kind === "undescribed") arrived = media.handleUndescribed(output.request, output.why);
+    else if (output.kind === "undescribed") arrived = media.handleUndescribed(output.request, output.why, now);
     else if (output.kind === "event") handleRelayEvent(this.#state, output.event, now);
     else outputs.push(output);
     if (arrived !== undefined) goOn(this.#state, arrived, now);
@@ -205,6 +212,7 @@ export class SipEdge implements Machine<EdgeOutput> {
     else if (output.kind === "binding") {
       const { what, binding, was } = output;
       if (was !== undefined) calls.handleMoved(was, binding.flow);
+      if (what === "flow-lost") calls.handleFlowLost(binding.flow, now);
       outputs.push({ kind: "event", event: { type: "binding", what, binding } });
     } else outputs.push(output);
   }

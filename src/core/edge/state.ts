@@ -21,12 +21,12 @@ import type { EdgeOutput, EdgeRefusal } from "./outputs.ts";
 import { Routing } from "./routing.ts";
 import { Services } from "./services/services.ts";
 
-/** What is known of a request within a dialog. */
+/** What is known of a request within a dialog; where its call is not known, the sides as its token tells them. */
 export interface DialogContext {
   readonly token: OpenedToken;
   readonly call: Call | undefined;
-  readonly from: CallSide | undefined;
-  readonly to: CallSide | undefined;
+  readonly from: CallSide;
+  readonly to: CallSide;
 }
 
 /** A request that was let in. */
@@ -78,6 +78,8 @@ export class EdgeState {
   readonly arrivals: Map<SipRequest, Arrival> = new Map();
   /** Of those whose sender's password is looked up, the dialog that they claim to be of. */
   readonly claimed: Map<SipRequest, DialogContext> = new Map();
+  /** Connections that somebody has spoken on, and that are open. */
+  readonly connections: Set<number> = new Set();
   isDraining = false;
   readonly stats: EdgeStats = {
     requests: 0,

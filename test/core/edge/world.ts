@@ -3,7 +3,7 @@
  * public flow by which it really comes, as behind a NAT. The network between is perfect, and takes no time.
  */
 import assert from "node:assert/strict";
-import { type Address, formatAddress, parseIp, sameAddress } from "../../../src/core/base/address.ts";
+import { type Address, formatAddress, formatIp, parseIp, sameAddress } from "../../../src/core/base/address.ts";
 import { after, type Instant, type UnixSeconds } from "../../../src/core/base/machine.ts";
 import { DEFAULT_EDGE_LIMITS, type EdgeConfig } from "../../../src/core/edge/config.ts";
 import type { EdgeEvent, EdgeOutput, SipUserKeys } from "../../../src/core/edge/outputs.ts";
@@ -18,6 +18,7 @@ import { createRequest, createResponse, type HeaderLine } from "../../../src/cor
 import { MALFORMED } from "../../../src/core/sip/message/characters.ts";
 import type { SipRequest, SipResponse } from "../../../src/core/sip/message/message.ts";
 import { parseMessage } from "../../../src/core/sip/message/parse.ts";
+import type { BindingRecord } from "../../../src/core/sip/registrar/binding.ts";
 import { defaultRegistrarConfig } from "../../../src/core/sip/registrar/config.ts";
 import { SeededRandom, testCrypto } from "../../support/crypto.ts";
 import { voiceSdp } from "../relay/world.ts";
@@ -61,9 +62,11 @@ export class World {
   readonly stored: EdgeOutput[] = [];
   readonly settled: number[] = [];
   readonly #phones: Map<string, Phone> = new Map();
+  readonly #config: Partial<EdgeConfig>;
   now: Instant = 1_000_000 as Instant;
 
-  constructor(config: Partial<EdgeConfig> = {}) {
+  constructor(config: Partial<EdgeConfig> = {}, seed = 1) {
+    this.#config = config;
     const wallClock = { now: () => (1_700_000_000 + Math.floor(this.now / 1000)) as UnixSeconds };
     const listener = (transport: SipTransport, port: number) => {
       return { transport, local: at(EDGE, port), name: `${EDGE}:${port}` };
@@ -88,8 +91,23 @@ export class World {
         limits: DEFAULT_EDGE_LIMITS,
         ...config,
       },
-      { crypto: testCrypto, random: new SeededRandom(1), wallClock },
+      { crypto: testCrypto, random: new SeededRandom(seed), wallClock },
     );
+  }
+
+  /** The server has ended, and another has begun with what was kept: its keys, and where its phones are. */
+  restarted(): World {
+    const next = new World(this.#config, 2);
+    next.now = after(this.now, 1000);
+    const kept = new Map<string, BindingRecord>();
+    for (const output of this.stored) {
+      if (output.kind === "store") kept.set(`${output.binding.aor} ${output.binding.contact}`, output.binding);
+      else if (output.kind === "forget") kept.delete(`${output.binding.aor} ${output.binding.contact}`);
+    }
+    const records = [...kept.values()].map((one) => ({ ...one, flow: { ...one.flow, connection: 0 } }));
+    next.edge.restore(records, next.now);
+    next.settle();
+    return next;
   }
 
   /** Where phones on UDP send to. */
@@ -190,7 +208,7 @@ let lastBranch = 0;
 
 /** A phone that does what the test says, and answers nothing by itself but probes. */
 export class Phone {
-  readonly world: World;
+  world: World;
   readonly user: string;
   readonly inside: string;
   flow: SipFlow;
@@ -223,6 +241,22 @@ export class Phone {
     this.world.forget(this.flow);
     this.flow = { ...this.flow, remote: at(outside, port) };
     this.world.add(this);
+  }
+
+  /** Its connection is gone, and it has opened another. */
+  reconnect(port: number): void {
+    this.world.forget(this.flow);
+    const { connection, remote } = this.flow;
+    this.flow = { ...this.flow, remote: at(formatIp(remote), port), connection: ++lastConnection };
+    this.world.edge.handleConnectionClosed(connection, this.world.now);
+    this.world.settle();
+    this.world.add(this);
+  }
+
+  /** The server is another. */
+  joins(world: World): void {
+    this.world = world;
+    world.add(this);
   }
 
   /** The INVITE that it sent last. */

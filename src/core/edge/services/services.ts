@@ -140,7 +140,7 @@ export class Services implements Machine<ServiceOutput> {
   handleRelayEvent(event: RelayEvent, now: Instant): boolean {
     const call = this.#sessions.get(event.session);
     if (call !== undefined && event.type === "timeout") {
-      this.#parts.calls.trouble(call.call, "no-media");
+      this.#parts.calls.trouble(call.call, "no-media", now);
       this.#hangUp(call, event.why === "silent" ? "no media came" : "never answered", now);
     }
     return call !== undefined;

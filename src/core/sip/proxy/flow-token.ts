@@ -1,7 +1,8 @@
 /**
- * Tokens in our Record-Route: between which two flows a dialog runs, and who began it. They come back in the Route of
- * every later request, which proves that its sender belongs to the dialog, and tells the way to a phone behind a NAT
- * whatever its Contact says. They need no memory, and so outlive a restart.
+ * Tokens in our Record-Route: between whom a dialog runs, by which two flows, and who began it. They come back in the Route
+ * of every later request, which proves that its sender belongs to the dialog, and tells the way to a phone behind a NAT
+ * whatever its Contact says. They need no memory, and so outlive a restart; a flow may not, and then the names tell whose
+ * registration says where the phone is now.
  */
 import type { Address } from "../../base/address.ts";
 import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
@@ -12,18 +13,31 @@ import type { SipFlow, SipTransport } from "../flow.ts";
 
 const TRANSPORTS: readonly SipTransport[] = ["udp", "tcp", "tls"];
 const TAG_LENGTH = 12;
-const VERSION = 1;
+const VERSION = 2;
+const TRUNK = 0x80;
+/** Longer ones are left out. */
+const LONGEST_NAME = 0x7f;
+
+/** One end of a dialog, when that began. */
+export interface DialogParty {
+  readonly flow: SipFlow;
+  /** A user's, or a trunk's, as a binary string; "" where it is too long. */
+  readonly name: string;
+  readonly isTrunk: boolean;
+  /** Tells one phone of the user from the others, 32 bits; 0 where it was not registered, and for a trunk. */
+  readonly phone: number;
+}
 
 /** The two ends of a dialog as a proxy sees them. */
-export interface DialogFlows {
-  readonly caller: SipFlow;
-  readonly callee: SipFlow;
+export interface DialogParties {
+  readonly caller: DialogParty;
+  readonly callee: DialogParty;
 }
 
 /** Whose request it is: From of a request within a dialog is either end's. */
 export type DialogEnd = "caller" | "callee";
 
-export interface OpenedToken extends DialogFlows {
+export interface OpenedToken extends DialogParties {
   readonly from: DialogEnd;
 }
 
@@ -38,8 +52,8 @@ export class FlowTokens {
   }
 
   /** Characters that may stand in a URI's user without escapes. */
-  seal({ caller, callee }: DialogFlows, callId: string, callerTag: string): string {
-    const body = concatBytes(Uint8Array.of(VERSION), encodeFlow(caller), encodeFlow(callee), this.#hash(callerTag));
+  seal({ caller, callee }: DialogParties, callId: string, callerTag: string): string {
+    const body = concatBytes(Uint8Array.of(VERSION), encodeParty(caller), encodeParty(callee), this.#hash(callerTag));
     const tag = this.#tag(this.#keys[0] as HmacKey, body, callId);
     return encodeBase64(concatBytes(body, tag), "").replaceAll("+", "-").replaceAll("/", "_");
   }
@@ -52,8 +66,8 @@ export class FlowTokens {
     const tag = bytes.subarray(-TAG_LENGTH);
     if (!this.#keys.some((key) => equalConstantTime(tag, this.#tag(key, body, callId)))) return undefined;
     const reader = { bytes: body, at: 1 };
-    const caller = decodeFlow(reader);
-    const callee = decodeFlow(reader);
+    const caller = decodeParty(reader);
+    const callee = decodeParty(reader);
     const isCaller = equalConstantTime(body.subarray(reader.at), this.#hash(fromTag));
     return { caller, callee, from: isCaller ? "caller" : "callee" };
   }
@@ -65,6 +79,13 @@ export class FlowTokens {
   #tag(key: HmacKey, body: Uint8Array, callId: string): Uint8Array {
     return this.#crypto.hmacSha256(key, concatBytes(body, binaryBytes(callId))).subarray(0, TAG_LENGTH);
   }
+}
+
+function encodeParty({ flow, name, isTrunk, phone }: DialogParty): Uint8Array {
+  const text = name.length > LONGEST_NAME ? "" : name;
+  const mark = new Uint8Array(isTrunk ? 0 : 4);
+  if (!isTrunk) writeU32(mark, 0, phone);
+  return concatBytes(encodeFlow(flow), Uint8Array.of(text.length | (isTrunk ? TRUNK : 0)), binaryBytes(text), mark);
 }
 
 function encodeFlow({ transport, local, remote, connection }: SipFlow): Uint8Array {
@@ -88,6 +109,17 @@ interface Reader {
 }
 
 /** Of bytes that were sealed here: their form is right. */
+function decodeParty(reader: Reader): DialogParty {
+  const flow = decodeFlow(reader);
+  const head = reader.bytes[reader.at++] as number;
+  const isTrunk = (head & TRUNK) !== 0;
+  const name = String.fromCharCode(...reader.bytes.subarray(reader.at, reader.at + (head & LONGEST_NAME)));
+  reader.at += name.length;
+  if (isTrunk) return { flow, name, isTrunk, phone: 0 };
+  reader.at += 4;
+  return { flow, name, isTrunk, phone: readU32(reader.bytes, reader.at - 4) };
+}
+
 function decodeFlow(reader: Reader): SipFlow {
   const transport = TRANSPORTS[reader.bytes[reader.at] as number] as SipTransport;
   const connection = readU32(reader.bytes, reader.at + 1);

@@ -5,7 +5,7 @@ import type { SipFlow } from "../../../../src/core/sip/flow.ts";
 import { createRequest } from "../../../../src/core/sip/message/build.ts";
 import { parseUri } from "../../../../src/core/sip/message/uri.ts";
 import { aliasContact, originalContact } from "../../../../src/core/sip/proxy/contact-alias.ts";
-import { FlowTokens } from "../../../../src/core/sip/proxy/flow-token.ts";
+import { type DialogParty, FlowTokens } from "../../../../src/core/sip/proxy/flow-token.ts";
 import { testCrypto } from "../../../support/crypto.ts";
 
 const at = (text: string, port: number) => parseIp(text, port) as Address;
@@ -16,19 +16,36 @@ const udp: SipFlow = {
   remote: at("198.51.100.7", 40_000),
 };
 const tls: SipFlow = { transport: "tls", connection: 77, local: at("2001:db8::1", 5061), remote: at("2001:db8::7", 5) };
+const alice: DialogParty = { flow: udp, name: "alice", isTrunk: false, phone: 0xfedc_ba98 };
+const bob: DialogParty = { flow: tls, name: "b\xf6b", isTrunk: false, phone: 0 };
+const provider: DialogParty = { flow: udp, name: "provider", isTrunk: true, phone: 0 };
 const [key, other] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
 
-test("a token tells both flows, and which end the request is from", () => {
+test("a token tells both flows, whose they are, and which end the request is from", () => {
   const tokens = new FlowTokens(testCrypto, [key]);
-  const token = tokens.seal({ caller: udp, callee: tls }, "call", "tag");
+  const token = tokens.seal({ caller: alice, callee: bob }, "call", "tag");
   assert.match(token, /^[A-Za-z0-9_-]+$/);
-  assert.deepEqual(tokens.open(token, "call", "tag"), { caller: udp, callee: tls, from: "caller" });
+  assert.deepEqual(tokens.open(token, "call", "tag"), { caller: alice, callee: bob, from: "caller" });
   assert.equal(tokens.open(token, "call", "another")?.from, "callee");
+  const inward = tokens.seal({ caller: provider, callee: alice }, "call", "tag");
+  assert.deepEqual(tokens.open(inward, "call", "tag"), { caller: provider, callee: alice, from: "caller" });
+});
+
+test("a name that does not fit into a token is left out, and the flows are there", () => {
+  const tokens = new FlowTokens(testCrypto, [key]);
+  for (const [length, said] of [
+    [127, 127],
+    [128, 0],
+  ] as const) {
+    const caller = { ...alice, name: "a".repeat(length) };
+    const opened = tokens.open(tokens.seal({ caller, callee: bob }, "call", "tag"), "call", "tag");
+    assert.deepEqual([opened?.caller.name.length, opened?.caller.phone, opened?.callee], [said, alice.phone, bob]);
+  }
 });
 
 test("a token is good for its call alone, and for who has the key", () => {
   const tokens = new FlowTokens(testCrypto, [key]);
-  const token = tokens.seal({ caller: udp, callee: tls }, "call", "tag");
+  const token = tokens.seal({ caller: alice, callee: bob }, "call", "tag");
   assert.equal(tokens.open(token, "other", "tag"), undefined);
   assert.equal(new FlowTokens(testCrypto, [other]).open(token, "call", "tag"), undefined);
   assert.ok(new FlowTokens(testCrypto, [other, key]).open(token, "call", "tag"), "an older key");
@@ -36,7 +53,7 @@ test("a token is good for its call alone, and for who has the key", () => {
 
 test("a token with one character changed, or cut, is none", () => {
   const tokens = new FlowTokens(testCrypto, [key]);
-  const token = tokens.seal({ caller: udp, callee: udp }, "call", "tag");
+  const token = tokens.seal({ caller: alice, callee: provider }, "call", "tag");
   for (let i = 0; i < token.length; i++) {
     const changed = token.slice(0, i) + (token[i] === "A" ? "B" : "A") + token.slice(i + 1);
     assert.equal(tokens.open(changed, "call", "tag"), undefined, changed);
