@@ -1,8 +1,9 @@
 /** `postern registrations`: which phones are there, where they really are, and whether calls reach them. */
 import type { Command } from "commander";
-import type { ShownRegistration } from "../server/services/sip/shown.ts";
+import type { ShownRefusal, ShownRegistration } from "../server/services/sip/shown.ts";
 import { askDaemon, DAEMON_OPTIONS } from "./ask-daemon.ts";
 import { addConfigFlags, type ConfigFlags } from "./config-flags.ts";
+import { refusalLines } from "./refusal-words.ts";
 import { ago, phoneWords } from "./sip-words.ts";
 
 export function addRegistrationsCommand(program: Command): void {
@@ -14,7 +15,10 @@ export function addRegistrationsCommand(program: Command): void {
 }
 
 async function registrations({ json, ...flags }: { json?: boolean } & ConfigFlags): Promise<void> {
-  const answer = (await askDaemon("/registrations", flags)) as { registrations: ShownRegistration[] };
+  const answer = (await askDaemon("/registrations", flags)) as {
+    registrations: ShownRegistration[];
+    refused: ShownRefusal[];
+  };
   if (json === true) return console.log(JSON.stringify(answer.registrations, undefined, 2));
   const phones = answer.registrations.toSorted((a, b) => a.user.localeCompare(b.user));
   if (phones.length === 0) console.log("No phone is registered.");
@@ -26,4 +30,5 @@ async function registrations({ json, ...flags }: { json?: boolean } & ConfigFlag
     console.log(`    says it is ${contact}${userAgent === null ? "" : `, ${userAgent}`}`);
     console.log(`    registered ${ago(registered, now)} ago, for another ${left} s`);
   }
+  for (const line of refusalLines(answer.refused, now)) console.log(line);
 }

@@ -34,15 +34,30 @@ export class SourceBudget {
     this.#seed = seed;
   }
 
-  /** Counts one against the source; false when it is over budget. */
-  take(from: Readonly<Address>, now: Instant): boolean {
-    const slot = hashSource(from, this.#seed) & (SLOTS - 1);
-    const elapsed = now - (this.#at[slot] as number);
-    const regained = (Math.max(0, elapsed) / 1000) * this.#perSecond;
-    const spent = Math.max(0, (this.#spent[slot] as number) - regained);
-    this.#at[slot] = now;
+  /** Counts one against the source, or against `what` of it; false when it is over budget. */
+  take(from: Readonly<Address>, now: Instant, what: string = ""): boolean {
+    const slot = this.#slotOf(from, what);
+    const spent = this.#spentAt(slot, now);
     const within = spent + 1 <= this.#burst;
+    this.#at[slot] = now;
     this.#spent[slot] = within ? spent + 1 : spent;
     return within;
+  }
+
+  /** Whether `take` would be within the budget. */
+  has(from: Readonly<Address>, now: Instant, what: string = ""): boolean {
+    return this.#spentAt(this.#slotOf(from, what), now) + 1 <= this.#burst;
+  }
+
+  #slotOf(from: Readonly<Address>, what: string): number {
+    let seed = this.#seed;
+    for (let i = 0; i < what.length; i++) seed = Math.imul(seed ^ what.charCodeAt(i), 0x01000193) >>> 0;
+    return hashSource(from, seed) & (SLOTS - 1);
+  }
+
+  #spentAt(slot: number, now: Instant): number {
+    const elapsed = now - (this.#at[slot] as number);
+    const regained = (Math.max(0, elapsed) / 1000) * this.#perSecond;
+    return Math.max(0, (this.#spent[slot] as number) - regained);
   }
 }

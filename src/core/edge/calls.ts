@@ -10,6 +10,7 @@ import type { SipRequest } from "../sip/message/message.ts";
 import { Call, type CallReport, type CallSide, type CallTrouble, callKey } from "./call.ts";
 import { EndedCalls } from "./ended-calls.ts";
 import type { EdgeOutput } from "./outputs.ts";
+import type { Quotas } from "./quotas.ts";
 import { hasSession } from "./session-body.ts";
 
 /** RFC 3261 §13.3.1.4: who has answered waits 64 × T1 for the ACK, and then hangs up. */
@@ -24,15 +25,17 @@ const NOT_OBSERVED = "end not observed";
 export class Calls {
   readonly #relay: MediaRelay;
   readonly #outputs: OutputQueue<EdgeOutput>;
+  readonly #quotas: Quotas;
   readonly #calls: Map<string, Call> = new Map();
   readonly #sessions: Map<SessionId, Call> = new Map();
   readonly #ended: EndedCalls = new EndedCalls();
   readonly deadlines: Deadlines<Call> = new Deadlines();
   #lastNumber = 0;
 
-  constructor(relay: MediaRelay, outputs: OutputQueue<EdgeOutput>) {
+  constructor(relay: MediaRelay, outputs: OutputQueue<EdgeOutput>, quotas: Quotas) {
     this.#relay = relay;
     this.#outputs = outputs;
+    this.#quotas = quotas;
   }
 
   get size(): number {
@@ -62,6 +65,7 @@ export class Calls {
     const call = new Call(++this.#lastNumber, dialog, caller, called, now);
     if (this.#calls.has(call.key)) return undefined;
     this.#calls.set(call.key, call);
+    this.#quotas.hold(call);
     this.#tell("started", call);
     return call;
   }
@@ -83,6 +87,7 @@ export class Calls {
     call.tried.push(sides.callee);
     call.callees.set(detached(calleeTag), sides.callee);
     this.#calls.set(call.key, call);
+    this.#quotas.hold(call);
     return call;
   }
 
@@ -173,6 +178,7 @@ export class Calls {
 
   #close(call: Call): void {
     this.deadlines.clear(call);
+    this.#quotas.release(call);
     if (call.session !== undefined) {
       call.media = this.#relay.closeSession(call.session);
       this.#sessions.delete(call.session);

@@ -25,6 +25,8 @@ export function carry(state: EdgeState, carriage: Carriage, now: Instant): void 
   const { branch, message } = carriage;
   const owner = branch.fork.owner as ForkOwner;
   if (owner.kind === "call" && beginsTooMany(owner.call, message)) return;
+  const { trunk } = branch.hop as Partial<Destination>;
+  if (owner.kind === "call" && trunk !== undefined) state.quotas.hold(owner.call, trunk);
   const sender = carriage.kind === "request" ? branch.fork.server.from : flowOf(branch);
   // L6: who will speak to the other directly must know where it is.
   if (owner.kind === "call" && owner.call.isDirect) return finish(state, carriage, undefined, now);

@@ -41,6 +41,16 @@ export interface Trunk {
   readonly prefixes: readonly string[];
   /** Who may dial through it; "all": every user. Calls cost money: nobody may unless said. */
   readonly users: ReadonlySet<string> | "all";
+  /** At once, both ways together; undefined: as the limits say. */
+  readonly calls?: number;
+}
+
+/** A source is an IPv4 address or an IPv6 /56. */
+export interface QuotaLimits {
+  readonly user: number;
+  readonly source: number;
+  readonly connection: number;
+  readonly trunk: number;
 }
 
 export interface EdgeLimits {
@@ -48,8 +58,15 @@ export interface EdgeLimits {
   readonly transactions: number;
   /** Calls at once. */
   readonly calls: number;
-  /** Requests a second of a source that has proven nothing yet. */
+  /** Of these, those of one user, source, connection or trunk. Calls count for who places them, and for a trunk both ways. */
+  readonly transactionsPer: QuotaLimits;
+  readonly callsPer: QuotaLimits;
+  /** Requests a second of a source that has proven nothing yet; and as many of one that has proven to be there. */
   readonly strangersPerSecond: number;
+  /** Requests a second of a source where phones are registered. */
+  readonly phonesPerSecond: number;
+  /** Requests a second of one trunk that begin something. */
+  readonly trunkPerSecond: number;
   /** Wrong passwords a second of one source that are answered; all others are met with silence. */
   readonly failuresPerSecond: number;
   /** Passwords that are looked up at once. */
@@ -76,8 +93,32 @@ export const DEFAULT_EDGE_LIMITS: EdgeLimits = {
   // Each stays 32 s on UDP: thousands of registrations a second, at under a kilobyte.
   transactions: 300_000,
   calls: 10_000,
+  transactionsPer: {
+    // Ten phones of one user with six requests a second each, which stay for half a minute.
+    user: 2_000,
+    // A thousand phones behind one address, each beginning a call every few seconds; a fifteenth of all.
+    source: 20_000,
+    // On a stream only what is not answered yet counts, and calls for half a minute.
+    connection: 2_000,
+    // A provider that brings 500 new calls a second; a sixth of all.
+    trunk: 50_000,
+  },
+  callsPer: {
+    // A receptionist has some, a small exchange that registers like a phone a dozen; who has stolen a password gets no more.
+    user: 20,
+    // An office, or a town behind its carrier's NAT.
+    source: 1_000,
+    // One connection is one phone's, or one exchange's.
+    connection: 200,
+    // A provider's usual contract is for less; two thousand media ports.
+    trunk: 500,
+  },
   // A phone that starts sends some tens of requests; an office behind one address, some tens of phones.
   strangersPerSecond: 50,
+  // Several hundred phones that talk, type and refresh what they have subscribed to.
+  phonesPerSecond: 500,
+  // A third of what one core does.
+  trunkPerSecond: 500,
   failuresPerSecond: 0.2,
   lookups: 1_000,
 };

@@ -3,20 +3,20 @@
  * are own users by their passwords, trunks by their addresses, and who belongs to a dialog by its token.
  */
 
-import { readU32 } from "../base/bytes.ts";
 import type { Instant } from "../base/machine.ts";
 import type { Ports } from "../base/ports.ts";
 import { anyPrefixContains } from "../base/prefix.ts";
-import { SourceBudget } from "../base/source-budget.ts";
 import { hexOf } from "../sip/digest/algorithm.ts";
-import { type Claim, DigestServer } from "../sip/digest/authorization.ts";
+import { type Claim, type ClaimFailure, DigestServer } from "../sip/digest/authorization.ts";
 import type { SipFlow } from "../sip/flow.ts";
 import { createResponse } from "../sip/message/build.ts";
 import { MALFORMED } from "../sip/message/characters.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import { parseUri } from "../sip/message/uri.ts";
 import { userOf } from "../sip/registrar/address-of-record.ts";
+import { Budgets } from "./budgets.ts";
 import type { EdgeConfig, Trunk } from "./config.ts";
+import { limitAnswer } from "./limit-answer.ts";
 import type { EdgeRefusal, SipKeyQuery, SipUserKeys } from "./outputs.ts";
 
 /** Who has sent a request. */
@@ -26,7 +26,13 @@ export type Identity =
 
 export type Admission =
   | { readonly kind: "admitted"; readonly identity: Identity }
-  | { readonly kind: "refused"; readonly why: EdgeRefusal; readonly response: SipResponse | undefined }
+  | {
+      readonly kind: "refused";
+      readonly why: EdgeRefusal;
+      readonly response: SipResponse | undefined;
+      /** Whose, as far as that is known or claimed. */
+      readonly name: string | undefined;
+    }
   /** The password has to be looked up: `resolve` says how it ends. */
   | { readonly kind: "lookup"; readonly query: SipKeyQuery; readonly username: string };
 
@@ -42,12 +48,6 @@ const SCANNERS: readonly string[] = [
   "pplsip",
   "sipsak",
 ];
-
-/** Wrong passwords in a row that are answered: a person tries some, and a house has several phones. */
-const FAILURES_AT_ONCE = 10;
-
-/** Seconds. */
-const RETRY_AFTER = { least: 2, spread: 10 } as const;
 
 interface Pending {
   readonly claim: Claim;
@@ -67,8 +67,7 @@ export class Gatekeeper {
   readonly #config: EdgeConfig;
   readonly #random: Ports["random"];
   readonly #digest: DigestServer;
-  readonly #strangers: SourceBudget;
-  readonly #failures: SourceBudget;
+  readonly #budgets: Budgets;
   readonly #pending: Map<SipKeyQuery, Pending> = new Map();
   #lastQuery = 0;
 
@@ -76,9 +75,7 @@ export class Gatekeeper {
     this.#config = config;
     this.#random = ports.random;
     this.#digest = new DigestServer(config.digest, ports);
-    const seed = () => readU32(ports.random.bytes(4), 0);
-    this.#strangers = new SourceBudget(config.limits.strangersPerSecond, seed());
-    this.#failures = new SourceBudget(config.limits.failuresPerSecond, seed(), FAILURES_AT_ONCE);
+    this.#budgets = new Budgets(config.limits, ports.random);
   }
 
   trunkAt({ remote }: SipFlow): Trunk | undefined {
@@ -88,25 +85,42 @@ export class Gatekeeper {
   /** `flow`: where it came from; `isKnownFlow`: a phone of ours is registered there. */
   examine(request: SipRequest, flow: SipFlow, isKnownFlow: boolean, now: Instant): Admission {
     const trunk = this.trunkAt(flow);
-    if (trunk !== undefined) return { kind: "admitted", identity: { kind: "trunk", trunk } };
-    if (!isKnownFlow && !this.#strangers.take(flow.remote, now)) {
-      return refused("over-budget", this.#later(request, flow));
+    if (trunk !== undefined) {
+      // Its address is all that it shows, and is easily forged: it is not told, and what is under way goes on.
+      if (!this.#budgets.takeOfTrunk(trunk, now)) return refused("trunk-budget", undefined, trunk.name);
+      return { kind: "admitted", identity: { kind: "trunk", trunk } };
     }
+    const claim = this.#claimOf(request, flow);
+    const standing = isKnownFlow ? "phone" : typeof claim === "string" ? "stranger" : "proven";
+    if (!this.#budgets.take(flow, standing, now)) return refused("over-budget", this.#later(request, flow));
     if (isScanner(request)) return refused("scanner");
-    const header = request.method === "REGISTER" ? "Authorization" : "Proxy-Authorization";
-    const given = request.credentials(header).filter(({ scheme }) => scheme === "digest");
-    const claim = this.#digest.examine(
-      given.map(({ params }) => params),
-      flow.remote,
-    );
     if (claim === "malformed") return refused("malformed", this.#response(request, 400, "Malformed Credentials"));
     if (claim === "absent") return this.#ask(request, flow, isKnownFlow);
     if (claim === "stale") return refused("stranger", this.#challenge(request, flow, true));
     if (!isFor(claim, request)) return refused("stranger", this.#response(request, 400, "Credentials of Another URI"));
+    // A phone that is registered goes on whoever guesses beside it.
+    if (!isKnownFlow && this.#budgets.isBanned(flow, claim.username, now))
+      return refused("banned", undefined, claim.username);
     if (this.#pending.size >= this.#config.limits.lookups) return refused("busy");
     const query = ++this.#lastQuery as SipKeyQuery;
     this.#pending.set(query, { claim, request, flow });
     return { kind: "lookup", query, username: claim.username };
+  }
+
+  /** Whether a trunk or a phone of ours may be told what is wrong with its message. */
+  mayAnswer(flow: SipFlow, isKnownFlow: boolean, now: Instant): boolean {
+    const trunk = this.trunkAt(flow);
+    if (trunk !== undefined) return this.#budgets.takeOfTrunk(trunk, now);
+    return isKnownFlow && this.#budgets.take(flow, "phone", now);
+  }
+
+  #claimOf(request: SipRequest, { remote }: SipFlow): Claim | ClaimFailure {
+    const header = request.method === "REGISTER" ? "Authorization" : "Proxy-Authorization";
+    const given = request.credentials(header).filter(({ scheme }) => scheme === "digest");
+    return this.#digest.examine(
+      given.map(({ params }) => params),
+      remote,
+    );
   }
 
   /** `keys`: undefined when there is no such user, which is answered like a wrong password. */
@@ -129,9 +143,10 @@ export class Gatekeeper {
   ): Exclude<Admission, { kind: "lookup" }> {
     if (verdict === "right") return { kind: "admitted", identity: { kind: "user", user: claim.username } };
     if (verdict === "replayed") return refused("stranger", this.#challenge(request, flow, true));
-    // Guessing gets slow without anybody being locked out: right passwords are still taken.
-    if (!this.#failures.take(flow.remote, now)) return refused("wrong-password");
-    return refused("wrong-password", this.#challenge(request, flow, false));
+    // Who else is behind that address is not locked out: right passwords are still taken.
+    const isAnswered = this.#budgets.takeFailure(flow, claim.username, now);
+    const response = isAnswered ? this.#challenge(request, flow, false) : undefined;
+    return refused("wrong-password", response, claim.username);
   }
 
   /** Who asks without credentials is asked for them, but for what only finds out that we are here. */
@@ -152,10 +167,7 @@ export class Gatekeeper {
    * be forged; over a stream nothing is repeated, and the phone would wait for half a minute.
    */
   #later(request: SipRequest, { connection }: SipFlow): SipResponse | undefined {
-    if (connection === 0) return undefined;
-    // Not all of an office at once.
-    const seconds = RETRY_AFTER.least + ((this.#random.bytes(1)[0] as number) % RETRY_AFTER.spread);
-    return createResponse(request, 503, { toTag: this.#tag(), headers: [["Retry-After", `${seconds}`]] });
+    return connection === 0 ? undefined : limitAnswer(request, "over-budget", this.#random);
   }
 
   #response(request: SipRequest, status: number, reason: string): SipResponse {
@@ -167,8 +179,8 @@ export class Gatekeeper {
   }
 }
 
-function refused(why: EdgeRefusal, response?: SipResponse): Extract<Admission, { kind: "refused" }> {
-  return { kind: "refused", why, response };
+function refused(why: EdgeRefusal, response?: SipResponse, name?: string): Extract<Admission, { kind: "refused" }> {
+  return { kind: "refused", why, response, name };
 }
 
 /**

@@ -5,6 +5,7 @@ import type { BindingRecord } from "../sip/registrar/binding.ts";
 import type { BindingChange } from "../sip/registrar/registrar.ts";
 import type { ClientTransaction } from "../sip/transaction/client.ts";
 import type { CallReport, CallTrouble } from "./call.ts";
+import type { QuotaName } from "./quotas.ts";
 import type { ServiceMedia } from "./services/tone-stream.ts";
 
 declare const keyQueryId: unique symbol;
@@ -18,12 +19,20 @@ export interface SipUserKeys {
   readonly sha256: Uint8Array;
 }
 
-/** Why a request was refused or dropped. */
-export type EdgeRefusal = "malformed" | "stranger" | "over-budget" | "scanner" | "wrong-password" | "foreign" | "busy";
+/** What there is no room for: for all together, or for one user, source, connection or trunk. */
+export type EdgeLimit = "over-budget" | "trunk-budget" | "busy" | "calls" | QuotaName;
+
+/**
+ * Why a request was refused or dropped. `stranger`: no password was shown, which is how most begin; `banned`: so many wrong
+ * ones were, of that user from that source, that for a while none is looked at.
+ */
+export type EdgeRefusal = "malformed" | "stranger" | "scanner" | "wrong-password" | "banned" | "foreign" | EdgeLimit;
 
 export type EdgeEvent =
   /** Somebody has shown credentials that are none; `user` is whom they name. */
   | { readonly type: "wrong-password"; readonly user: string; readonly method: string; readonly flow: SipFlow }
+  /** There was no room for a request; `name` is the user's or the trunk's, where that is known. */
+  | { readonly type: "limited"; readonly limit: EdgeLimit; readonly name: string | undefined; readonly flow: SipFlow }
   | { readonly type: "binding"; readonly what: BindingChange; readonly binding: BindingRecord }
   | { readonly type: "call"; readonly what: "started" | "ringing" | "answered" | "ended"; readonly call: CallReport }
   /** Something that a call's record names from now on; `name`: whose it is. */

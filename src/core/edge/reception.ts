@@ -8,14 +8,17 @@ import { parseMessage } from "../sip/message/parse.ts";
 import type { OpenedToken } from "../sip/proxy/flow-token.ts";
 import { answersTo, markArrival } from "./arrival.ts";
 import type { Admission } from "./gatekeeper.ts";
+import { limitAnswer } from "./limit-answer.ts";
 import type { EdgeRefusal, SipKeyQuery, SipUserKeys } from "./outputs.ts";
 import { isPhoneOf, sideOf } from "./parties.ts";
-import type { DialogContext, EdgeState } from "./state.ts";
+import { fullOf, nameOf, type Owner } from "./quotas.ts";
+import { noteRefusal } from "./refusals.ts";
+import type { Arrival, DialogContext, EdgeState } from "./state.ts";
 
 /** One message, a binary string, and the flow that it came by. */
 export function handleText(state: EdgeState, text: string, flow: SipFlow, now: Instant): void {
   const message = parseMessage(text);
-  if (message.kind === "failure") handleMalformed(state, message, flow);
+  if (message.kind === "failure") handleMalformed(state, message, flow, now);
   else if (message.kind === "response") handleResponse(state, message, now);
   else handleRequest(state, message, flow, now);
 }
@@ -39,12 +42,12 @@ function handleResponse(state: EdgeState, response: SipResponse, now: Instant): 
 }
 
 /** A phone of ours, or a trunk, is told what is wrong; strangers hear nothing. */
-function handleMalformed(state: EdgeState, { request, refusal }: MessageFailure, flow: SipFlow): void {
-  const isKnown = isKnownFlow(state, flow) || state.gatekeeper.trunkAt(flow) !== undefined;
-  const answer = request && isKnown ? createResponse(request, refusal.status, { reason: refusal.reason }) : undefined;
+function handleMalformed(state: EdgeState, { request, refusal }: MessageFailure, flow: SipFlow, now: Instant): void {
+  const isTold = request !== undefined && state.gatekeeper.mayAnswer(flow, isKnownFlow(state, flow), now);
+  const answer = isTold ? createResponse(request, refusal.status, { reason: refusal.reason }) : undefined;
   // What is copied from the request may be just what is wrong with it: an answer that nobody can read is not sent.
   const isReadable = answer !== undefined && parseMessage(answer.format()).kind === "response";
-  refuse(state, "malformed", flow, isReadable ? answer : undefined);
+  refuse(state, "malformed", flow, now, { response: isReadable ? answer : undefined });
 }
 
 function handleRequest(state: EdgeState, request: SipRequest, flow: SipFlow, now: Instant): void {
@@ -56,7 +59,7 @@ function handleRequest(state: EdgeState, request: SipRequest, flow: SipFlow, now
   if (request.method === "ACK") transactions.handleRequest(request, flow, now);
   else if (transactions.isKnown(request)) transactions.handleRequest(request, answers, now);
   else if (request.method === "CANCEL") handleCancel(state, request, answers, now);
-  else if (transactions.size >= state.config.limits.transactions) refuse(state, "busy", flow);
+  else if (transactions.size >= state.config.limits.transactions) refuse(state, "busy", flow, now);
   else handleNew(state, request, flow, now);
 }
 
@@ -64,19 +67,15 @@ function handleRequest(state: EdgeState, request: SipRequest, flow: SipFlow, now
 function handleCancel(state: EdgeState, request: SipRequest, answers: SipFlow, now: Instant): void {
   const invite = state.transactions.cancelledBy(request);
   if (invite !== undefined && isSameFlow(invite.from, answers)) state.transactions.handleRequest(request, answers, now);
-  else refuse(state, "stranger", answers);
+  else refuse(state, "stranger", answers, now);
 }
 
 function handleNew(state: EdgeState, request: SipRequest, flow: SipFlow, now: Instant): void {
   const own = state.dialogs.takeRoute(request);
-  if (own === undefined || own.kind === "forged") return refuse(state, "foreign", flow);
+  if (own === undefined || own.kind === "forged") return refuse(state, "foreign", flow, now);
   const dialog = own.kind === "dialog" ? contextOf(state, request, own.token) : undefined;
   const isWithin = dialog === undefined ? state.services.knows(request, flow) : isFromItsSide(state, dialog, flow);
-  if (isWithin) {
-    state.arrivals.set(request, { flow, identity: undefined, dialog });
-    state.transactions.handleRequest(request, answersTo(request, flow), now);
-    return;
-  }
+  if (isWithin) return begin(state, request, { flow, identity: undefined, dialog }, now);
   const admission = state.gatekeeper.examine(request, flow, isKnownFlow(state, flow), now);
   if (admission.kind === "lookup") {
     if (dialog !== undefined) state.claimed.set(request, dialog);
@@ -95,17 +94,38 @@ function admit(
   const answers = answersTo(request, flow);
   // Another copy of it may have been let in while its password was looked up: the transaction absorbs this one.
   if (state.transactions.isKnown(request)) return state.transactions.handleRequest(request, answers, now);
-  if (admission.kind === "refused") return refuse(state, admission.why, answers, admission.response);
+  if (admission.kind === "refused") {
+    return refuse(state, admission.why, answers, now, admission);
+  }
   const { identity } = admission;
   if (dialog !== undefined) {
     // Who speaks in a dialog from elsewhere than before must be the same, and is there from now on.
     const { from } = dialog;
     const isSame = identity.kind === "user" && from.trunk === undefined && identity.user === from.name;
-    if (!isSame) return refuse(state, "stranger", flow);
+    if (!isSame) return refuse(state, "stranger", flow, now);
     state.calls.move(from, flow);
   }
-  state.arrivals.set(request, { flow, identity, dialog });
-  state.transactions.handleRequest(request, answers, now);
+  begin(state, request, { flow, identity, dialog }, now);
+}
+
+/** A transaction for who has proven who it is, if there is room; what belongs to a call has twice as much, so that calls end. */
+function begin(state: EdgeState, request: SipRequest, arrival: Arrival, now: Instant): void {
+  const answers = answersTo(request, arrival.flow);
+  const owner = ownerOf(state, arrival);
+  const holders = state.quotas.of(owner);
+  const limit = fullOf(holders, "transactions", arrival.identity === undefined ? 2 : 1);
+  if (limit !== undefined) {
+    const response = limitAnswer(request, limit, state.ports.random);
+    return refuse(state, limit, answers, now, { name: nameOf(owner), response });
+  }
+  state.arrivals.set(request, arrival);
+  state.transactions.handleRequest(request, answers, now, holders);
+}
+
+function ownerOf({ gatekeeper }: EdgeState, { flow, identity, dialog }: Arrival): Owner {
+  if (identity?.kind === "user") return { user: identity.user, trunk: undefined, flow };
+  const trunk = identity?.trunk ?? gatekeeper.trunkAt(flow);
+  return { user: trunk === undefined ? dialog?.from?.name : undefined, trunk, flow };
 }
 
 export function contextOf(state: EdgeState, request: SipRequest, token: OpenedToken): DialogContext {
@@ -131,8 +151,14 @@ function isKnownFlow(state: EdgeState, flow: SipFlow): boolean {
   return state.registrar.hasFlow(flow);
 }
 
-function refuse(state: EdgeState, why: EdgeRefusal, to: SipFlow, response?: SipResponse): void {
-  state.stats.refused[why]++;
-  // Without a transaction: what a stranger asks costs no memory.
+/** Without a transaction: what a stranger asks costs no memory. */
+function refuse(
+  state: EdgeState,
+  why: EdgeRefusal,
+  to: SipFlow,
+  now: Instant,
+  { name, response }: { readonly name?: string | undefined; readonly response?: SipResponse | undefined } = {},
+): void {
+  noteRefusal(state, why, to, name, now);
   if (response !== undefined) state.outputs.push({ kind: "send", to, text: response.format(), by: undefined });
 }

@@ -11,6 +11,7 @@ import { isSipUri } from "../sip/message/uri.ts";
 import { addressOfRecord, userOf } from "../sip/registrar/address-of-record.ts";
 import type { ServerTransaction } from "../sip/transaction/server.ts";
 import type { CallSide } from "./call.ts";
+import { isRefusedCall, refuseCall, withRoom } from "./call-room.ts";
 import type { Identity } from "./gatekeeper.ts";
 import { isDirect } from "./media-policy.ts";
 import { partyOf, reach } from "./parties.ts";
@@ -90,7 +91,7 @@ function begin(
   }
   hideFromOthers(state, request, identity.kind === "trunk");
   if (identity.kind === "user" && isForService(state, request)) {
-    if (isFull(state)) return respond(state, transaction, 503, now);
+    if (isRefusedCall(state, transaction, { user: identity.user, trunk: undefined, flow }, now)) return;
     return askService(state, transaction, identity.user, flow, now);
   }
   if (isServersOwn(state, request, identity)) return respond(state, transaction, 489, now);
@@ -101,12 +102,14 @@ function begin(
   if (request.method !== "INVITE") {
     return forward(state, transaction, route, { flow, name, trunk, leg: undefined }, { kind: "plain" }, now);
   }
-  if (isFull(state)) return respond(state, transaction, 503, now);
+  if (isRefusedCall(state, transaction, { user: trunk === undefined ? name : undefined, trunk, flow }, now)) return;
+  const open = withRoom(state, route);
+  if (open === undefined) return refuseCall(state, transaction, "trunk-calls", flow, name, now);
   const caller: CallSide = { name, flow, trunk, leg: undefined };
   const call = state.calls.begin(request, caller, route.called, now);
   if (call === undefined) return respond(state, transaction, 482, now, { reason: "Call Is Already There" });
-  call.isDirect = isDirect(state.config, request, caller, route);
-  forward(state, transaction, route, caller, { kind: "call", call }, now);
+  call.isDirect = isDirect(state.config, request, caller, open);
+  forward(state, transaction, open, caller, { kind: "call", call }, now);
 }
 
 /**
@@ -117,11 +120,6 @@ function isServersOwn(state: EdgeState, { method, uri }: SipRequest, identity: I
   if (method === "PUBLISH") return true;
   const own = identity.kind === "user" ? `sip:${identity.user}@${state.config.domain}` : undefined;
   return method === "SUBSCRIBE" && own !== undefined && addressOfRecord(uri, state.config.domain) === own;
-}
-
-/** Whether there is room for no other call. */
-function isFull({ isDraining, calls, config }: EdgeState): boolean {
-  return isDraining || calls.size >= config.limits.calls;
 }
 
 /** A user who bears a service's name goes before it. */

@@ -23,6 +23,7 @@ import type { EdgeConfig, EdgePlaces } from "./config.ts";
 import type { Arrived } from "./media-path.ts";
 import type { EdgeOutput, SipKeyQuery, SipUserKeys } from "./outputs.ts";
 import { handleKeys, handleText } from "./reception.ts";
+import type { RefusalReport } from "./refusals.ts";
 import { probeRequest } from "./requests.ts";
 import type { Services } from "./services/services.ts";
 import { serve } from "./serving.ts";
@@ -54,6 +55,11 @@ export class SipEdge implements Machine<EdgeOutput> {
   /** Calls that are over, of the last hour, 200 at most; the latest last. */
   endedCalls(now: Instant): CallReport[] {
     return this.#state.calls.ended(now);
+  }
+
+  /** Who was refused in the last hour, the latest first. */
+  refusals(now: Instant): RefusalReport[] {
+    return this.#state.refusals.reports(now);
   }
 
   /** One message: a binary string, one character a byte. */

@@ -18,6 +18,8 @@ import { Gatekeeper, type Identity } from "./gatekeeper.ts";
 import { MediaPath } from "./media-path.ts";
 import { OwnNames } from "./names.ts";
 import type { EdgeOutput, EdgeRefusal } from "./outputs.ts";
+import { Quotas } from "./quotas.ts";
+import { Refusals } from "./refusals.ts";
 import { Routing } from "./routing.ts";
 import { Services } from "./services/services.ts";
 
@@ -74,6 +76,8 @@ export class EdgeState {
   readonly dialogs: DialogRouting;
   readonly gatekeeper: Gatekeeper;
   readonly services: Services;
+  readonly quotas: Quotas;
+  readonly refusals: Refusals = new Refusals();
   /** Requests on their way from the gatekeeper through their transaction. */
   readonly arrivals: Map<SipRequest, Arrival> = new Map();
   /** Of those whose sender's password is looked up, the dialog that they claim to be of. */
@@ -88,11 +92,22 @@ export class EdgeState {
     refused: {
       malformed: 0,
       stranger: 0,
-      "over-budget": 0,
       scanner: 0,
       "wrong-password": 0,
+      banned: 0,
       foreign: 0,
+      "over-budget": 0,
+      "trunk-budget": 0,
       busy: 0,
+      calls: 0,
+      "user-calls": 0,
+      "source-calls": 0,
+      "connection-calls": 0,
+      "trunk-calls": 0,
+      "user-transactions": 0,
+      "source-transactions": 0,
+      "connection-transactions": 0,
+      "trunk-transactions": 0,
     },
   };
 
@@ -103,7 +118,8 @@ export class EdgeState {
     this.registrar = new Registrar({ ...config.registrar, domain: config.domain }, ports);
     this.proxy = new SipProxy(this.transactions, { ...ports, loopKey: ports.random.bytes(16) });
     this.relay = new MediaRelay(config.relay, ports);
-    this.calls = new Calls(this.relay, this.outputs);
+    this.quotas = new Quotas(config.limits);
+    this.calls = new Calls(this.relay, this.outputs, this.quotas);
     this.media = new MediaPath(this.relay, this.calls, config.sites);
     this.names = new OwnNames(config);
     this.routing = new Routing(config, this.names, this.registrar);

@@ -7,12 +7,13 @@ import { PosternError } from "../../core/base/failure.ts";
 import type { CallReport } from "../../core/edge/call.ts";
 import type { EdgeConfig, EdgePlaces } from "../../core/edge/config.ts";
 import type { EdgeEvent, EdgeOutput, SipKeyQuery, SipUserKeys } from "../../core/edge/outputs.ts";
+import type { RefusalReport } from "../../core/edge/refusals.ts";
 import { SipEdge } from "../../core/edge/sip-edge.ts";
 import type { EdgeStats } from "../../core/edge/state.ts";
 import type { MediaRelayStats } from "../../core/relay/state.ts";
 import type { SipFlow } from "../../core/sip/flow.ts";
 import type { Binding, BindingRecord } from "../../core/sip/registrar/binding.ts";
-import { wallClock } from "../clock.ts";
+import { monotonicNow, wallClock } from "../clock.ts";
 import { nodeCrypto } from "../crypto.ts";
 import type { Datapath, DatapathStats } from "../datapath/datapath.ts";
 import { Emptying } from "../emptying.ts";
@@ -149,6 +150,11 @@ export class SipHost implements AsyncDisposable {
   /** Every call that there is. */
   calls(): CallReport[] {
     return this.#machine.calls();
+  }
+
+  /** Who was refused in the last hour, the latest first. */
+  refusals(): RefusalReport[] {
+    return this.#machine.refusals(monotonicNow());
   }
 
   /** Ends every call, closes every socket; resolves when the operating system has them back. */

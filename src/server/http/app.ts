@@ -137,7 +137,10 @@ export function createHttpApp(options: HttpAppOptions): Hono {
 
   const { sip } = options;
   if (sip !== undefined) {
-    app.get("/registrations", (c) => refuse(c) ?? c.json({ registrations: sip.registrations() }));
+    app.get(
+      "/registrations",
+      (c) => refuse(c) ?? c.json({ registrations: sip.registrations(), refused: sip.refusals() }),
+    );
     app.get("/calls", (c) => refuse(c) ?? c.json({ calls: sip.calls() }));
   }
 

@@ -36,7 +36,7 @@ export function passwordOf(user: string): string {
 }
 
 function keysOf(user: string): SipUserKeys | undefined {
-  if (!["alice", "bob", "carol", "echo"].includes(user)) return undefined;
+  if (!["alice", "bob", "carol", "echo"].includes(user) && !/^u\d+$/.test(user)) return undefined;
   const text = `${user}:${DOMAIN}:${passwordOf(user)}`;
   return { md5: digestHash(testCrypto, "MD5", text), sha256: digestHash(testCrypto, "SHA-256", text) };
 }

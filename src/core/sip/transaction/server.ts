@@ -3,6 +3,11 @@ import type { SipFlow } from "../flow.ts";
 import type { SipRequest } from "../message/message.ts";
 import { type TransactionTimer, timerOf } from "./context.ts";
 
+/** Somebody whose transactions are counted for as long as they live. */
+export interface Holder {
+  transactions: number;
+}
+
 /**
  * What is left of a request that is no INVITE when it has its final answer: what it takes to give that again. It stays for
  * half a minute, and the request itself is ten times as large.
@@ -13,10 +18,12 @@ export class AnsweredRequest {
   /** Undefined: no answer is the answer. */
   readonly response: string | undefined;
   readonly end: TransactionTimer;
+  readonly holders: readonly Holder[];
 
-  constructor({ key, from }: ServerTransaction, response: string | undefined) {
+  constructor({ key, from, holders }: ServerTransaction, response: string | undefined) {
     this.key = key;
     this.from = from;
+    this.holders = holders;
     this.response = response;
     this.end = timerOf(this, "end");
   }
@@ -34,6 +41,7 @@ export class ServerTransaction {
   readonly isReliable: boolean;
   readonly repeat: TransactionTimer;
   readonly end: TransactionTimer;
+  readonly holders: readonly Holder[];
   /** Whatever the transactions' user keeps with it. */
   owner: unknown;
   state: ServerState;
@@ -41,10 +49,11 @@ export class ServerTransaction {
   /** The last, if there was any. */
   response: string | undefined;
 
-  constructor(key: string, request: SipRequest, from: SipFlow) {
+  constructor(key: string, request: SipRequest, from: SipFlow, holders: readonly Holder[]) {
     this.key = key;
     this.request = request;
     this.from = from;
+    this.holders = holders;
     this.isInvite = request.method === "INVITE";
     this.isReliable = from.transport !== "udp";
     this.state = this.isInvite ? "proceeding" : "trying";

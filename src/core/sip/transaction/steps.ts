@@ -2,7 +2,7 @@
 import type { Instant } from "../../base/machine.ts";
 import type { ClientTransaction } from "./client.ts";
 import { startTimer, type TransactionContext } from "./context.ts";
-import type { ServerTransaction } from "./server.ts";
+import type { AnsweredRequest, ServerTransaction } from "./server.ts";
 import { LONGEST, T1 } from "./timers.ts";
 
 export function beginClient(context: TransactionContext, transaction: ClientTransaction, now: Instant): void {
@@ -36,5 +36,9 @@ export function endServer(context: TransactionContext, transaction: ServerTransa
   transaction.state = "terminated";
   context.deadlines.clear(transaction.repeat);
   context.deadlines.clear(transaction.end);
-  context.servers.delete(transaction.key);
+  forgetServer(context, transaction);
+}
+
+export function forgetServer(context: TransactionContext, { key, holders }: ServerTransaction | AnsweredRequest): void {
+  if (context.servers.delete(key)) for (const holder of holders) holder.transactions--;
 }

@@ -18,11 +18,12 @@ import { clientKey, responseKey, serverKey } from "./key.ts";
 import { handleNonInviteResponse, handleNonInviteTimer } from "./non-invite-client.ts";
 import { handleNonInviteAgain, respondToNonInvite } from "./non-invite-server.ts";
 import type { TransactionOutput } from "./outputs.ts";
-import { AnsweredRequest, ServerTransaction } from "./server.ts";
-import { beginClient, failClient } from "./steps.ts";
+import { AnsweredRequest, type Holder, ServerTransaction } from "./server.ts";
+import { beginClient, failClient, forgetServer } from "./steps.ts";
 
 /** Bytes of a branch: nobody who did not see the request can guess the response's way in. */
 const BRANCH_LENGTH = 12;
+const NOBODY: readonly Holder[] = [];
 
 export interface Sending {
   readonly to: SipFlow | SipTarget;
@@ -74,7 +75,8 @@ export class Transactions implements Machine<TransactionOutput> {
     return invite instanceof ServerTransaction ? invite : undefined;
   }
 
-  handleRequest(request: SipRequest, from: SipFlow, now: Instant): void {
+  /** `holders`: for whom a transaction that begins is counted. */
+  handleRequest(request: SipRequest, from: SipFlow, now: Instant, holders: readonly Holder[] = NOBODY): void {
     const context = this.#context;
     const key = serverKey(request);
     const known = context.servers.get(key);
@@ -82,7 +84,7 @@ export class Transactions implements Machine<TransactionOutput> {
     else if (request.method === "ACK") {
       if (known === undefined) context.outputs.push({ kind: "ack", request, from });
       else handleAck(context, known, request, now);
-    } else if (known === undefined) this.#begin(key, request, from);
+    } else if (known === undefined) this.#begin(key, request, from, holders);
     else if (known.isInvite) handleInviteAgain(context, known);
     else handleNonInviteAgain(context, known);
   }
@@ -131,15 +133,16 @@ export class Transactions implements Machine<TransactionOutput> {
     if (isWaiting) failClient(this.#context, transaction, "transport");
   }
 
-  #begin(key: string, request: SipRequest, from: SipFlow): void {
-    const transaction = new ServerTransaction(key, request, from);
+  #begin(key: string, request: SipRequest, from: SipFlow, holders: readonly Holder[]): void {
+    const transaction = new ServerTransaction(key, request, from, holders);
+    for (const holder of holders) holder.transactions++;
     this.#context.servers.set(key, transaction);
     this.#context.outputs.push({ kind: "request", transaction });
   }
 
   #handleTimer({ transaction, what }: TransactionTimer, now: Instant): void {
     const context = this.#context;
-    if (transaction instanceof AnsweredRequest) context.servers.delete(transaction.key);
+    if (transaction instanceof AnsweredRequest) forgetServer(context, transaction);
     else if (transaction instanceof ServerTransaction) {
       handleInviteServerTimer(context, transaction, what, now);
     } else if (!transaction.isInvite) handleNonInviteTimer(context, transaction, what, now);

@@ -2,6 +2,8 @@
 import { type Address, formatAddress } from "../../../core/base/address.ts";
 import type { Instant } from "../../../core/base/machine.ts";
 import type { CallParty, CallReport, CallState } from "../../../core/edge/call.ts";
+import type { EdgeRefusal } from "../../../core/edge/outputs.ts";
+import type { RefusalReport } from "../../../core/edge/refusals.ts";
 import type { RelayDrop } from "../../../core/relay/outputs.ts";
 import type { ComponentReport, LegReport, StreamReport } from "../../../core/relay/report.ts";
 import type { SipTransport } from "../../../core/sip/flow.ts";
@@ -22,6 +24,16 @@ export interface ShownRegistration {
   readonly unanswered: number;
   /** When it last answered one. */
   readonly answered: string | null;
+}
+
+export interface ShownRefusal {
+  readonly why: EdgeRefusal;
+  /** The user or the trunk, as far as that is known; of a wrong password, whom it was shown for. */
+  readonly name: string | null;
+  readonly transport: SipTransport;
+  readonly remote: string;
+  readonly count: number;
+  readonly last: string;
 }
 
 export interface ShownParty {
@@ -111,6 +123,13 @@ export function shownRegistration(binding: Binding, clock: Clock): ShownRegistra
     unanswered,
     answered: clock.isoOrNull(answeredAt),
   };
+}
+
+export function shownRefusal(
+  { why, name, transport, remote, count, lastAt }: RefusalReport,
+  clock: Clock,
+): ShownRefusal {
+  return { why, name: name ?? null, transport, remote: formatAddress(remote), count, last: clock.iso(lastAt) };
 }
 
 export function shownCall(call: CallReport, clock: Clock): ShownCall {

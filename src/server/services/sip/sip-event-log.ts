@@ -9,10 +9,13 @@ import type { DaemonLog } from "../../log.ts";
 export class SipEventLog {
   readonly #log: DaemonLog;
   readonly #flood: FloodLog;
+  /** Once a window: who has no room tries again. */
+  readonly #limits: FloodLog;
 
   constructor(log: DaemonLog) {
     this.#log = log;
     this.#flood = new FloodLog(log);
+    this.#limits = new FloodLog(log, { lines: 1 });
   }
 
   readonly report = (event: EdgeEvent): void => {
@@ -26,6 +29,14 @@ export class SipEventLog {
       const { user, method, flow } = event;
       const who = isPersonal ? { user, remote: formatAddress(flow.remote) } : {};
       this.#flood.write("info", { method, transport: flow.transport, ...who }, "wrong-password");
+      return;
+    }
+    if (event.type === "limited") {
+      const { limit, name, flow } = event;
+      const who = isPersonal ? { name, remote: formatAddress(flow.remote) } : {};
+      // Strangers reach theirs every day.
+      const level = limit === "over-budget" ? "info" : "warn";
+      this.#limits.write(level, { limit, transport: flow.transport, ...who }, `limit-reached-${limit}`);
       return;
     }
     const { number: call, state, end } = event.call;
@@ -43,6 +54,7 @@ export class SipEventLog {
 
   close(): void {
     this.#flood.close();
+    this.#limits.close();
   }
 }
 

@@ -10,7 +10,15 @@ import type { DaemonLog } from "../../log.ts";
 import type { PlaceFollower } from "../../places.ts";
 import type { UserStore } from "../../users/user-store.ts";
 import { LocationStore } from "./location-store.ts";
-import { Clock, type ShownCall, type ShownRegistration, shownCall, shownRegistration } from "./shown.ts";
+import {
+  Clock,
+  type ShownCall,
+  type ShownRefusal,
+  type ShownRegistration,
+  shownCall,
+  shownRefusal,
+  shownRegistration,
+} from "./shown.ts";
 import { loadSipKey, sipConfig } from "./sip-config.ts";
 import { SipEventLog } from "./sip-event-log.ts";
 import { SipListeners } from "./sip-listeners.ts";
@@ -21,6 +29,7 @@ export interface SipView {
   /** How many are registered. */
   readonly phones: number;
   registrations(): ShownRegistration[];
+  refusals(): ShownRefusal[];
   calls(): ShownCall[];
 }
 
@@ -78,6 +87,11 @@ export class SipService implements SipView, AsyncDisposable {
   registrations(): ShownRegistration[] {
     const clock = clockNow();
     return [...this.#host.bindings()].map((binding) => shownRegistration(binding, clock));
+  }
+
+  refusals(): ShownRefusal[] {
+    const clock = clockNow();
+    return this.#host.refusals().map((refusal) => shownRefusal(refusal, clock));
   }
 
   calls(): ShownCall[] {
