@@ -4,9 +4,10 @@ import { test } from "node:test";
 import { formatAddress, parseIp } from "../../src/core/base/address.ts";
 import { parsePrefix } from "../../src/core/base/prefix.ts";
 import type { Trunk } from "../../src/core/edge/config.ts";
+import { Secret } from "../../src/node/secret.ts";
 import { loadConfig } from "../../src/server/config/load.ts";
 import { printConfig } from "../../src/server/config/print.ts";
-import { sipListeners } from "../../src/server/services/sip/sip-config.ts";
+import { sipConfig, sipListeners } from "../../src/server/services/sip/sip-config.ts";
 
 const env = { XDG_CONFIG_HOME: "/nonexistent", XDG_DATA_HOME: "/data" };
 
@@ -58,6 +59,7 @@ test("every mistake of a line is told, with its word", async () => {
       "provider from=0.0.0.0/0 to=sip.provider.net prefixes=+",
       "other form=192.0.2.1 users=all",
       "gate from=",
+      "full from=192.0.2.1 calls=0",
       "! from=192.0.2.1",
     ],
   });
@@ -72,12 +74,23 @@ test("every mistake of a line is told, with its word", async () => {
   about(/item 2, \(other\) must not have "form=192\.0\.2\.1": there are from=, media=/);
   about(/item 2, \(other\) has no use for users= without to=/);
   about(/item 3, \(gate\) needs something behind from=/);
-  about(/item 4, must begin with a name/);
+  about(/item 4, \(full\) calls= must be a number from 1 to 99999, and is not "0"/);
+  about(/item 5, must begin with a name/);
+});
+
+test("how many calls there may be: of a user, and through a trunk", async () => {
+  assert.equal((await trunk("gate from=192.0.2.7 calls=30")).calls, 30);
+  assert.equal((await trunk("gate from=192.0.2.7")).calls, undefined);
+  const key = new Secret("a secret of thirty-two bytes, or so");
+  const plan = { listen: [], relays: [], own: [], discovery: [] };
+  const limitOf = async (flags: Readonly<Record<string, unknown>>) =>
+    sipConfig(await load(flags), "example.org", plan, key).limits.callsPer.user;
+  assert.deepEqual([await limitOf({}), await limitOf({ sipCallsPerUser: "3" })], [20, 3]);
 });
 
 test("a printed line can be given back", async () => {
   const lines = [
-    "provider from=203.0.113.0/24 media=192.0.2.0/24 to=tls:203.0.113.10:5061 host=sip.provider.net prefixes=+,00 users=alice,bob",
+    "provider from=203.0.113.0/24 media=192.0.2.0/24 to=tls:203.0.113.10:5061 host=sip.provider.net prefixes=+,00 users=alice,bob calls=30",
     "pbx media=2001:db8::/64 to=udp:[2001:db8::5]:5070 prefixes=all users=all",
     "gate from=192.0.2.7/32 media=192.0.2.7/32",
   ];

@@ -63,6 +63,7 @@ export interface Config {
   readonly sipMedia: MediaPolicy;
   readonly sipSites: readonly Site[];
   readonly sipTrunks: readonly Trunk[];
+  readonly sipCallsPerUser: number;
 
   readonly allowPeers: readonly Prefix[];
   readonly denyPeers: readonly Prefix[];

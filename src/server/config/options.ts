@@ -358,7 +358,14 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     fallback: [],
     fallbackText: "none: users call each other",
     description:
-      "Providers and other servers that are known by their addresses and need no password, one a line: a name and then `from=` where their calls come from, `media=` where their sound may come from besides what they say (the addresses of `from` and `to`, unless given), `to=` where calls to them go (`udp:`, `tcp:` or `tls:`, an IP address and a port), `host=` their name where they have one, `prefixes=` what numbers begin with that are dialed through them, `users=` who may. The last two may be `all`. Separated by semicolons in the environment.",
+      "Providers and other servers that are known by their addresses and need no password, one a line: a name and then `from=` where their calls come from, `media=` where their sound may come from besides what they say (the addresses of `from` and `to`, unless given), `to=` where calls to them go (`udp:`, `tcp:` or `tls:`, an IP address and a port), `host=` their name where they have one, `prefixes=` what numbers begin with that are dialed through them, `users=` who may (these two may be `all`), `calls=` how many calls it may have at once, both ways together, 500 unless said. Separated by semicolons in the environment.",
+  },
+  sipCallsPerUser: {
+    group: "SIP",
+    kind: count(1, 10_000),
+    fallback: 20,
+    description:
+      "Calls at once that one user may have placed, from all phones together: a stolen password is worth no more. A small exchange that registers like a phone may need more.",
   },
 
   allowPeers: {

@@ -10,7 +10,7 @@ import type { SipTarget, SipTransport } from "../../core/sip/flow.ts";
 import { isHostName, parseEndpoint } from "./address-kinds.ts";
 import type { Kind } from "./kinds.ts";
 
-const words = ["from", "media", "to", "host", "prefixes", "users"] as const;
+const words = ["from", "media", "to", "host", "prefixes", "users", "calls"] as const;
 type Word = (typeof words)[number];
 
 const example = "provider from=203.0.113.0/24 to=udp:203.0.113.10 prefixes=+,00 users=all";
@@ -67,6 +67,7 @@ function readTrunk(text: string, complain: Complain): Trunk | undefined {
     host: given.get("host") ?? (target === undefined ? "" : hostOf(target)),
     prefixes: dialed === "all" ? [""] : items(dialed),
     users: users === "all" ? "all" : new Set(items(users)),
+    ...readCalls(name, given.get("calls"), complain),
   };
 }
 
@@ -94,6 +95,13 @@ function readPrefix(name: string, word: Word, text: string, complain: Complain):
   const least = shortestPrefix[found.address.family];
   if (found.length < least) return complain(`(${name}) ${word}=${text} is too large: a prefix has /${least} or more`);
   return found;
+}
+
+function readCalls(name: string, text: string | undefined, complain: Complain): { readonly calls?: number } {
+  if (text === undefined) return {};
+  if (/^[1-9]\d{0,4}$/.test(text)) return { calls: Number(text) };
+  complain(`(${name}) calls= must be a number from 1 to 99999, and is not "${text}"`);
+  return {};
 }
 
 function only(address: Readonly<Address>): Prefix {
@@ -127,7 +135,7 @@ function bracketed(address: Readonly<Address>): string {
   return address.family === 6 ? `[${formatIp(address)}]` : formatIp(address);
 }
 
-function formatTrunk({ name, sources, media, target, host, prefixes, users }: Trunk): string {
+function formatTrunk({ name, sources, media, target, host, prefixes, users, calls }: Trunk): string {
   const texts = (all: readonly Prefix[]) => all.map(({ address, length }) => `${formatIp(address)}/${length}`).join();
   const parts = [name];
   if (sources.length > 0) parts.push(`from=${texts(sources)}`);
@@ -138,5 +146,6 @@ function formatTrunk({ name, sources, media, target, host, prefixes, users }: Tr
     parts.push(`prefixes=${prefixes.includes("") ? "all" : prefixes.join()}`);
     parts.push(`users=${users === "all" ? "all" : [...users].join()}`);
   }
+  if (calls !== undefined) parts.push(`calls=${calls}`);
   return parts.join(" ");
 }

@@ -47,7 +47,10 @@ export function sipConfig(config: Config, domain: string, plan: AddressPlan, key
     media: config.sipMedia,
     sites: config.sipSites,
     trunks: config.sipTrunks,
-    limits: DEFAULT_EDGE_LIMITS,
+    limits: {
+      ...DEFAULT_EDGE_LIMITS,
+      callsPer: { ...DEFAULT_EDGE_LIMITS.callsPer, user: config.sipCallsPerUser },
+    },
   };
 }
 
