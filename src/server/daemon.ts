@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { PosternError } from "../core/base/failure.ts";
 import { wallClock } from "../node/clock.ts";
-import { DgramDatapath } from "../node/datapath/dgram.ts";
+import { chooseDatapath, createDatapath, type DatapathChoice } from "../node/datapath/choice.ts";
 import { FailureLog } from "../node/failure-log.ts";
 import { watchInterfaces } from "../node/interfaces.ts";
 import type { TlsIdentity } from "../node/net/tls-identity.ts";
@@ -44,6 +44,7 @@ export interface DaemonOptions {
 }
 
 interface Parts {
+  readonly datapath: DatapathChoice;
   readonly secrets: Secrets;
   readonly nonceKey: Uint8Array;
   readonly place: Place;
@@ -88,7 +89,7 @@ export class Daemon implements AsyncDisposable {
     const keys = { sharedSecrets: parts.secrets.sharedSecrets, nonceKeys: [parts.nonceKey] };
     this.#host = new TurnHost({
       config: turnConfig(loaded.config, parts.place.plan, keys),
-      datapath: new DgramDatapath(),
+      datapath: createDatapath(parts.datapath.kind),
       keys: (user, realm) => this.#users.find(user, realm),
       onEvent: this.#events.report,
       log,
@@ -102,12 +103,14 @@ export class Daemon implements AsyncDisposable {
   /** Resolves when every listener is open. Rejects with `PosternError`, and then nothing is left open. */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config } = options.loaded;
+    const datapath = chooseDatapath(config.datapath);
     openDataDirectory(config.dataDir);
     const secrets = loadSecrets(config);
     const nonceKey = loadNonceKey(config);
     const place = await findPlace(config);
     const users = UserStore.open(join(config.dataDir, "users.db"));
-    const daemon = new Daemon(options, { secrets, nonceKey, place, users });
+    const daemon = new Daemon(options, { datapath, secrets, nonceKey, place, users });
+    if (datapath.because !== undefined) options.log.info({ err: datapath.because }, "datapath-is-dgram");
     try {
       await daemon.#open();
       return daemon;

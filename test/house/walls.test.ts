@@ -137,6 +137,9 @@ suite("the table of walls refuses", () => {
     "src/core/turn/client/probe.ts": 'export const x = () => import("../../../node/clock.ts");\n',
     "src/core/stun/package.ts": 'import { z } from "zod";\n',
     "src/natlab/probe.ts": 'import { TurnServer } from "../core/turn/server/turn-server.ts";\n',
+    "src/node/sys/probe.ts": 'import { Alarm } from "../alarm.ts";\n',
+    "src/node/datapath/probe.ts": 'import koffi from "koffi";\n',
+    "src/server/probe.ts": 'export const x = require("@koromix/koffi-linux-x64");\n',
     "src/elsewhere/probe.ts": "export {};\n",
   };
   for (const [path, text] of Object.entries(forbidden)) {

@@ -11,9 +11,11 @@ import { accessSync, constants, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { networkInterfaces } from "node:os";
 import { delimiter, join } from "node:path";
+import { foreign } from "../../src/node/sys/foreign.ts";
 
 /** The Debian package that holds each peer. */
 const packages = {
+  "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
   baresip: "baresip-core",
   chromium: "chromium",
   certutil: "libnss3-tools",
@@ -90,6 +92,12 @@ export function requireBinary(name: "node-datachannel"): Skip {
   } catch {
     return unmet(`${name} has no binary here, or npm left out what is optional`);
   }
+}
+
+/** Needs foreign functions: Linux on x86-64 or arm64, and what npm installs for it. */
+export function requireForeign(): Skip {
+  const found = foreign();
+  return found instanceof Error ? unmet(`no foreign functions here: ${found.message.split("\n")[0]}`) : false;
 }
 
 function hasPrivilege(privilege: Privilege): boolean {

@@ -5,6 +5,7 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { type Address, blankAddress, formatIp, parseIpInto } from "../../core/base/address.ts";
 import { CHANNEL_HEADER_LENGTH, encodeChannelHeader } from "../../core/turn/channel-data.ts";
+import { bindFailure } from "./bind-failure.ts";
 import { type DatagramSink, type DatapathStats, MAX_PAYLOAD, type SocketId, type SocketPurpose } from "./datapath.ts";
 
 /** Datagrams that may wait for the kernel, and their bytes. */
@@ -30,16 +31,6 @@ function literal(to: Readonly<Address>): string {
   if (to.text === "") (to as Address).text = formatIp(to);
   return to.text;
 }
-
-/** Anything else that `bind` can say means that the address is not usable. */
-const failures: Partial<Record<string, "busy" | "exhausted">> = {
-  EADDRINUSE: "busy",
-  EACCES: "busy",
-  EMFILE: "exhausted",
-  ENFILE: "exhausted",
-  ENOBUFS: "exhausted",
-  ENOMEM: "exhausted",
-};
 
 export class DgramSocket {
   readonly id: SocketId;
@@ -154,7 +145,7 @@ export class DgramSocket {
   #fail(error: NodeJS.ErrnoException): void {
     this.#state = "closed";
     this.#socket.close();
-    const why = failures[error.code ?? ""] ?? "gone";
+    const why = bindFailure(error);
     this.#stats.bindFailures[why]++;
     this.#sink.handleBindFailed(this.id, why, error);
   }

@@ -11,6 +11,7 @@ import type { SharedSecretText } from "./shared-secret-text.ts";
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error";
 export type LogFormat = "auto" | "pretty" | "json";
 export type NatDiscovery = "off" | "auto";
+export type DatapathOption = "auto" | "mmsg" | "dgram";
 export type SipDigest = "md5" | "both" | "sha-256";
 export type AuthKind = "both" | "shared-secret" | "users";
 
@@ -20,6 +21,7 @@ export interface Config {
   readonly logFormat: LogFormat;
   readonly greeting: boolean;
   readonly drainDeadline: number;
+  readonly datapath: DatapathOption;
 
   /** Empty: every address of the host, followed as they come and go. */
   readonly listen: readonly Readonly<Address>[];

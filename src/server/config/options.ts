@@ -100,6 +100,13 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
       "How long SIGTERM waits for sessions to end by themselves while new ones are refused. A second signal ends at once.",
     reloads: true,
   },
+  datapath: {
+    group: "General",
+    kind: choice("auto", "mmsg", "dgram"),
+    fallback: "dgram",
+    description:
+      "What moves UDP packets: mmsg is batched system calls, on Linux alone, for about half the CPU time a packet; dgram is Node's own sockets, which work everywhere; auto is mmsg where it can be had. With mmsg, a server that cannot have it does not start.",
+  },
 
   listen: {
     group: "Listening",

@@ -1,0 +1,184 @@
+/**
+ * What leaves by the sockets of the `mmsg` datapath. Datagrams collect until `flush`, which hands those of one socket to
+ * the kernel together; what it has no room for waits in the socket's queue, and then so does everything behind it.
+ */
+import { constants } from "node:os";
+import { type Address, blankAddress, copyAddress } from "../../core/base/address.ts";
+import type { ReceiveBatch } from "../sys/receive-batch.ts";
+import { HEADER_LENGTH, NO_ENTRY, SendBatch } from "../sys/send-batch.ts";
+import { type DatapathStats, MAX_PAYLOAD } from "./datapath.ts";
+import type { MmsgSocket } from "./mmsg-socket.ts";
+
+const { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE } = constants.errno;
+
+/** Entries that collect at most: those of two batches received. */
+const capacity = 128;
+
+/** No channel number is this. */
+const NO_CHANNEL = -1;
+
+/** Payloads that an Ethernet with and without tunnels carries whole; what the kernel would have to fragment it does not cut up. */
+const segmentSteps = [1472, 1232, 0] as const;
+
+export class Outbox {
+  readonly #stats: DatapathStats;
+  readonly #batch: SendBatch;
+  /** Called when a socket begins, or ends, to wait for room. */
+  readonly #onWaiting: (socket: MmsgSocket, isWaiting: boolean) => void;
+  /** Sockets with a chain, each once. */
+  readonly #touched: MmsgSocket[] = [];
+  readonly #destination: Address = blankAddress();
+  #lentView: Uint8Array | undefined;
+  #lentAt = 0;
+
+  constructor(
+    stats: DatapathStats,
+    received: ReceiveBatch,
+    onWaiting: (socket: MmsgSocket, isWaiting: boolean) => void,
+  ) {
+    this.#stats = stats;
+    this.#batch = new SendBatch(capacity, received.data);
+    this.#onWaiting = onWaiting;
+  }
+
+  get isEmpty(): boolean {
+    return this.#touched.length === 0;
+  }
+
+  /** What is sent of `view`, which begins at byte `at` of the received data, is not copied: it stays until `flush`. */
+  lend(view: Uint8Array, at: number): void {
+    this.#lentView = view;
+    this.#lentAt = at;
+  }
+
+  send(socket: MmsgSocket, data: Uint8Array, offset: number, length: number, to: Readonly<Address>): boolean {
+    return this.#accept(socket, NO_CHANNEL, data, offset, length, length, to);
+  }
+
+  sendChannelData(
+    socket: MmsgSocket,
+    channel: number,
+    data: Uint8Array,
+    offset: number,
+    length: number,
+    to: Readonly<Address>,
+  ): boolean {
+    return this.#accept(socket, channel, data, offset, length, length + HEADER_LENGTH, to);
+  }
+
+  /** Hands everything that has collected to the kernel, or to the queues. */
+  flush(): void {
+    const touched = this.#touched;
+    for (let i = 0; i < touched.length; i++) this.flushSocket(touched[i] as MmsgSocket);
+    touched.length = 0;
+    this.#batch.clear();
+  }
+
+  /** The same of one socket. */
+  flushSocket(socket: MmsgSocket): void {
+    const { head } = socket;
+    socket.head = NO_ENTRY;
+    if (head !== NO_ENTRY) this.#transmit(socket, head);
+  }
+
+  /** Sends what waits, as far as there is room. */
+  drain(socket: MmsgSocket): void {
+    const { queue } = socket;
+    for (let next = queue.first; next !== undefined; next = queue.first) {
+      if (!this.#batch.hasRoom(next.data.length)) this.flush();
+      const entry = this.#batch.addCopy(next.data, 0, next.data.length, next.to);
+      this.#batch.compose(entry, 0);
+      const sent = this.#batch.send(socket.descriptor, 0, 1);
+      if (sent === -EAGAIN) return;
+      if (sent < 0) this.#stats.socketErrors++;
+      queue.shift();
+    }
+    this.#onWaiting(socket, false);
+  }
+
+  release(): void {
+    this.#batch.release();
+  }
+
+  #accept(
+    socket: MmsgSocket,
+    channel: number,
+    data: Uint8Array,
+    offset: number,
+    length: number,
+    whole: number,
+    to: Readonly<Address>,
+  ): boolean {
+    if (!this.#isSendable(socket, whole, to)) return false;
+    const batch = this.#batch;
+    const isLent = data === this.#lentView;
+    if (!batch.hasRoom(isLent ? 0 : length)) this.flush();
+    const entry = isLent ? batch.add(this.#lentAt + offset, length, to) : batch.addCopy(data, offset, length, to);
+    if (channel !== NO_CHANNEL) batch.prefix(entry, channel, length);
+    if (socket.head === NO_ENTRY) {
+      socket.head = entry;
+      this.#touched.push(socket);
+    } else batch.link(socket.tail, entry);
+    socket.tail = entry;
+    this.#stats.packetsOut++;
+    this.#stats.bytesOut += whole;
+    return true;
+  }
+
+  /** Counts the drop when it is not. */
+  #isSendable(socket: MmsgSocket, length: number, to: Readonly<Address>): boolean {
+    const { drops } = this.#stats;
+    if (to.port === 0 || to.family !== socket.family) {
+      drops.unreachable++;
+      return false;
+    }
+    if (length > MAX_PAYLOAD[socket.family]) {
+      drops["too-long"]++;
+      return false;
+    }
+    if (socket.queue.isEmpty || socket.queue.hasRoom(length)) return true;
+    drops["queue-full"]++;
+    return false;
+  }
+
+  #transmit(socket: MmsgSocket, head: number): void {
+    if (!socket.queue.isEmpty) return this.#enqueue(socket, head);
+    const batch = this.#batch;
+    let count = batch.compose(head, socket.segmentLimit);
+    for (let message = 0; message < count; ) {
+      const sent = batch.send(socket.descriptor, message, count - message);
+      if (sent >= 0) message += sent;
+      else if (sent === -EAGAIN) return this.#enqueue(socket, batch.firstOf(message));
+      else if (batch.isMerged(message) && (sent === -EINVAL || sent === -EMSGSIZE || sent === -EIO)) {
+        // The way there is narrower than a segment, or the interface cannot do it: from here on smaller ones, or none.
+        this.#lowerLimit(socket, sent === -EIO ? 0 : batch.lengthOf(batch.firstOf(message)));
+        count = batch.compose(batch.firstOf(message), socket.segmentLimit);
+        message = 0;
+      } else if (sent !== -EINTR) {
+        this.#stats.socketErrors++;
+        message++;
+      }
+    }
+  }
+
+  #lowerLimit(socket: MmsgSocket, refused: number): void {
+    socket.segmentLimit = segmentSteps.find((step) => step < refused) ?? 0;
+  }
+
+  #enqueue(socket: MmsgSocket, head: number): void {
+    const { queue } = socket;
+    if (queue.isEmpty) this.#onWaiting(socket, true);
+    for (let entry = head; entry !== NO_ENTRY; entry = this.#batch.nextOf(entry)) {
+      const length = this.#batch.lengthOf(entry);
+      if (queue.hasRoom(length)) {
+        this.#batch.destinationOf(entry, this.#destination);
+        queue.push(this.#batch.copyOf(entry), copyAddress(this.#destination));
+      } else {
+        // It was counted when it was accepted.
+        this.#stats.packetsOut--;
+        this.#stats.bytesOut -= length;
+        this.#stats.drops["queue-full"]++;
+      }
+    }
+  }
+}

@@ -1,0 +1,62 @@
+/** One UDP socket of the `mmsg` datapath: its descriptor, what waits to leave by it, and how much to ask it for. */
+import type { Address } from "../../core/base/address.ts";
+import { NO_ENTRY } from "../sys/send-batch.ts";
+import { closeDescriptor, openUdpSocket, setReceiveBuffer } from "../sys/udp-socket.ts";
+import type { DatagramSink, SocketId, SocketPurpose } from "./datapath.ts";
+import { SendQueue } from "./send-queue.ts";
+
+/** What a listener asks for; relays keep the kernel's default: each carries one allocation. */
+const listenerBufferBytes = 4 << 20;
+
+const mostWanted = 64;
+
+export class MmsgSocket {
+  readonly id: SocketId;
+  readonly family: 4 | 6;
+  readonly sink: DatagramSink;
+  state: "opening" | "open" | "failed" | "closed" = "opening";
+  failure: Error | undefined;
+  descriptor = -1;
+  /** The chain of entries that the next flush sends. */
+  head: number = NO_ENTRY;
+  tail: number = NO_ENTRY;
+  /** What the kernel had no room for. */
+  readonly queue: SendQueue = new SendQueue();
+  /** Datagrams of up to this length are sent several in one message. */
+  segmentLimit = 65_000;
+  /** How many datagrams to ask for: asking for more than there are costs a failing receive. */
+  want = 1;
+  /** The round in which it last gave as many as were asked for. */
+  #fullRound = -1;
+
+  constructor(id: SocketId, family: 4 | 6, sink: DatagramSink) {
+    this.id = id;
+    this.family = family;
+    this.sink = sink;
+  }
+
+  /** Throws `SystemError`. */
+  open(address: Readonly<Address>, purpose: SocketPurpose): void {
+    this.descriptor = openUdpSocket(address);
+    if (purpose === "listener") setReceiveBuffer(this.descriptor, listenerBufferBytes);
+  }
+
+  fail(failure: Error): void {
+    this.close();
+    this.state = "failed";
+    this.failure = failure;
+  }
+
+  close(): void {
+    if (this.descriptor >= 0) closeDescriptor(this.descriptor);
+    this.descriptor = -1;
+    this.state = "closed";
+  }
+
+  /** `asked` for and `given` in `round`: more is wanted when it was full twice in a row. */
+  adapt(asked: number, given: number, round: number): void {
+    if (given < asked) this.want = Math.max(1, given);
+    else if (this.#fullRound === round - 1) this.want = Math.min(2 * this.want, mostWanted);
+    if (given >= asked) this.#fullRound = round;
+  }
+}

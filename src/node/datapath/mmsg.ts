@@ -1,0 +1,239 @@
+/**
+ * The datapath of Linux: batched system calls through foreign functions. An epoll descriptor knows which sockets are
+ * ready; Node's event loop watches that one descriptor, and a turn of the loop in which it is ready receives up to 64 datagrams
+ * a call, hands them up, and flushes what was sent meanwhile. Nothing is made for a packet: bytes stay where the kernel wrote
+ * them and leave from there.
+ */
+import { constants } from "node:os";
+import { type Address, blankAddress } from "../../core/base/address.ts";
+import type { Flow } from "../../core/turn/server/flow.ts";
+import { Epoll } from "../sys/epoll.ts";
+import type { PollHandle } from "../sys/foreign.ts";
+import { watchReadable } from "../sys/readiness.ts";
+import { ReceiveBatch } from "../sys/receive-batch.ts";
+import { localAddress } from "../sys/udp-socket.ts";
+import { bindFailure } from "./bind-failure.ts";
+import {
+  createDatapathStats,
+  type DatagramSink,
+  type Datapath,
+  type DatapathStats,
+  type SocketId,
+  type SocketPurpose,
+} from "./datapath.ts";
+import { Outbox } from "./mmsg-outbox.ts";
+import { MmsgSocket } from "./mmsg-socket.ts";
+import { isWildcard, wildcardFailure } from "./wildcard.ts";
+
+const { EAGAIN, EINTR } = constants.errno;
+
+/** Datagrams received before what they caused is sent, and sockets looked at in one round. */
+const batchSize = 64;
+
+/** Rounds before everything else in the process gets its turn: two milliseconds when all batches are full. */
+const roundsInTurn = 8;
+
+export class MmsgDatapath implements Datapath {
+  readonly #stats = createDatapathStats();
+  readonly #epoll: Epoll = new Epoll(batchSize);
+  readonly #received: ReceiveBatch = new ReceiveBatch(batchSize);
+  readonly #outbox: Outbox;
+  readonly #watch: PollHandle;
+  readonly #sockets: (MmsgSocket | undefined)[] = [];
+  readonly #free: SocketId[] = [];
+  readonly #from: Address = blankAddress();
+  readonly #turn = (): void => this.#takeTurn();
+  readonly #flush = (): void => this.#flushLater();
+  /** Sockets whose sinks have not heard yet how binding ended. */
+  #opening: MmsgSocket[] = [];
+  /** The next free slot of `#received`. */
+  #slot = 0;
+  #round = 0;
+  #isTurnDue = false;
+  #isInTurn = false;
+  #isFlushDue = false;
+  #isClosed = false;
+
+  /** Throws `PosternError` `foreign-functions-unavailable`, or `SystemError` when no descriptor is left. */
+  constructor() {
+    this.#outbox = new Outbox(this.#stats, this.#received, ({ descriptor, id }, isWaiting) =>
+      this.#epoll.watchWritable(descriptor, id, isWaiting),
+    );
+    this.#watch = watchReadable(this.#epoll.descriptor, () => this.#handleReady());
+    this.#watch.unref();
+  }
+
+  get stats(): Readonly<DatapathStats> {
+    return this.#stats;
+  }
+
+  bind(address: Readonly<Address>, purpose: SocketPurpose, sink: DatagramSink): SocketId {
+    if (isWildcard(address)) throw wildcardFailure(address);
+    const id = this.#free.pop() ?? this.#sockets.length;
+    const socket = new MmsgSocket(id, address.family, sink);
+    this.#sockets[id] = socket;
+    try {
+      socket.open(address, purpose);
+      this.#epoll.add(socket.descriptor, id);
+    } catch (error) {
+      socket.fail(error as Error);
+    }
+    if (this.#opening.push(socket) === 1) queueMicrotask(() => this.#finishBinds());
+    return id;
+  }
+
+  release(id: SocketId): void {
+    const socket = this.#sockets[id];
+    if (socket === undefined) return;
+    this.#forget(id);
+    this.#outbox.flushSocket(socket);
+    if (socket.state === "open" && --this.#stats.sockets === 0) this.#watch.unref();
+    socket.close();
+  }
+
+  send(id: SocketId, data: Uint8Array, offset: number, length: number, to: Readonly<Address>): boolean {
+    const socket = this.#sockets[id];
+    if (socket?.state !== "open") return this.#dropClosed();
+    const isAccepted = this.#outbox.send(socket, data, offset, length, to);
+    this.#scheduleFlush();
+    return isAccepted;
+  }
+
+  sendChannelData(
+    id: SocketId,
+    channel: number,
+    data: Uint8Array,
+    offset: number,
+    length: number,
+    to: Readonly<Address>,
+  ): boolean {
+    const socket = this.#sockets[id];
+    if (socket?.state !== "open") return this.#dropClosed();
+    const isAccepted = this.#outbox.sendChannelData(socket, channel, data, offset, length, to);
+    this.#scheduleFlush();
+    return isAccepted;
+  }
+
+  /** Every packet comes up. */
+  offload(_flow: Flow, _client: SocketId, _relay: SocketId): void {}
+
+  withdraw(_flow: Flow): void {}
+
+  close(): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
+    for (const id of this.#sockets.keys()) this.release(id);
+    this.#isClosed = true;
+    this.#watch.close();
+    this.#epoll.close();
+    this.#received.release();
+    this.#outbox.release();
+    return Promise.resolve();
+  }
+
+  #finishBinds(): void {
+    const opening = this.#opening;
+    this.#opening = [];
+    for (const socket of opening) {
+      // First, because the sink may bind again, or release, from inside the call.
+      if (socket.state === "failed") this.#finishFailed(socket);
+      else if (socket.state === "opening") this.#finishOpen(socket);
+    }
+  }
+
+  #finishFailed({ id, sink, failure }: MmsgSocket): void {
+    this.#forget(id);
+    const why = bindFailure(failure as Error);
+    this.#stats.bindFailures[why]++;
+    sink.handleBindFailed(id, why, failure as Error);
+  }
+
+  #finishOpen(socket: MmsgSocket): void {
+    socket.state = "open";
+    if (this.#stats.sockets++ === 0) this.#watch.ref();
+    socket.sink.handleBound(socket.id, localAddress(socket.descriptor));
+  }
+
+  #forget(id: SocketId): void {
+    this.#sockets[id] = undefined;
+    this.#free.push(id);
+  }
+
+  #dropClosed(): boolean {
+    this.#stats.drops.closed++;
+    return false;
+  }
+
+  #scheduleFlush(): void {
+    if (this.#isInTurn || this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    queueMicrotask(this.#flush);
+  }
+
+  #flushLater(): void {
+    this.#isFlushDue = false;
+    if (!this.#isClosed) this.#outbox.flush();
+  }
+
+  /** From inside libuv: see `watchReadable`. */
+  #handleReady(): void {
+    if (this.#isTurnDue) return;
+    this.#isTurnDue = true;
+    setImmediate(this.#turn);
+  }
+
+  #takeTurn(): void {
+    this.#isTurnDue = false;
+    this.#isInTurn = true;
+    for (let round = 0; round < roundsInTurn && !this.#isClosed; round++) {
+      const ready = this.#epoll.wait(0);
+      if (ready === 0) break;
+      this.#round++;
+      for (let i = 0; i < ready && !this.#isClosed; i++) this.#serve(i);
+      if (!this.#isClosed) this.#outbox.flush();
+      this.#slot = 0;
+    }
+    this.#isInTurn = false;
+  }
+
+  /** What the `index`th ready socket has, or has room for. */
+  #serve(index: number): void {
+    const socket = this.#sockets[this.#epoll.idAt(index)];
+    // Released meanwhile, or not heard of yet by its sink.
+    if (socket?.state !== "open") return;
+    if (this.#epoll.isWritable(index)) this.#outbox.drain(socket);
+    if (this.#slot === batchSize) {
+      this.#outbox.flush();
+      this.#slot = 0;
+    }
+    const first = this.#slot;
+    const want = Math.min(socket.want, batchSize - first);
+    const count = this.#received.receive(socket.descriptor, first, want);
+    if (count < 0) {
+      if (count !== -EAGAIN && count !== -EINTR) this.#stats.socketErrors++;
+      return;
+    }
+    socket.adapt(want, count, this.#round);
+    this.#slot += count;
+    for (let slot = first; slot < first + count; slot++) this.#handUp(socket, slot);
+  }
+
+  #handUp(socket: MmsgSocket, slot: number): void {
+    const received = this.#received;
+    received.takeSource(slot, this.#from);
+    // Released by its own sink: what came before that is nobody's.
+    if (socket.state !== "open") return;
+    const data = received.bytesOf(slot);
+    const length = received.lengthOf(slot);
+    this.#stats.packetsIn++;
+    this.#stats.bytesIn += length;
+    this.#outbox.lend(data, received.offsetOf(slot));
+    try {
+      socket.sink.handleDatagram(data, length, this.#from);
+    } catch (error) {
+      // As from any callback of Node's, and the batch goes on.
+      setImmediate(() => {
+        throw error;
+      });
+    }
+  }
+}

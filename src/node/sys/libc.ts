@@ -1,0 +1,79 @@
+/**
+ * The functions of the C library that Postern calls. Each returns what the function does, or minus errno, read before
+ * anything else can run. Addresses are numbers: user space ends far below 2^53.
+ */
+import { PosternError } from "../../core/base/failure.ts";
+import { type Foreign, type ForeignFunction, foreign } from "./foreign.ts";
+
+export interface Libc {
+  socket(domain: number, type: number, protocol: number): number;
+  bind(socket: number, address: number, length: number): number;
+  getsockname(socket: number, address: number, length: number): number;
+  setsockopt(socket: number, level: number, name: number, value: number, length: number): number;
+  close(descriptor: number): number;
+  recvmmsg(socket: number, messages: number, count: number, flags: number, timeout: number): number;
+  sendmmsg(socket: number, messages: number, count: number, flags: number): number;
+  epoll_create1(flags: number): number;
+  epoll_ctl(epoll: number, operation: number, descriptor: number, event: number): number;
+  epoll_wait(epoll: number, events: number, count: number, timeoutMs: number): number;
+}
+
+const prototypes: Readonly<Record<keyof Libc, readonly string[]>> = {
+  socket: ["int", "int", "int"],
+  bind: ["int", "uintptr_t", "uint32_t"],
+  getsockname: ["int", "uintptr_t", "uintptr_t"],
+  setsockopt: ["int", "int", "int", "uintptr_t", "uint32_t"],
+  close: ["int"],
+  recvmmsg: ["int", "uintptr_t", "uint32_t", "int", "uintptr_t"],
+  sendmmsg: ["int", "uintptr_t", "uint32_t", "int"],
+  epoll_create1: ["int"],
+  epoll_ctl: ["int", "int", "int", "uintptr_t"],
+  epoll_wait: ["int", "uintptr_t", "int", "int"],
+};
+
+function bindFunction(library: ReturnType<Foreign["load"]>, errno: () => number, name: keyof Libc): ForeignFunction {
+  const args = prototypes[name];
+  const call = library.func(name, "int", args);
+  // One closure for each number of arguments: spreading them would make an array for every call.
+  switch (args.length) {
+    case 1:
+      return (a) => orErrno(call(a as number), errno);
+    case 3:
+      return (a, b, c) => orErrno(call(a as number, b as number, c as number), errno);
+    case 4:
+      return (a, b, c, d) => orErrno(call(a as number, b as number, c as number, d as number), errno);
+    default:
+      return (a, b, c, d, e) => orErrno(call(a as number, b as number, c as number, d as number, e as number), errno);
+  }
+}
+
+function orErrno(result: number, errno: () => number): number {
+  return result < 0 ? -errno() : result;
+}
+
+let bound: Libc | undefined;
+
+/** Throws `PosternError` `foreign-functions-unavailable`. */
+export function libc(): Libc {
+  bound ??= bindAll(availableForeign());
+  return bound;
+}
+
+/** Throws `PosternError` `foreign-functions-unavailable`. */
+export function availableForeign(): Foreign {
+  const found = foreign();
+  if (!(found instanceof Error)) return found;
+  throw new PosternError(
+    "foreign-functions-unavailable",
+    `Foreign functions cannot be called on ${process.platform} ${process.arch} with what is installed: choose the datapath dgram.`,
+    { cause: found },
+  );
+}
+
+function bindAll(functions: Foreign): Libc {
+  const library = functions.load(null);
+  const names = Object.keys(prototypes) as (keyof Libc)[];
+  return Object.fromEntries(
+    names.map((name) => [name, bindFunction(library, functions.errno, name)]),
+  ) as unknown as Libc;
+}

@@ -1,0 +1,76 @@
+/**
+ * Datagrams received many at a time. Each has a slot: its bytes, where it came from, how long it is. All of it is laid out
+ * once, so that receiving makes nothing.
+ */
+import type { Address } from "../../core/base/address.ts";
+import { IOVEC, MMSGHDR, MSGHDR } from "./layout.ts";
+import { type Libc, libc } from "./libc.ts";
+import { NativeMemory } from "./native-memory.ts";
+import { readSocketAddress, SOCKET_ADDRESS_ROOM } from "./socket-address.ts";
+
+/** More than a datagram can hold, and an odd number of cache lines, or the first lines of all slots would evict each other. */
+const slotSize = 65_536 + 5 * 64;
+const slotRoom = 65_536;
+
+export class ReceiveBatch {
+  readonly slots: number;
+  readonly #libc: Libc = libc();
+  /** Of all slots. */
+  readonly data: NativeMemory;
+  readonly #names: NativeMemory;
+  readonly #headers: NativeMemory;
+  readonly #views: readonly Uint8Array[];
+
+  constructor(slots: number) {
+    this.slots = slots;
+    this.data = new NativeMemory("received data", slots * slotSize);
+    this.#names = new NativeMemory("received from", slots * SOCKET_ADDRESS_ROOM);
+    this.#headers = new NativeMemory("receive headers", slots * (MMSGHDR.size + IOVEC.size));
+    this.#views = Array.from({ length: slots }, (_, slot) =>
+      this.data.bytes.subarray(slot * slotSize, slot * slotSize + slotRoom),
+    );
+    for (let slot = 0; slot < slots; slot++) this.#layOut(slot);
+  }
+
+  /** Receives into `slot` and up to `count - 1` more; returns how many came, or minus errno. Never waits. */
+  receive(socket: number, slot: number, count: number): number {
+    return this.#libc.recvmmsg(socket, this.#headers.address + slot * MMSGHDR.size, count, 0, 0);
+  }
+
+  /** The slot's memory, of which the first `lengthOf(slot)` bytes were received. Always the same object. */
+  bytesOf(slot: number): Uint8Array {
+    return this.#views[slot] as Uint8Array;
+  }
+
+  /** Where in `data` the slot begins. */
+  offsetOf(slot: number): number {
+    return slot * slotSize;
+  }
+
+  lengthOf(slot: number): number {
+    return this.#headers.u32[(slot * MMSGHDR.size + MMSGHDR.length) >> 2] as number;
+  }
+
+  /** Says where the datagram in `slot` came from, once: the slot is ready for the next one then. */
+  takeSource(slot: number, out: Address): void {
+    readSocketAddress(this.#names, slot * SOCKET_ADDRESS_ROOM, out);
+    // The kernel has written how long the address is, and takes it for how much room there is.
+    this.#headers.u32[(slot * MMSGHDR.size + MSGHDR.nameLength) >> 2] = SOCKET_ADDRESS_ROOM;
+  }
+
+  release(): void {
+    for (const memory of [this.data, this.#names, this.#headers]) memory.release();
+  }
+
+  #layOut(slot: number): void {
+    const headers = this.#headers;
+    const header = slot * MMSGHDR.size;
+    const vector = this.slots * MMSGHDR.size + slot * IOVEC.size;
+    headers.putPointer(header + MSGHDR.name, this.#names.address + slot * SOCKET_ADDRESS_ROOM);
+    headers.u32[(header + MSGHDR.nameLength) >> 2] = SOCKET_ADDRESS_ROOM;
+    headers.putPointer(header + MSGHDR.vectors, headers.address + vector);
+    headers.u32[(header + MSGHDR.vectorCount) >> 2] = 1;
+    headers.putPointer(vector + IOVEC.base, this.data.address + this.offsetOf(slot));
+    headers.u32[(vector + IOVEC.length) >> 2] = slotRoom;
+  }
+}

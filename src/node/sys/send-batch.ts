@@ -1,0 +1,235 @@
+/**
+ * Datagrams on their way out, handed to the kernel many at a time. An entry is one datagram: where its bytes are, whom it
+ * is for, and perhaps four bytes of header in front. Entries of one socket form a chain; `compose` makes messages of a
+ * chain, and consecutive entries for the same address and of the same length become one message that the kernel cuts up
+ * again (UDP_SEGMENT), which costs it half.
+ */
+import type { Address } from "../../core/base/address.ts";
+import { CMSGHDR, IOVEC, IPPROTO_UDP, MMSGHDR, MSGHDR, SOCKADDR_IN, SOCKADDR_IN6, UDP_SEGMENT } from "./layout.ts";
+import { type Libc, libc } from "./libc.ts";
+import { NativeMemory } from "./native-memory.ts";
+import { readSocketAddress, SOCKET_ADDRESS_ROOM, writeSocketAddress } from "./socket-address.ts";
+
+export const HEADER_LENGTH = 4;
+
+/** Ends a chain. */
+export const NO_ENTRY = -1;
+
+/** What the kernel takes for one message: UDP_MAX_SEGMENTS of its first version, and less than an IP packet holds. */
+const maxSegments = 64;
+const maxSegmentedBytes = 65_000;
+
+/** Copied payloads between two `clear`: several of the longest. */
+const copyRoom = 1 << 18;
+
+export class SendBatch {
+  readonly #capacity: number;
+  readonly #libc: Libc = libc();
+  readonly #lent: NativeMemory;
+  readonly #names: NativeMemory;
+  readonly #prefixes: NativeMemory;
+  readonly #copies: NativeMemory = new NativeMemory("sent copies", copyRoom);
+  readonly #vectors: NativeMemory;
+  readonly #messages: NativeMemory;
+  readonly #controls: NativeMemory;
+  readonly #memories: readonly NativeMemory[];
+  readonly #addresses: Float64Array;
+  readonly #lengths: Int32Array;
+  readonly #isCopied: Uint8Array;
+  readonly #nameLengths: Uint8Array;
+  readonly #prefixed: Uint8Array;
+  readonly #next: Int32Array;
+  /** By message: its first entry. */
+  readonly #firsts: Int32Array;
+  #entries = 0;
+  #copied = 0;
+
+  /** `lent`: somebody else's memory, out of which datagrams are sent without being copied. */
+  constructor(capacity: number, lent: NativeMemory) {
+    this.#capacity = capacity;
+    this.#lent = lent;
+    this.#names = new NativeMemory("send to", capacity * SOCKET_ADDRESS_ROOM);
+    this.#prefixes = new NativeMemory("sent headers", capacity * HEADER_LENGTH);
+    this.#vectors = new NativeMemory("send vectors", 2 * capacity * IOVEC.size);
+    this.#messages = new NativeMemory("send messages", capacity * MMSGHDR.size);
+    this.#controls = new NativeMemory("send controls", capacity * CMSGHDR.space);
+    this.#memories = [this.#names, this.#prefixes, this.#copies, this.#vectors, this.#messages, this.#controls];
+    this.#addresses = new Float64Array(capacity);
+    this.#lengths = new Int32Array(capacity);
+    this.#isCopied = new Uint8Array(capacity);
+    this.#nameLengths = new Uint8Array(capacity);
+    this.#prefixed = new Uint8Array(capacity);
+    this.#next = new Int32Array(capacity);
+    this.#firsts = new Int32Array(capacity);
+    for (let message = 0; message < capacity; message++) this.#layOutControl(message);
+  }
+
+  /** Whether there is room for one more entry, with `copied` bytes to copy. */
+  hasRoom(copied: number): boolean {
+    return this.#entries < this.#capacity && this.#copied + copied <= copyRoom;
+  }
+
+  /** `length` bytes at byte `at` of the lent memory, which stay as they are until `clear`. Returns the entry. */
+  add(at: number, length: number, to: Readonly<Address>): number {
+    return this.#enter(this.#lent.address + at, length, to, 0);
+  }
+
+  /** The same of bytes that are copied. */
+  addCopy(data: Uint8Array, offset: number, length: number, to: Readonly<Address>): number {
+    const at = this.#copied;
+    this.#copies.bytes.set(data.subarray(offset, offset + length), at);
+    this.#copied += length;
+    return this.#enter(this.#copies.address + at, length, to, 1);
+  }
+
+  /** Gives an entry its header, of two 16-bit numbers in network order. */
+  prefix(entry: number, first: number, second: number): void {
+    const { bytes } = this.#prefixes;
+    const at = entry * HEADER_LENGTH;
+    bytes[at] = first >> 8;
+    bytes[at + 1] = first;
+    bytes[at + 2] = second >> 8;
+    bytes[at + 3] = second;
+    this.#prefixed[entry] = 1;
+  }
+
+  link(entry: number, next: number): void {
+    this.#next[entry] = next;
+  }
+
+  nextOf(entry: number): number {
+    return this.#next[entry] as number;
+  }
+
+  /** With its header. */
+  lengthOf(entry: number): number {
+    return (this.#lengths[entry] as number) + HEADER_LENGTH * (this.#prefixed[entry] as number);
+  }
+
+  /** Makes messages of the chain that begins with `entry`, merging what is `segmentLimit` bytes long at most. */
+  compose(entry: number, segmentLimit: number): number {
+    let messages = 0;
+    let vectors = 0;
+    while (entry !== NO_ENTRY) {
+      const from = vectors;
+      const size = this.lengthOf(entry);
+      let bytes = size;
+      let segments = 1;
+      this.#firsts[messages] = entry;
+      vectors = this.#point(vectors, entry);
+      let next = this.nextOf(entry);
+      while (next !== NO_ENTRY && size <= segmentLimit && segments < maxSegments) {
+        const length = this.lengthOf(next);
+        // Only the last segment may be shorter; an empty one would vanish.
+        if (length > size || length === 0 || bytes + length > maxSegmentedBytes) break;
+        if (!this.#sameDestination(entry, next)) break;
+        vectors = this.#point(vectors, next);
+        bytes += length;
+        segments++;
+        next = this.nextOf(next);
+        if (length < size) break;
+      }
+      this.#layOutMessage(messages++, entry, from, vectors - from, segments > 1 ? size : 0);
+      entry = next;
+    }
+    return messages;
+  }
+
+  /** Hands messages to the kernel; returns how many it took, or minus errno when it refused the first. */
+  send(socket: number, message: number, count: number): number {
+    return this.#libc.sendmmsg(socket, this.#messages.address + message * MMSGHDR.size, count, 0);
+  }
+
+  firstOf(message: number): number {
+    return this.#firsts[message] as number;
+  }
+
+  /** Whether a message holds several entries. */
+  isMerged(message: number): boolean {
+    return this.#messages.u32[(message * MMSGHDR.size + MSGHDR.controlLength) >> 2] !== 0;
+  }
+
+  /** An entry's bytes, header included, as a copy. */
+  copyOf(entry: number): Uint8Array {
+    const length = this.#lengths[entry] as number;
+    const whole = new Uint8Array(this.lengthOf(entry));
+    const prefix = entry * HEADER_LENGTH;
+    if (this.#prefixed[entry] === 1) whole.set(this.#prefixes.bytes.subarray(prefix, prefix + HEADER_LENGTH));
+    const memory = this.#isCopied[entry] === 1 ? this.#copies : this.#lent;
+    const at = (this.#addresses[entry] as number) - memory.address;
+    whole.set(memory.bytes.subarray(at, at + length), whole.length - length);
+    return whole;
+  }
+
+  /** Whom an entry is for, into `out`. */
+  destinationOf(entry: number, out: Address): void {
+    readSocketAddress(this.#names, entry * SOCKET_ADDRESS_ROOM, out);
+  }
+
+  /** Every entry has been dealt with. */
+  clear(): void {
+    this.#entries = 0;
+    this.#copied = 0;
+  }
+
+  release(): void {
+    for (const memory of this.#memories) memory.release();
+  }
+
+  #enter(address: number, length: number, to: Readonly<Address>, isCopied: 0 | 1): number {
+    const entry = this.#entries++;
+    this.#addresses[entry] = address;
+    this.#lengths[entry] = length;
+    this.#isCopied[entry] = isCopied;
+    this.#prefixed[entry] = 0;
+    this.#next[entry] = NO_ENTRY;
+    this.#nameLengths[entry] = writeSocketAddress(this.#names, entry * SOCKET_ADDRESS_ROOM, to);
+    return entry;
+  }
+
+  /** Points the vectors from `vector` on at an entry's bytes; returns the next free one. */
+  #point(vector: number, entry: number): number {
+    const vectors = this.#vectors;
+    let at = vector * IOVEC.size;
+    if (this.#prefixed[entry] === 1) {
+      vectors.putPointer(at + IOVEC.base, this.#prefixes.address + entry * HEADER_LENGTH);
+      vectors.u32[(at + IOVEC.length) >> 2] = HEADER_LENGTH;
+      at += IOVEC.size;
+    }
+    vectors.putPointer(at + IOVEC.base, this.#addresses[entry] as number);
+    vectors.u32[(at + IOVEC.length) >> 2] = this.#lengths[entry] as number;
+    return at / IOVEC.size + 1;
+  }
+
+  /** `segment`: the length of each datagram but the last; 0 when there is one. */
+  #layOutMessage(message: number, entry: number, vector: number, vectors: number, segment: number): void {
+    const messages = this.#messages;
+    const at = message * MMSGHDR.size;
+    messages.putPointer(at + MSGHDR.name, this.#names.address + entry * SOCKET_ADDRESS_ROOM);
+    messages.u32[(at + MSGHDR.nameLength) >> 2] = this.#nameLengths[entry] as number;
+    messages.putPointer(at + MSGHDR.vectors, this.#vectors.address + vector * IOVEC.size);
+    messages.u32[(at + MSGHDR.vectorCount) >> 2] = vectors;
+    messages.u32[(at + MSGHDR.controlLength) >> 2] = segment === 0 ? 0 : CMSGHDR.space;
+    if (segment !== 0) this.#controls.u16[(message * CMSGHDR.space + CMSGHDR.data) >> 1] = segment;
+  }
+
+  #layOutControl(message: number): void {
+    const controls = this.#controls;
+    const at = message * CMSGHDR.space;
+    controls.u32[(at + CMSGHDR.length) >> 2] = CMSGHDR.size + 2;
+    controls.u32[(at + CMSGHDR.level) >> 2] = IPPROTO_UDP;
+    controls.u32[(at + CMSGHDR.type) >> 2] = UDP_SEGMENT;
+    this.#messages.putPointer(message * MMSGHDR.size + MSGHDR.control, controls.address + at);
+  }
+
+  #sameDestination(a: number, b: number): boolean {
+    const { u32 } = this.#names;
+    if (this.#nameLengths[b] !== this.#nameLengths[a]) return false;
+    // What follows an IPv4 address is padding, which nobody writes.
+    const words = this.#nameLengths[a] === SOCKADDR_IN.size ? 2 : SOCKADDR_IN6.size / 4;
+    let i = (a * SOCKET_ADDRESS_ROOM) >> 2;
+    let j = (b * SOCKET_ADDRESS_ROOM) >> 2;
+    for (let k = 0; k < words; k++) if (u32[i++] !== u32[j++]) return false;
+    return true;
+  }
+}

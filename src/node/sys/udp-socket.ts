@@ -1,0 +1,67 @@
+/** UDP sockets as descriptors: opened, bound, sized and closed. */
+import type { Address } from "../../core/base/address.ts";
+import { blankAddress } from "../../core/base/address.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  IPPROTO_IPV6,
+  IPV6_V6ONLY,
+  SO_RCVBUF,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOL_SOCKET,
+} from "./layout.ts";
+import { libc } from "./libc.ts";
+import { NativeMemory } from "./native-memory.ts";
+import { readSocketAddress, SOCKET_ADDRESS_ROOM, writeSocketAddress } from "./socket-address.ts";
+import { orThrow } from "./system-error.ts";
+
+/** Of one call at a time: an address, and behind it an option's value or a length. */
+let scratch: NativeMemory | undefined;
+const valueAt = SOCKET_ADDRESS_ROOM;
+
+function arguments_(): NativeMemory {
+  scratch ??= new NativeMemory("socket arguments", SOCKET_ADDRESS_ROOM + 4);
+  return scratch;
+}
+
+/** A socket that never blocks, bound to exactly this address; an IPv6 one takes no IPv4. Throws `SystemError`. */
+export function openUdpSocket(address: Readonly<Address>): number {
+  const family = address.family === 4 ? AF_INET : AF_INET6;
+  const socket = orThrow("socket", libc().socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  try {
+    if (family === AF_INET6) setOption(socket, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    const memory = arguments_();
+    orThrow("bind", libc().bind(socket, memory.address, writeSocketAddress(memory, 0, address)));
+    return socket;
+  } catch (error) {
+    closeDescriptor(socket);
+    throw error;
+  }
+}
+
+/** The address and port that a socket is bound to. Throws `SystemError`. */
+export function localAddress(socket: number): Address {
+  const memory = arguments_();
+  memory.u32[valueAt >> 2] = SOCKET_ADDRESS_ROOM;
+  orThrow("getsockname", libc().getsockname(socket, memory.address, memory.address + valueAt));
+  const address = blankAddress();
+  readSocketAddress(memory, 0, address);
+  return address;
+}
+
+/** The kernel gives up to net.core.rmem_max. */
+export function setReceiveBuffer(socket: number, bytes: number): void {
+  setOption(socket, SOL_SOCKET, SO_RCVBUF, bytes);
+}
+
+export function closeDescriptor(descriptor: number): void {
+  libc().close(descriptor);
+}
+
+function setOption(socket: number, level: number, name: number, value: number): void {
+  const memory = arguments_();
+  memory.u32[valueAt >> 2] = value;
+  orThrow("setsockopt", libc().setsockopt(socket, level, name, memory.address + valueAt, 4));
+}

@@ -1,0 +1,103 @@
+/**
+ * The kernel's headers say what src/node/sys/layout.ts says: every number of it becomes a static assertion, which the
+ * compilers of both architectures check. Nothing is run, so a cross compiler is as good as a machine.
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { test } from "node:test";
+import * as layout from "../../../src/node/sys/layout.ts";
+import { type Peer, peerPath, requirePeer } from "../../support/peers.ts";
+
+const headers = ["sys/socket.h", "sys/epoll.h", "netinet/in.h", "linux/udp.h"];
+
+/** By name in layout.ts: the structure, and its members' names in C. */
+const structures: Readonly<Record<string, { c: string; members: Readonly<Record<string, string>> }>> = {
+  IOVEC: { c: "struct iovec", members: { base: "iov_base", length: "iov_len" } },
+  MSGHDR: {
+    c: "struct msghdr",
+    members: {
+      name: "msg_name",
+      nameLength: "msg_namelen",
+      vectors: "msg_iov",
+      vectorCount: "msg_iovlen",
+      control: "msg_control",
+      controlLength: "msg_controllen",
+    },
+  },
+  MMSGHDR: { c: "struct mmsghdr", members: { length: "msg_len" } },
+  CMSGHDR: { c: "struct cmsghdr", members: { length: "cmsg_len", level: "cmsg_level", type: "cmsg_type" } },
+  SOCKADDR_IN: { c: "struct sockaddr_in", members: { family: "sin_family", port: "sin_port", address: "sin_addr" } },
+  SOCKADDR_IN6: {
+    c: "struct sockaddr_in6",
+    members: {
+      family: "sin6_family",
+      port: "sin6_port",
+      flow: "sin6_flowinfo",
+      address: "sin6_addr",
+      scope: "sin6_scope_id",
+    },
+  },
+  EPOLL_EVENT: { c: "struct epoll_event", members: { events: "events", data: "data" } },
+};
+
+/** What is neither a size, nor a member, nor a number with the header's own name. */
+const expressions: Readonly<Record<string, string>> = {
+  "CMSGHDR.data": "CMSG_ALIGN(sizeof(struct cmsghdr))",
+  "CMSGHDR.space": "CMSG_SPACE(2)",
+};
+
+function expression(name: string, field: string | undefined): string {
+  const structure = structures[name];
+  const special = expressions[`${name}.${field}`];
+  if (special !== undefined) return special;
+  if (structure === undefined || field === undefined) return name;
+  const member = structure.members[field];
+  assert.ok(field === "size" || member !== undefined, `${name}.${field} is not in the table of this test`);
+  return field === "size" ? `sizeof(${structure.c})` : `offsetof(${structure.c}, ${member})`;
+}
+
+function* numbers(arch: "x64" | "arm64"): Generator<{ name: string; field?: string; value: number }> {
+  for (const [name, constant] of Object.entries(layout)) {
+    if (typeof constant === "number") yield { name, value: constant };
+    else {
+      const fields = typeof constant === "function" ? constant(arch) : constant;
+      for (const [field, value] of Object.entries(fields)) yield { name: structureName(name), field, value };
+    }
+  }
+}
+
+/** `epollEvent(arch)` describes EPOLL_EVENT. */
+function structureName(name: string): string {
+  return name === "epollEvent" ? "EPOLL_EVENT" : name;
+}
+
+function probe(arch: "x64" | "arm64"): string {
+  const lines = ["#define _GNU_SOURCE", "#include <stddef.h>", ...headers.map((header) => `#include <${header}>`)];
+  for (const { name, field, value } of numbers(arch)) {
+    const label = field === undefined ? name : `${name}.${field}`;
+    lines.push(`_Static_assert((${expression(name, field)}) == ${value}, "${label} is not ${value}");`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function complaints(compiler: Peer, source: string): string {
+  const { status, stderr } = spawnSync(peerPath(compiler)!, ["-std=gnu17", "-fsyntax-only", "-x", "c", "-"], {
+    input: source,
+    encoding: "utf8",
+  });
+  return status === 0 ? "" : stderr;
+}
+
+for (const [arch, compiler] of [
+  ["x64", "gcc"],
+  ["arm64", "aarch64-linux-gnu-gcc"],
+] as const) {
+  const skip = requirePeer(compiler) || (compiler === "gcc" && process.arch !== "x64" && "gcc is not one for x86-64");
+  test(`sizes, offsets and numbers are the kernel's on ${arch}`, { skip }, () => {
+    const source = probe(arch);
+    assert.ok(source.split("_Static_assert").length > 40, "the whole layout is asserted");
+    assert.equal(complaints(compiler, source), "");
+    // The probe can fail: with one number wrong, it does.
+    assert.match(complaints(compiler, source.replace(/== 56,/, "== 60,")), /MMSGHDR.length is not 56/);
+  });
+}
