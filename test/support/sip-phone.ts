@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { type Address, formatIp, parseIp } from "../../src/core/base/address.ts";
 import { chooseChallenge, formatAuthorization } from "../../src/core/sip/digest/answer.ts";
 import { createRequest, createResponse, type HeaderLine } from "../../src/core/sip/message/build.ts";
@@ -32,7 +33,7 @@ async function bound(ip: string): Promise<Socket> {
 
 /** The way of a phone's signaling. */
 interface Line {
-  readonly transport: "UDP" | "TCP";
+  readonly transport: "UDP" | "TCP" | "TLS";
   readonly port: number;
   send(text: string): void;
   close(): Promise<void>;
@@ -45,9 +46,16 @@ async function udpLine(ip: string, server: Readonly<Address>, receive: (text: st
   return { transport: "UDP", port: socket.address().port, send, close: () => closed(socket) };
 }
 
-async function tcpLine(ip: string, server: Readonly<Address>, receive: (text: string) => void): Promise<Line> {
-  const socket = connect({ host: formatIp(server), port: server.port, localAddress: ip });
-  await once(socket, "connect");
+async function streamLine(
+  transport: "TCP" | "TLS",
+  ip: string,
+  server: Readonly<Address>,
+  receive: (text: string) => void,
+): Promise<Line> {
+  const to = { host: formatIp(server), port: server.port, localAddress: ip };
+  // A server under test has made its own certificate.
+  const socket = transport === "TCP" ? connect(to) : connectTls({ ...to, rejectUnauthorized: false });
+  await once(socket, transport === "TCP" ? "connect" : "secureConnect");
   const framer = new SipStreamFramer();
   socket.on("error", () => {});
   socket.setEncoding("latin1").on("data", (chunk: string) => {
@@ -57,7 +65,7 @@ async function tcpLine(ip: string, server: Readonly<Address>, receive: (text: st
     }
   });
   const close = async () => void socket.destroy();
-  return { transport: "TCP", port: socket.localPort ?? 0, send: (text) => socket.write(text, "latin1"), close };
+  return { transport, port: socket.localPort ?? 0, send: (text) => socket.write(text, "latin1"), close };
 }
 
 async function closed(socket: Socket): Promise<void> {
@@ -89,10 +97,12 @@ export class SipPhone implements AsyncDisposable {
     account: SipAccount,
     ip: string,
     server: Readonly<Address>,
-    transport: "udp" | "tcp" = "udp",
+    transport: "udp" | "tcp" | "tls" = "udp",
   ): Promise<SipPhone> {
-    const open = transport === "udp" ? udpLine : tcpLine;
-    const line = await open(ip, server, (text) => phone.#receive(text));
+    const receive = (text: string) => phone.#receive(text);
+    const line = await (transport === "udp"
+      ? udpLine(ip, server, receive)
+      : streamLine(transport === "tcp" ? "TCP" : "TLS", ip, server, receive));
     const phone = new SipPhone(account, ip, line, await bound(ip));
     return phone;
   }
@@ -102,7 +112,7 @@ export class SipPhone implements AsyncDisposable {
   }
 
   get contact(): string {
-    return `sip:${this.account.user}@${this.#here}${this.#line.transport === "TCP" ? ";transport=tcp" : ""}`;
+    return `sip:${this.account.user}@${this.#here}${this.#line.transport === "UDP" ? "" : `;transport=${this.#line.transport.toLowerCase()}`}`;
   }
 
   get sdp(): string {
@@ -127,19 +137,25 @@ export class SipPhone implements AsyncDisposable {
     return until(`a ${method} to ${this.account.user}`, () => this.requests.find((one) => one.method === method));
   }
 
+  /** Sends what is no message, or none that this phone would write. */
+  sendText(text: string): void {
+    this.#line.send(text);
+  }
+
   /** The final answer to a request; a challenge is met with the password first. */
   async ask(request: SipRequest): Promise<SipResponse> {
     this.send(request);
     const first = await this.#final(request);
     if (first.status !== 401 && first.status !== 407) return first;
-    if (request.method === "INVITE") this.send(this.#refusalAck(request, first));
-    const again = request.copy();
-    again.removeTopVia();
-    again.prependVia(this.#via());
-    again.headers.set("CSeq", `${++this.#cseq} ${request.method}`);
-    again.headers.set(first.status === 401 ? "Authorization" : "Proxy-Authorization", this.#authorize(again, first));
+    const again = this.#authorized(request, first);
     this.send(again);
     return this.#final(again);
+  }
+
+  /** A request that has been refused for want of the password, with the password. */
+  async authorized(request: SipRequest): Promise<SipRequest> {
+    this.send(request);
+    return this.#authorized(request, await this.#final(request));
   }
 
   register(expires = 300): Promise<SipResponse> {
@@ -231,6 +247,17 @@ export class SipPhone implements AsyncDisposable {
     if (message.kind === "response") this.responses.push(message);
     else if (message.method === "OPTIONS") this.accept(message);
     else this.requests.push(message);
+  }
+
+  #authorized(request: SipRequest, refusal: SipResponse): SipRequest {
+    if (request.method === "INVITE") this.send(this.#refusalAck(request, refusal));
+    const again = request.copy();
+    again.removeTopVia();
+    again.prependVia(this.#via());
+    again.headers.set("CSeq", `${++this.#cseq} ${request.method}`);
+    const name = refusal.status === 401 ? "Authorization" : "Proxy-Authorization";
+    again.headers.set(name, this.#authorize(again, refusal));
+    return again;
   }
 
   #final({ callId, cseq }: SipRequest): Promise<SipResponse> {

@@ -23,6 +23,7 @@ export interface Voice extends Captured {
 }
 
 const [fileHeader, recordHeader, ethernet] = [24, 16, 14];
+/** Of each packet: all that voice is looked at for. */
 const bytesKept = 128;
 
 export class Capture implements AsyncDisposable {
@@ -30,12 +31,12 @@ export class Capture implements AsyncDisposable {
   readonly #stop: () => Promise<unknown>;
 
   /** Resolves when it sees what passes: IPv4 and UDP. */
-  static async start(office: Office, place: string): Promise<Capture> {
+  static async start(office: Office, place: string, { bytes = bytesKept } = {}): Promise<Capture> {
     const home = await mkdtemp(join(tmpdir(), "postern-capture-"));
     const path = join(home, "packets.pcap");
     const child = await office.start(place, [
       ...[peerPath("dumpcap")!, "-q", "-P", "-i", "outside", "-f", "ip and udp"],
-      ...["-s", `${bytesKept}`, "-B", "64", "-w", path],
+      ...["-s", `${bytes}`, "-B", "64", "-w", path],
     ]);
     await until(`a capture at ${place}`, () => child.output().includes("File:"));
     return new Capture(home, () => child.stop("SIGINT"));

@@ -7,7 +7,7 @@ import { Network } from "../../../src/lab/network.ts";
 import { serverAddresses, type Topology } from "../../../src/lab/topology.ts";
 import { becomeOwner, openDataDirectory } from "../../../src/server/data-directory.ts";
 import { UserStore } from "../../../src/server/users/user-store.ts";
-import { type Child, runChild, startChild } from "../../support/child.ts";
+import { type Child, type ChildOptions, runChild, startChild } from "../../support/child.ts";
 import { logLines, postern, type RunningDaemon, startDaemon } from "../../support/daemon.ts";
 import { until } from "../../support/until.ts";
 import { through } from "../networks.ts";
@@ -81,8 +81,8 @@ export class Office implements AsyncDisposable {
   }
 
   /** Starts a program at a place, which ends with all of this at the latest. */
-  async start(place: string, command: readonly string[]): Promise<Child> {
-    const child = await startChild([...through(this.network.at(place)), ...command]);
+  async start(place: string, command: readonly string[], options?: ChildOptions): Promise<Child> {
+    const child = await startChild([...through(this.network.at(place)), ...command], options);
     this.#children.push(child);
     return child;
   }

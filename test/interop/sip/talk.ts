@@ -72,7 +72,7 @@ export async function assertHeardOnly(listener: Baresip, speaker: Baresip): Prom
 }
 
 /** Packets of sound that arrived at a phone so far. */
-export async function received(network: Network, { place }: Baresip): Promise<number> {
+async function received(network: Network, { place }: Baresip): Promise<number> {
   const passages = await passagesOf(network.at(place));
   const isSound = (address: string) => {
     const port = Number(address.slice(address.lastIndexOf(":") + 1));
@@ -82,6 +82,12 @@ export async function received(network: Network, { place }: Baresip): Promise<nu
     return direction === "arrived" && protocol === "udp" && isSound(destination);
   });
   return sound.reduce((sum, { packets }) => sum + packets, 0);
+}
+
+/** Resolves when it has got so many more packets of sound. */
+export async function moreSound(network: Network, phone: Baresip, count: number): Promise<void> {
+  const before = await received(network, phone);
+  await until(`${phone.user} to get sound`, async () => (await received(network, phone)) >= before + count);
 }
 
 /**
