@@ -1,9 +1,13 @@
-/** sipp as hundreds of phones that know MD5 alone, as callers that keep to Record-Route, and as three phones of one user. */
+/**
+ * sipp as hundreds of phones that know MD5 alone, as callers that keep to Record-Route, and as three phones of one user.
+ * Debian's has no TLS: phones of our own stand in.
+ */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { requirePeer, requirePrivilege } from "../support/peers.ts";
 import { until } from "../support/until.ts";
 import { Office } from "./sip/office.ts";
+import { registerOverTls } from "./sip/registering.ts";
 import { Sipp } from "./sip/sipp.ts";
 
 const skip =
@@ -13,8 +17,8 @@ const count = 300;
 /** Of one address; a phone sends two requests, and a stranger has fifty a second. */
 const rate = 20;
 const named = (prefix: string, n: number) => Array.from({ length: n }, (_, i) => `${prefix}-${i}`);
-const [onUdp, onTcp] = [named("udp", count), named("tcp", count)];
-const topology = { outside: ["server", "udp", "tcp", "callers", "callees", "team"], sites: [] };
+const [onUdp, onTcp, onTls] = [named("udp", count), named("tcp", count), named("tls", count)];
+const topology = { outside: ["server", "udp", "tcp", "tls", "callers", "callees", "team"], sites: [] };
 
 async function register(office: Office, place: string, port: number, user: string): Promise<void> {
   const sipp = await Sipp.start(office, place, { scenario: "register", port, users: [user] });
@@ -24,7 +28,7 @@ async function register(office: Office, place: string, port: number, user: strin
 describe("sipp", { skip, concurrency: true }, () => {
   let office: Office;
   before(async () => {
-    office = await Office.open(topology, { users: [...onUdp, ...onTcp, "caller", "callee", "team"] });
+    office = await Office.open(topology, { users: [...onUdp, ...onTcp, ...onTls, "caller", "callee", "team"] });
   });
   after(() => office?.[Symbol.asyncDispose]());
   /** As `postern registrations` tells them. */
@@ -44,14 +48,21 @@ describe("sipp", { skip, concurrency: true }, () => {
     });
   }
 
-  test("RFC 3261 §16.6: a hundred calls, whose later requests keep to Record-Route", async () => {
+  test(`RFC 7616: ${count} phones register over tls`, async () => {
+    await registerOverTls(office, "tls", { users: onTls, rate, within: 60 });
+    assert.equal((await registered("tls")).size, count);
+  });
+
+  test("RFC 3261 §16.6: a hundred calls over UDP and TCP, whose later requests keep to Record-Route", async () => {
     await register(office, "callees", 5060, "callee");
-    const calls = 100;
-    const answering = await Sipp.start(office, "callees", { scenario: "answer", port: 5060, calls });
-    const calling = await Sipp.start(office, "callers", {
-      ...{ scenario: "call", port: 5060, users: ["caller"], callee: "callee", calls, rate: 20 },
-    });
-    await Promise.all([calling.succeeded(), answering.succeeded()]);
+    const each = 50;
+    const answering = await Sipp.start(office, "callees", { scenario: "answer", port: 5060, calls: 2 * each });
+    const calling = { scenario: "call", users: ["caller"], callee: "callee", calls: each, rate: 10 } as const;
+    const callers = await Promise.all([
+      Sipp.start(office, "callers", { ...calling, port: 5060 }),
+      Sipp.start(office, "callers", { ...calling, port: 5061, transport: "tcp" }),
+    ]);
+    await Promise.all([...callers, answering].map((sipp) => sipp.succeeded()));
     // Of many lines at once the log leaves some out.
     const ended = await until("records", () => {
       const found = office.logged("call-ended").filter(({ called }) => called === "callee");

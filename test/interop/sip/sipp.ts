@@ -17,19 +17,24 @@ export interface SippOptions {
   /** Calls a second. */
   readonly rate?: number;
   readonly transport?: "udp" | "tcp";
+  /** Its own; the host's first when not given. */
+  readonly address?: string;
+  /** Seconds that all of it may take. */
+  readonly within?: number;
 }
 
 export class Sipp {
   readonly #child: Child;
   readonly #home: string;
+  readonly #within: number;
 
   static async start(office: Office, place: string, options: SippOptions): Promise<Sipp> {
     const { scenario, port, users = ["nobody"], callee = "nobody", rate = 40, transport = "udp" } = options;
+    const { address = office.network.addressOf(place), within = 60 } = options;
     const home = await mkdtemp(join(tmpdir(), "postern-sipp-"));
     const injected = join(home, "users.csv");
     const lines = users.map((user) => `${user};[authentication username=${user} password=${passwordOf(user)}]`);
     await writeFile(injected, ["SEQUENTIAL", ...lines, ""].join("\n"));
-    const address = office.network.addressOf(place);
     const child = await office.start(place, [
       peerPath("sipp")!,
       `${serverHost}:${sipPort}`,
@@ -39,19 +44,20 @@ export class Sipp {
       ...["-t", transport === "udp" ? "u1" : "tn", "-m", `${options.calls ?? users.length}`, "-r", `${rate}`],
       // Else it proves its password for the server's address, which is another URI.
       ...["-auth_uri", scenario === "register" ? domain : `${callee}@${domain}`],
-      ...["-nostdin", "-timeout", "60s", "-timeout_error", "-max_socket", "2000"],
+      ...["-nostdin", "-timeout", `${within}s`, "-timeout_error", "-max_socket", "2000"],
     ]);
-    return new Sipp(child, home);
+    return new Sipp(child, home, within);
   }
 
-  private constructor(child: Child, home: string) {
+  private constructor(child: Child, home: string, within: number) {
     this.#child = child;
     this.#home = home;
+    this.#within = within;
   }
 
   /** Resolves when all its calls have succeeded. */
   async succeeded(): Promise<void> {
-    const { code } = await this.#child.ended({ within: 70_000 });
+    const { code } = await this.#child.ended({ within: 1_000 * (this.#within + 10) });
     await rm(this.#home, { recursive: true, force: true });
     if (code !== 0) throw new Error(`sipp ended with ${code}:\n${this.#child.output()}`);
   }
