@@ -19,7 +19,7 @@ const writeText = Buffer.prototype.latin1Write as (this: Uint8Array, text: strin
 
 function digest(algorithm: Algorithm, data: Uint8Array): Uint8Array {
   const out = new Uint8Array(lengths[algorithm]);
-  writeText.call(out, hash(algorithm, data, "latin1"), 0);
+  writeText.call(out, hash(algorithm, data, "binary"), 0);
   return out;
 }
 
@@ -36,7 +36,7 @@ class Pads {
   }
 }
 
-class ImportedKey implements HmacKey {
+class ImportedKey {
   readonly #bytes: Uint8Array;
   /** A key is used with one algorithm, nearly always. */
   readonly #pads: Partial<Record<HmacAlgorithm, Pads>> = {};
@@ -51,7 +51,7 @@ class ImportedKey implements HmacKey {
     const room = length <= scratch.length ? scratch : new Uint8Array(length);
     room.set(inner);
     room.set(data, blockLength);
-    const hashed = hash(algorithm, room.subarray(0, length), "latin1");
+    const hashed = hash(algorithm, room.subarray(0, length), "binary");
     room.set(outer);
     const end = blockLength + writeText.call(room, hashed, blockLength);
     return digest(algorithm, room.subarray(0, end));
@@ -61,7 +61,7 @@ class ImportedKey implements HmacKey {
 export const nodeCrypto: Crypto = {
   md5: (data) => digest("md5", data),
   sha256: (data) => digest("sha256", data),
-  importKey: (bytes) => new ImportedKey(bytes),
+  importKey: (bytes) => new ImportedKey(bytes) as HmacKey,
   hmacSha1: (key, data) => (key as ImportedKey).sign("sha1", data),
   hmacSha256: (key, data) => (key as ImportedKey).sign("sha256", data),
 };

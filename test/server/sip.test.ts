@@ -89,6 +89,20 @@ test("a user who was not added with --sip registers no phone", async () => {
   assert.deepEqual([told?.["method"], told?.["user"]], ["REGISTER", "carol"]);
 });
 
+test("a new password counts for who has registered with the old one", async () => {
+  const here = await place();
+  await using running = await start(here);
+  addUser(here, "bob");
+  await using bob = await phone(here, "bob", 3);
+  assert.equal((await bob.register()).status, 200);
+  {
+    using users = UserStore.open(join(here.dataDir, "users.db"));
+    users.setPassword("bob", "another", ["postern"], 2, DOMAIN);
+  }
+  await until("the change", () => running.logged("users-changed").length > 0);
+  assert.equal((await bob.register()).status, 401);
+});
+
 test("after a restart a phone rings that has not registered again", async () => {
   const here = await place();
   for (const name of ["alice", "bob"]) addUser(here, name);

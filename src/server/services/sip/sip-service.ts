@@ -10,6 +10,7 @@ import type { DaemonLog } from "../../log.ts";
 import type { PlaceFollower } from "../../places.ts";
 import type { UserStore } from "../../users/user-store.ts";
 import { LocationStore } from "./location-store.ts";
+import { PhoneKeys } from "./phone-keys.ts";
 import {
   Clock,
   type ShownCall,
@@ -47,6 +48,7 @@ export class SipService implements SipView, AsyncDisposable {
   readonly #parts: SipParts;
   readonly #host: SipHost;
   readonly #location: LocationStore;
+  readonly #keys: PhoneKeys;
   readonly #events: SipEventLog;
   readonly #listeners: SipListeners;
 
@@ -56,11 +58,12 @@ export class SipService implements SipView, AsyncDisposable {
     const edge = sipConfig(config, domain, plan, loadSipKey(config));
     this.#parts = parts;
     this.#location = LocationStore.open(join(config.dataDir, "sip.db"), log);
+    this.#keys = new PhoneKeys((name) => users.findPhone(name, domain));
     this.#events = new SipEventLog(log);
     this.#host = new SipHost({
       config: edge,
       datapath: new DgramDatapath(),
-      keys: (username) => users.findPhone(username, domain),
+      keys: (username) => this.#keys.find(username),
       location: this.#location,
       onEvent: this.#events.report,
       log,
@@ -110,6 +113,7 @@ export class SipService implements SipView, AsyncDisposable {
 
   /** The user was removed or has a new password: that user's phones have to register anew. */
   removeUser(name: string): void {
+    this.#keys.forget(name);
     this.#host.removeUser(name);
   }
 
