@@ -1,6 +1,7 @@
 /** Dialogs that outlive the process, or a phone's connection: who is reached, by what proof, and whether there is sound. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { DEFAULT_EDGE_LIMITS, type EdgeConfig } from "../../../src/core/edge/config.ts";
 import type { SipTransport } from "../../../src/core/sip/flow.ts";
 import { createResponse } from "../../../src/core/sip/message/build.ts";
 import type { SipResponse } from "../../../src/core/sip/message/message.ts";
@@ -34,8 +35,8 @@ function registerAs(phone: Phone, instance: string, contact = phone.contact): Si
   return phone.ask(register);
 }
 
-function restart({ world, alice, bob }: Talk): World {
-  const next = world.restarted();
+function restart({ world, alice, bob }: Talk, config: Partial<EdgeConfig> = {}): World {
+  const next = world.restarted(config);
   for (const phone of [alice, bob]) phone.joins(next);
   return next;
 }
@@ -120,15 +121,42 @@ suite("a phone's connection is replaced during a call", () => {
     }
   }
 
-  test("of a user's two phones that one is asked which is in the call", () => {
-    const call = talk("tcp", "0001");
-    const { world, alice, bob, answer } = call;
-    const mobile = new Phone(world, "bob", { outside: "192.0.2.77", inside: "192.168.9.5", transport: "tcp" });
-    assert.equal(registerAs(mobile, "0002").status, 200);
-    bob.reconnect(50_002);
-    assert.equal(registerAs(bob, "0001", "sip:bob@192.168.1.5:49999;transport=tcp").status, 200);
+  for (const isRestarted of [false, true]) {
+    test(`of a user's two phones that one is asked which is in the call${isRestarted ? ", after a restart" : ""}`, () => {
+      const call = talk("tcp", "0001");
+      const { alice, bob, answer } = call;
+      const world = isRestarted ? restart(call) : call.world;
+      if (isRestarted) alice.reconnect(50_001);
+      alice.register();
+      const mobile = new Phone(world, "bob", { outside: "192.0.2.77", inside: "192.168.9.5", transport: "tcp" });
+      bob.reconnect(50_002);
+      assert.equal(registerAs(bob, "0001", "sip:bob@192.168.1.5:49999;transport=tcp").status, 200);
+      assert.equal(registerAs(mobile, "0002").status, 200);
+      alice.send(alice.within(answer, "BYE"));
+      assert.equal(mobile.requests.length, 0);
+      assert.ok(bob.request("BYE"));
+    });
+  }
+
+  test("from another network: its sound is taken from there as soon as it is asked there", () => {
+    const call = talk("tcp");
+    const { alice, bob, answer } = call;
+    bob.reconnect(50_002, "192.0.2.200");
+    assert.equal(registerAs(bob, "", "sip:bob@192.168.1.5:49999;transport=tcp").status, 200);
+    alice.send(alice.within(answer, "INVITE", { body: alice.sdp() }));
+    bob.answer(200);
+    alice.send(alice.within(answer, "ACK"));
+    alice.speak(sdpOf(alice.response));
+    assert.ok(bob.speak(sdpOf(bob.request("INVITE"))));
+  });
+
+  test("on UDP, after a restart its NAT has given it another address: what it has registered leads to it", () => {
+    const call = talk("udp");
+    const { alice, bob, answer } = call;
+    restart(call);
+    bob.move("192.0.2.200", 60_000);
+    assert.equal(bob.register().status, 200);
     alice.send(alice.within(answer, "BYE"));
-    assert.equal(mobile.requests.length, 0);
     assert.ok(bob.request("BYE"));
   });
 
@@ -240,6 +268,27 @@ suite("media after a restart", () => {
     assert.equal(next.edge.calls()[0]?.state, "acknowledged");
     next.pass(40_000);
     assert.deepEqual(next.told("trouble"), []);
+  });
+
+  test("where there is room for no call more, an offer is refused, and its dialog goes on as it was", () => {
+    const call = talk("udp");
+    const { alice, bob, answer } = call;
+    const next = restart(call, { limits: { ...DEFAULT_EDGE_LIMITS, calls: 1 } });
+    const carol = new Phone(next, "carol", { outside: "198.51.100.99" });
+    carol.register();
+    carol.ask(carol.invitation("alice"));
+    alice.send(alice.within(answer, "INVITE", { body: alice.sdp() }));
+    assert.equal(alice.response.status, 503);
+    alice.send(alice.within(answer, "BYE"));
+    assert.ok(bob.request("BYE"));
+  });
+
+  test("a call that is known again ends like any other when nothing is heard in it", () => {
+    const call = talk("udp");
+    const next = restart(call);
+    refresh(call, "caller");
+    next.pass(61_000);
+    assert.equal(next.edge.endedCalls(next.now)[0]?.end, "no media came");
   });
 
   test("an offer that is refused leaves no call and no port behind, and the next one is heard", () => {

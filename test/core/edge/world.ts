@@ -96,8 +96,8 @@ export class World {
   }
 
   /** The server has ended, and another has begun with what was kept: its keys, and where its phones are. */
-  restarted(): World {
-    const next = new World(this.#config, 2);
+  restarted(config: Partial<EdgeConfig> = {}): World {
+    const next = new World({ ...this.#config, ...config }, 2);
     next.now = after(this.now, 1000);
     const kept = new Map<string, BindingRecord>();
     for (const output of this.stored) {
@@ -244,10 +244,10 @@ export class Phone {
   }
 
   /** Its connection is gone, and it has opened another. */
-  reconnect(port: number): void {
+  reconnect(port: number, outside = formatIp(this.flow.remote)): void {
     this.world.forget(this.flow);
-    const { connection, remote } = this.flow;
-    this.flow = { ...this.flow, remote: at(formatIp(remote), port), connection: ++lastConnection };
+    const { connection } = this.flow;
+    this.flow = { ...this.flow, remote: at(outside, port), connection: ++lastConnection };
     this.world.edge.handleConnectionClosed(connection, this.world.now);
     this.world.settle();
     this.world.add(this);
