@@ -1,5 +1,6 @@
 /** The INVITE server transaction (RFC 3261 §17.2.1), with RFC 6026's state for an INVITE that was accepted. */
 import type { Instant } from "../../base/machine.ts";
+import type { SipFlow } from "../flow.ts";
 import type { SipRequest } from "../message/message.ts";
 import { startTimer, type TransactionContext } from "./context.ts";
 import type { ServerTransaction } from "./server.ts";
@@ -35,17 +36,22 @@ export function handleInviteAgain(context: TransactionContext, transaction: Serv
   if (state === "proceeding" || state === "completed") sendResponse(context, transaction);
 }
 
+/** `from`: where the ACK came from, which need not be where answers go. */
 export function handleAck(
   context: TransactionContext,
   transaction: ServerTransaction,
   request: SipRequest,
+  from: SipFlow,
   now: Instant,
 ): void {
   if (transaction.state === "completed") {
     transaction.state = "confirmed";
     context.deadlines.clear(transaction.repeat);
     startTimer(context, transaction.end, now, transaction.isReliable ? 0 : T4);
-  } else if (transaction.state === "accepted") context.outputs.push({ kind: "ack", request, from: transaction.from });
+  } else if (transaction.state === "accepted") {
+    // RFC 3261 §13.2.2.4: the ACK of a 2xx has a branch of its own. Some phones keep the INVITE's; it is one nevertheless.
+    context.outputs.push({ kind: "ack", request, from });
+  }
 }
 
 export function handleInviteServerTimer(

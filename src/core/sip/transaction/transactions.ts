@@ -83,7 +83,7 @@ export class Transactions implements Machine<TransactionOutput> {
     if (known instanceof AnsweredRequest) handleNonInviteAgain(context, known);
     else if (request.method === "ACK") {
       if (known === undefined) context.outputs.push({ kind: "ack", request, from });
-      else handleAck(context, known, request, now);
+      else handleAck(context, known, request, from, now);
     } else if (known === undefined) this.#begin(key, request, from, holders);
     else if (known.isInvite) handleInviteAgain(context, known);
     else handleNonInviteAgain(context, known);
