@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { formatAddress, parseIp } from "../../src/core/base/address.ts";
 import { parsePrefix } from "../../src/core/base/prefix.ts";
 import type { Trunk } from "../../src/core/edge/config.ts";
+import { formatUri } from "../../src/core/sip/message/uri.ts";
 import { Secret } from "../../src/node/secret.ts";
 import { loadConfig } from "../../src/server/config/load.ts";
 import { printConfig } from "../../src/server/config/print.ts";
@@ -18,6 +19,12 @@ function load(flags: Readonly<Record<string, unknown>>) {
 async function trunk(line: string): Promise<Trunk> {
   const { sipTrunks } = await load({ sipTrunks: [line] });
   return sipTrunks[0] ?? assert.fail("no trunk");
+}
+
+/** Where calls to it go, and what a certificate must bear. */
+function shown({ target }: Trunk): readonly (string | undefined)[] {
+  if (target === undefined || "uri" in target) return [target && formatUri(target.uri), target?.serverName];
+  return [`${target.transport} ${formatAddress(target.address)}`, target.serverName];
 }
 
 /** The complaints, each without its place. */
@@ -39,24 +46,79 @@ test("a trunk's line says where it is, and who may dial what through it", async 
   assert.deepEqual([found.name, found.host, found.prefixes], ["provider", "sip.provider.net", ["+", "00"]]);
   assert.deepEqual(found.users, new Set(["alice", "bob"]));
   assert.deepEqual([found.sources.length, found.media.length], [2, 1]);
-  assert.equal(found.target && formatAddress(found.target.address), "203.0.113.10:5061");
-  assert.deepEqual([found.target?.transport, found.target?.serverName], ["tls", "sip.provider.net"]);
+  assert.deepEqual(shown(found), ["tls 203.0.113.10:5061", "sip.provider.net"]);
 });
 
 test("what a line leaves out has a meaning, too", async () => {
   const out = await trunk("pbx to=[2001:db8::5]:5070 prefixes=all users=all");
   assert.deepEqual([out.prefixes, out.users, out.sources], [[""], "all", []]);
-  assert.deepEqual([out.target?.transport, out.host], ["udp", "[2001:db8::5]:5070"]);
+  assert.deepEqual([shown(out)[0], out.host], ["udp [2001:db8::5]:5070", "[2001:db8::5]:5070"]);
   assert.deepEqual(out.media, [parsePrefix("2001:db8::5/128")]);
   const inward = await trunk("gate from=192.0.2.7");
   assert.deepEqual(inward.media, inward.sources);
   assert.deepEqual([inward.target, inward.prefixes, inward.users], [undefined, [], new Set()]);
 });
 
+test("a trunk has an address or a name, with a transport and a port or without", async () => {
+  for (const [to, where, host, serverName] of [
+    ["203.0.113.10", "udp 203.0.113.10:5060", "203.0.113.10", undefined],
+    ["2001:db8::5", "udp [2001:db8::5]:5060", "[2001:db8::5]", undefined],
+    ["sip:203.0.113.10:5070;transport=tcp", "tcp 203.0.113.10:5070", "203.0.113.10:5070", undefined],
+    ["sips:203.0.113.10", "tls 203.0.113.10:5061", "203.0.113.10", undefined],
+    ["sip.provider.net", "sip:sip.provider.net", "sip.provider.net", "sip.provider.net"],
+    [
+      "tls:sip.provider.net:5071",
+      "sip:sip.provider.net:5071;transport=tls",
+      "sip.provider.net:5071",
+      "sip.provider.net",
+    ],
+    [
+      "sip:sip.provider.net;transport=tcp",
+      "sip:sip.provider.net;transport=tcp",
+      "sip.provider.net",
+      "sip.provider.net",
+    ],
+    ["sips:sip.provider.net", "sips:sip.provider.net", "sip.provider.net", "sip.provider.net"],
+  ] as const) {
+    const found = await trunk(`p to=${to} prefixes=all users=all`);
+    assert.deepEqual([...shown(found), found.host], [where, serverName, host], to);
+  }
+  for (const to of [
+    "sip:a@sip.provider.net",
+    "ws:sip.provider.net",
+    "sip:x;lr=1",
+    "sip.provider.net:0",
+    "sip:x?a=b",
+    "1.2.3",
+  ]) {
+    assert.match((await complaints({ sipTrunks: [`p to=${to} prefixes=all users=all`] })).join(), /to= must be/, to);
+  }
+});
+
+test("media of a named trunk comes from where its servers are, unless it is said where", async () => {
+  const isMediaThere = async (words: string) => {
+    const { target } = await trunk(`p to=sip.provider.net ${words} prefixes=all users=all`);
+    return target !== undefined && "uri" in target && target.isMediaThere;
+  };
+  assert.equal(await isMediaThere("from=192.0.2.1"), true);
+  assert.equal(await isMediaThere("media=192.0.2.0/24"), false);
+});
+
+test("semicolons between trunks are not those of a URI", async () => {
+  const { sipTrunks } = await load({
+    sipTrunks:
+      "a to=sip:x.example;transport=tls prefixes=1 users=all; b from=192.0.2.1;c to=y.example prefixes=2 users=all;",
+  });
+  assert.deepEqual(
+    sipTrunks.map(({ name, host }) => `${name} ${host}`),
+    ["a x.example", "b ", "c y.example"],
+  );
+});
+
 test("every mistake of a line is told, with its word", async () => {
   const told = await complaints({
     sipTrunks: [
-      "provider from=0.0.0.0/0 to=sip.provider.net prefixes=+",
+      "provider from=0.0.0.0/0 to=provider@203.0.113.10 prefixes=+",
       "other form=192.0.2.1 users=all",
       "gate from=",
       "full from=192.0.2.1 calls=0",
@@ -69,7 +131,7 @@ test("every mistake of a line is told, with its word", async () => {
       `${words}:\n${told.join("\n")}`,
     );
   about(/item 1, \(provider\) from=0\.0\.0\.0\/0 is too large: a prefix has \/8 or more/);
-  about(/item 1, \(provider\) to= must be an IP address, .* and is not "sip\.provider\.net"/);
+  about(/item 1, \(provider\) to= must be an IP address or a name, .* and is not "provider@203\.0\.113\.10"/);
   about(/item 1, \(provider\) needs prefixes= and users= beside to=/);
   about(/item 2, \(other\) must not have "form=192\.0\.2\.1": there are from=, media=/);
   about(/item 2, \(other\) has no use for users= without to=/);
@@ -93,6 +155,8 @@ test("a printed line can be given back", async () => {
     "provider from=203.0.113.0/24 media=192.0.2.0/24 to=tls:203.0.113.10:5061 host=sip.provider.net prefixes=+,00 users=alice,bob calls=30",
     "pbx media=2001:db8::/64 to=udp:[2001:db8::5]:5070 prefixes=all users=all",
     "gate from=192.0.2.7/32 media=192.0.2.7/32",
+    "named from=192.0.2.0/24 to=sip:sip.provider.net;transport=tls prefixes=all users=all",
+    "other media=192.0.2.0/24 to=sip:198-51-100.example:5070 host=sip.provider.net prefixes=0 users=all",
   ];
   const config = await load({ sipTrunks: lines });
   const printed = printConfig(config);

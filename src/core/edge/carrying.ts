@@ -3,7 +3,7 @@ import { detached } from "../base/detached.ts";
 import type { Instant } from "../base/machine.ts";
 import type { RelayEvent } from "../relay/outputs.ts";
 import { hexOf } from "../sip/digest/algorithm.ts";
-import type { SipFlow } from "../sip/flow.ts";
+import type { SipFlow, SipTarget } from "../sip/flow.ts";
 import { MALFORMED } from "../sip/message/characters.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import { BRANCH_COOKIE } from "../sip/message/via.ts";
@@ -20,6 +20,7 @@ import type { Destination } from "./routing.ts";
 import { hideFromOthers } from "./serving.ts";
 import { hasSession } from "./session-body.ts";
 import type { EdgeState, ForkOwner } from "./state.ts";
+import { wayWithin } from "./trunk-ways.ts";
 
 export function carry(state: EdgeState, carriage: Carriage, now: Instant): void {
   const { branch, message } = carriage;
@@ -58,7 +59,7 @@ export function goOn(state: EdgeState, { passage, refusal }: Arrived, now: Insta
   const { call, onward } = passage;
   if (refusal === undefined && call.session !== undefined) renumber(onward.message, call);
   if (onward.kind !== "ack") finish(state, onward, refusal, now);
-  else if (refusal === undefined) sendAck(state, onward.message, onward.to);
+  else if (refusal === undefined) sendAck(state, onward.message, onward.to, passage.to.trunk !== undefined);
 }
 
 /** Which way a description goes, if there is one and the call is known. */
@@ -191,17 +192,17 @@ export function handleAck(state: EdgeState, request: SipRequest, flow: SipFlow, 
   }
   hideFromOthers(state, request, from.trunk !== undefined);
   if (call !== undefined) state.calls.acknowledge(call);
-  const way = reach(state, dialog, request);
+  const way = wayWithin(state, dialog, reach(state, dialog, request));
   if (call === undefined || !call.has(from) || !call.has(to) || !hasSession(request)) {
-    return sendAck(state, request, way);
+    return sendAck(state, request, way, to.trunk !== undefined);
   }
   // RFC 3261 §13.2.1: an ACK's description answers the offer of a 2xx.
   const onward = { kind: "ack", message: request, to: way } as const;
   pass(state, { call, from, to, role: "answer", onward }, now);
 }
 
-function sendAck(state: EdgeState, request: SipRequest, flow: SipFlow): void {
-  const hop = state.dialogs.hopTo(flow, request);
+function sendAck(state: EdgeState, request: SipRequest, to: SipFlow | SipTarget, isTrunks: boolean): void {
+  const hop = state.dialogs.hopTo(to, isTrunks, request);
   const message = forwarded(request, hop);
   const branch = `${BRANCH_COOKIE}${hexOf(state.ports.random.bytes(12))}`;
   message.prependVia(`SIP/2.0/${hop.to.transport.toUpperCase()} ${hop.sentBy};branch=${branch};rport`);

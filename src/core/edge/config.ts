@@ -5,6 +5,7 @@ import type { RelayAddress } from "../base/relay-places.ts";
 import type { MediaRelayConfig } from "../relay/config.ts";
 import type { DigestConfig } from "../sip/digest/authorization.ts";
 import type { SipTarget, SipTransport } from "../sip/flow.ts";
+import type { SipUri } from "../sip/message/uri.ts";
 import type { RegistrarConfig } from "../sip/registrar/config.ts";
 import type { MediaPolicy } from "./media-policy.ts";
 import type { Site } from "./sites.ts";
@@ -26,15 +27,24 @@ export interface EdgePlaces {
   readonly own: readonly Readonly<Address>[];
 }
 
+/** Servers that a name stands for: the driver looks them up, and tells of them by `handleTrunkResolved`. */
+export interface TrunkName {
+  readonly uri: SipUri;
+  /** What a certificate of theirs must bear. */
+  readonly serverName: string;
+  /** Their media may come from where they are. */
+  readonly isMediaThere: boolean;
+}
+
 /** A peer that needs no password, because it is known by its address: a provider, another PBX. */
 export interface Trunk {
   readonly name: string;
-  /** Where its requests come from. */
+  /** Where its requests come from, besides the servers that its name stands for. */
   readonly sources: readonly Prefix[];
   /** Where its media may come from, besides what it says. */
   readonly media: readonly Prefix[];
   /** Where calls to it go; undefined where it only calls us. */
-  readonly target: SipTarget | undefined;
+  readonly target: SipTarget | TrunkName | undefined;
   /** Of the URI there: `host` or `host:port`. */
   readonly host: string;
   /** What a number begins with that is dialed through it; "" is all that is no user here. */

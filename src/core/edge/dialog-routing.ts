@@ -5,7 +5,7 @@ import { MALFORMED } from "../sip/message/characters.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { isSipUri } from "../sip/message/uri.ts";
 import { originalContact } from "../sip/proxy/contact-alias.ts";
-import { type DialogParties, FlowTokens, type OpenedToken } from "../sip/proxy/flow-token.ts";
+import { type DialogParties, type DialogParty, FlowTokens, type OpenedToken } from "../sip/proxy/flow-token.ts";
 import type { Hop } from "../sip/proxy/hop.ts";
 import type { OwnNames } from "./names.ts";
 
@@ -59,7 +59,7 @@ export class DialogRouting {
    */
   recordRoute(request: SipRequest, parties: DialogParties): string[] {
     const token = this.#tokens.seal(parties, request.callId, request.fromTag ?? "");
-    const [own, other] = [this.#uri(parties.caller.flow, token), this.#uri(parties.callee.flow, token)];
+    const [own, other] = [this.#uri(parties.caller, token), this.#uri(parties.callee, token)];
     return own === other ? [own] : [other, own];
   }
 
@@ -69,18 +69,17 @@ export class DialogRouting {
   }
 
   /** To the other side, with the Request-URI that it gave itself. */
-  hopTo(flow: SipFlow, request: SipRequest): Hop {
+  hopTo(to: SipFlow | SipTarget, isTrunks: boolean, request: SipRequest): Hop {
     const uri = originalContact(request.uriText) ?? request.uriText;
-    return { to: destinationOf(flow), uri, routes: [], recordRoute: [], sentBy: this.#names.nameFor(flow) };
+    const sentBy = isTrunks ? this.#names.nameForTrunk(to) : this.#names.nameFor(to);
+    return { to, uri, routes: [], recordRoute: [], sentBy };
   }
 
-  #uri(flow: SipFlow, token: string): string {
-    const transport = flow.transport === "udp" ? "" : `;transport=${flow.transport}`;
-    return `<sip:${token}@${this.#names.nameFor(flow)}${transport};lr>`;
+  #uri({ flow, isTrunk }: DialogParty, token: string): string {
+    // Where nothing listens on that transport another of ours is named: later requests come by the same connection, or there.
+    const { transport } = this.#names.listenerFor(flow) ?? flow;
+    const param = transport === "udp" ? "" : `;transport=${transport}`;
+    const name = isTrunk ? this.#names.nameForTrunk(flow) : this.#names.nameFor(flow);
+    return `<sip:${token}@${name}${param};lr>`;
   }
-}
-
-/** A stream without a connection is a trunk's: it is opened when it is needed. */
-function destinationOf(flow: SipFlow): SipFlow | SipTarget {
-  return flow.transport !== "udp" && flow.connection === 0 ? { transport: flow.transport, address: flow.remote } : flow;
 }

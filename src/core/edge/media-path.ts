@@ -6,7 +6,7 @@ import type { Instant } from "../base/machine.ts";
 import type { MediaRelay } from "../relay/media-relay.ts";
 import type { DescriptionRefusal, LegId } from "../relay/outputs.ts";
 import type { SdpDocument } from "../sdp/document.ts";
-import type { SipFlow } from "../sip/flow.ts";
+import type { SipFlow, SipTarget } from "../sip/flow.ts";
 import { MALFORMED } from "../sip/message/characters.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import type { Carriage } from "../sip/proxy/outputs.ts";
@@ -22,7 +22,7 @@ export interface Passage {
   readonly to: CallSide;
   readonly role: "offer" | "answer";
   /** What goes on when the description is ready: a message of the proxy's, or an ACK. */
-  readonly onward: Carriage | { readonly kind: "ack"; readonly message: SipRequest; readonly to: SipFlow };
+  readonly onward: Carriage | { readonly kind: "ack"; readonly message: SipRequest; readonly to: SipFlow | SipTarget };
 }
 
 /** A passage at its end: undefined, it may go on; else what its sender is told. */

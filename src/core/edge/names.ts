@@ -43,8 +43,13 @@ export class OwnNames {
     return sameHost ?? nearest(same, localOf, there) ?? this.#ofAnyTransport(to, there);
   }
 
-  /** For Via and Record-Route: our name outside, but to who is inside with us. */
+  /** For Via and Record-Route. To a phone always the one outside, where it may be before its call is over. */
   nameFor(to: SipFlow | SipTarget): string {
+    return this.listenerFor(to)?.name ?? this.#domain;
+  }
+
+  /** For a trunk, which stays where it is: our name outside, unless it is inside with us. */
+  nameForTrunk(to: SipFlow | SipTarget): string {
     const listener = this.listenerFor(to);
     if (listener === undefined) return this.#domain;
     const inside = this.#insideNames.get(listener);

@@ -1,6 +1,7 @@
 /** What the SIP edge asks of its driver, and what it tells. */
 import type { MediaRelayOutput } from "../relay/outputs.ts";
 import type { SipFlow, SipTarget } from "../sip/flow.ts";
+import type { BranchFailure } from "../sip/proxy/fork.ts";
 import type { BindingRecord } from "../sip/registrar/binding.ts";
 import type { BindingChange } from "../sip/registrar/registrar.ts";
 import type { ClientTransaction } from "../sip/transaction/client.ts";
@@ -33,6 +34,13 @@ export type EdgeEvent =
   | { readonly type: "wrong-password"; readonly user: string; readonly method: string; readonly flow: SipFlow }
   /** There was no room for a request; `name` is the user's or the trunk's, where that is known. */
   | { readonly type: "limited"; readonly limit: EdgeLimit; readonly name: string | undefined; readonly flow: SipFlow }
+  /** A trunk's server was silent, nothing could be sent to it, or it has said 503: for a while others are tried before it. */
+  | {
+      readonly type: "trunk-failed";
+      readonly trunk: string;
+      readonly why: BranchFailure["why"];
+      readonly target: SipTarget;
+    }
   | { readonly type: "binding"; readonly what: BindingChange; readonly binding: BindingRecord }
   | { readonly type: "call"; readonly what: "started" | "ringing" | "answered" | "ended"; readonly call: CallReport }
   /** Something that a call's record names from now on; `name`: whose it is. */

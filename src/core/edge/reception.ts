@@ -140,7 +140,9 @@ export function contextOf(state: EdgeState, request: SipRequest, token: OpenedTo
 /** Whether it comes from where its sender is: by the dialog, or by what the same user has registered, and is then. */
 export function isFromItsSide(state: EdgeState, { from }: DialogContext, flow: SipFlow): boolean {
   const trunk = state.gatekeeper.trunkAt(flow);
-  if (from.trunk !== undefined || trunk !== undefined) return from.trunk === trunk;
+  if (trunk !== undefined) return from.trunk === trunk;
+  // One that only takes calls has no source but where it takes them.
+  if (from.trunk !== undefined) return state.trunks.isAt(from.trunk, flow);
   if (isSameFlow(from.flow, flow)) return true;
   if (!isPhoneOf(state, from.name, flow)) return false;
   state.calls.move(from, flow);

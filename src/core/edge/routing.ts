@@ -1,5 +1,6 @@
 /** Where a request goes that begins something: to a user's phones, or through a trunk. */
-import { isSameFlow, type SipFlow } from "../sip/flow.ts";
+import type { Instant } from "../base/machine.ts";
+import { isSameFlow, type SipFlow, type SipTarget } from "../sip/flow.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { isSipUri } from "../sip/message/uri.ts";
 import type { Hop } from "../sip/proxy/hop.ts";
@@ -9,6 +10,10 @@ import type { Registrar } from "../sip/registrar/registrar.ts";
 import type { EdgeConfig, Trunk } from "./config.ts";
 import type { Identity } from "./gatekeeper.ts";
 import type { OwnNames } from "./names.ts";
+import type { Trunks } from "./trunks.ts";
+
+/** Longer than a connection may take to be open, so that what cannot be reached so is told of earlier. */
+const SPEAKS_WITHIN = 6_000;
 
 /** Milliseconds that phones ring before those with a smaller q do: four rings or five. */
 const RINGS_FOR = 20_000;
@@ -37,15 +42,17 @@ export class Routing {
   readonly #config: EdgeConfig;
   readonly #names: OwnNames;
   readonly #registrar: Registrar;
+  readonly #trunks: Trunks;
 
-  constructor(config: EdgeConfig, names: OwnNames, registrar: Registrar) {
+  constructor(config: EdgeConfig, names: OwnNames, registrar: Registrar, trunks: Trunks) {
     this.#config = config;
     this.#names = names;
     this.#registrar = registrar;
+    this.#trunks = trunks;
   }
 
   /** `from`: who calls its own name rings its other phones. */
-  route(request: SipRequest, identity: Identity, from: SipFlow): Route | Unroutable {
+  route(request: SipRequest, identity: Identity, from: SipFlow, now: Instant): Route | Unroutable {
     const { uri } = request;
     const user = userOf(uri);
     // Nobody's requests are carried to foreign domains: an open relay is a weapon.
@@ -57,7 +64,7 @@ export class Routing {
     const reachable = bindings.filter(({ state }) => state !== "flow-lost");
     if (reachable.length > 0) return { called: user, groups: this.#groups(reachable) };
     if (bindings.length > 0) return { status: 480, reason: "Phone Has Lost Its Connection" };
-    return this.#dial(user, uri.user ?? "", identity) ?? { status: 480, reason: "No Phone Registered" };
+    return this.#dial(user, uri.user ?? "", identity, now) ?? { status: 480, reason: "No Phone Registered" };
   }
 
   /** RFC 3261 §16.6: the phones that the user likes equally ring at once, the others when those have refused. */
@@ -80,7 +87,7 @@ export class Routing {
   }
 
   /** `written`: with its escapes, as it goes on. */
-  #dial(number: string, written: string, identity: Identity): Route | Unroutable | undefined {
+  #dial(number: string, written: string, identity: Identity, now: Instant): Route | Unroutable | undefined {
     // From one trunk to another would be somebody else's call at our cost.
     if (identity.kind !== "user") return undefined;
     const trunks = this.#config.trunks.filter(({ prefixes, target }) => {
@@ -89,15 +96,23 @@ export class Routing {
     if (trunks.length === 0) return undefined;
     const open = trunks.filter(({ users }) => users === "all" || users.has(identity.user));
     if (open.length === 0) return { status: 403, reason: "Not Allowed to Dial Out" };
-    return { called: number, groups: open.map((trunk) => this.#trunk(trunk, written)).filter((one) => one.length > 0) };
+    const servers = open.flatMap((trunk) => {
+      return this.#trunks.targetsOf(trunk, now).map((target) => this.#server(trunk, target, written, now));
+    });
+    if (servers.length === 0) return { status: 503, reason: "Provider's Address Is Not Known" };
+    // RFC 3263 §4.3: the next server, of this provider or of another, is for when one cannot be reached or says 503.
+    return { called: number, groups: servers.map((one, at) => [{ ...one, isSpare: at > 0 }]) };
   }
 
-  #trunk(trunk: Trunk, written: string): Destination[] {
-    const { target, host, name } = trunk;
-    const listener = target && this.#names.listenerFor(target);
-    if (target === undefined || listener === undefined) return [];
-    const uri = `sip:${written}@${host}${target.transport === "udp" ? "" : `;transport=${target.transport}`}`;
-    const flow = { transport: target.transport, connection: 0, local: listener.local, remote: target.address };
-    return [{ to: target, uri, routes: [], recordRoute: [], sentBy: listener.name, name, flow, trunk }];
+  #server(trunk: Trunk, target: SipTarget, written: string, now: Instant): Destination {
+    const { host, name } = trunk;
+    const { transport, address, local = address } = target;
+    const isNamed = trunk.target !== undefined && "uri" in trunk.target;
+    const said = isNamed ? trunk.target.uri.params.get("transport") : transport === "udp" ? undefined : transport;
+    const uri = `sip:${written}@${host}${said === undefined ? "" : `;transport=${said}`}`;
+    const flow = { transport, connection: 0, local, remote: address };
+    const hop = { to: target, uri, routes: [], recordRoute: [], speaksWithin: SPEAKS_WITHIN };
+    const overStream = this.#trunks.overStream(target, now);
+    return { ...hop, overStream, sentBy: this.#names.nameForTrunk(target), name, flow, trunk };
   }
 }

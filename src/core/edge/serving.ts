@@ -20,6 +20,7 @@ import { resumed } from "./resuming.ts";
 import type { Destination, Route } from "./routing.ts";
 import { hasSession } from "./session-body.ts";
 import type { Arrival, DialogContext, EdgeState, ForkOwner } from "./state.ts";
+import { hopWithin } from "./trunk-ways.ts";
 
 const JUDGE = { role: "proxy", schemes: ["sip", "sips"], extensions: ["path"] } as const;
 
@@ -32,6 +33,7 @@ export function serve(state: EdgeState, transaction: ServerTransaction, now: Ins
   const arrival = state.arrivals.get(request);
   state.arrivals.delete(request);
   if (arrival === undefined) return;
+  if (arrival.identity?.kind === "trunk") settleTrunk(state, arrival.flow);
   const verdict = judgeRequest(request, JUDGE);
   if (verdict !== undefined) respond(state, transaction, verdict.status, now, verdict);
   else if (arrival.dialog !== undefined) serveDialog(state, transaction, arrival.dialog, now);
@@ -40,6 +42,11 @@ export function serve(state: EdgeState, transaction: ServerTransaction, now: Ins
   else if (request.method === "REGISTER") register(state, transaction, arrival, now);
   else if (isForUs(state, request)) state.transactions.respond(transaction, optionsAnswer(request), now);
   else begin(state, transaction, arrival.flow, arrival.identity, now);
+}
+
+/** Its connection stays for as long as it likes. */
+function settleTrunk({ trunks, outputs }: EdgeState, flow: SipFlow): void {
+  if (trunks.noteFlow(flow)) outputs.push({ kind: "settle", connection: flow.connection });
 }
 
 function respond(
@@ -95,7 +102,7 @@ function begin(
     return askService(state, transaction, identity.user, flow, now);
   }
   if (isServersOwn(state, request, identity)) return respond(state, transaction, 489, now);
-  const route = state.routing.route(request, identity, flow);
+  const route = state.routing.route(request, identity, flow, now);
   if ("status" in route) return respond(state, transaction, route.status, now, { reason: route.reason });
   const name = identity.kind === "user" ? identity.user : identity.trunk.name;
   const trunk = identity.kind === "trunk" ? identity.trunk : undefined;
@@ -159,7 +166,7 @@ function serveDialog(state: EdgeState, transaction: ServerTransaction, known: Di
   const dialog = resumed(state, request, known, now);
   if (typeof dialog === "number") return respond(state, transaction, dialog, now);
   hideFromOthers(state, request, dialog.from.trunk !== undefined);
-  const hop = state.dialogs.hopTo(reach(state, dialog, request), request);
+  const hop = hopWithin(state, dialog, reach(state, dialog, request), request, now);
   const owner: ForkOwner = { kind: "dialog", dialog, method: request.method, hasOffer: hasSession(request) };
   state.proxy.forward(transaction, [[hop]], owner, now);
 }

@@ -9,6 +9,7 @@
 import type { Address } from "../base/address.ts";
 import type { Instant, Machine } from "../base/machine.ts";
 import type { Ports } from "../base/ports.ts";
+import type { ServerEndpoint } from "../base/resolution.ts";
 import type { MediaRelayOutput, PortId, Route } from "../relay/outputs.ts";
 import type { MediaRelayStats } from "../relay/state.ts";
 import type { SipFlow } from "../sip/flow.ts";
@@ -28,6 +29,7 @@ import { probeRequest } from "./requests.ts";
 import type { Services } from "./services/services.ts";
 import { serve } from "./serving.ts";
 import { EdgeState, type EdgeStats, earliest, type Probe } from "./state.ts";
+import { noteFailure, noteStreamRefused } from "./trunk-ways.ts";
 
 export class SipEdge implements Machine<EdgeOutput> {
   readonly #state: EdgeState;
@@ -83,6 +85,7 @@ export class SipEdge implements Machine<EdgeOutput> {
 
   handleConnectionClosed(connection: number, now: Instant): void {
     this.#state.connections.delete(connection);
+    this.#state.trunks.handleConnectionClosed(connection);
     this.#state.registrar.handleConnectionClosed(connection);
     this.#settle(now);
   }
@@ -97,6 +100,11 @@ export class SipEdge implements Machine<EdgeOutput> {
   handlePlaces({ listeners, relays, own }: EdgePlaces): void {
     this.#state.names.listeners = listeners;
     this.#state.relay.handleAddresses(relays, own);
+  }
+
+  /** What the name of a trunk stands for now; what is under way goes on as it began. */
+  handleTrunkResolved(name: string, endpoints: readonly ServerEndpoint[]): void {
+    this.#state.trunks.handleResolved(name, endpoints);
   }
 
   /** No call begins any more; those that there are go on. */
@@ -197,8 +205,11 @@ export class SipEdge implements Machine<EdgeOutput> {
 
   #handleProxy(output: ProxyOutput, now: Instant): void {
     if (output.kind === "carry") carry(this.#state, output.carriage, now);
-    else if (output.kind === "branch-over") handleBranchOver(this.#state, output.branch);
-    else handleForkOver(this.#state, output.fork, now);
+    else if (output.kind === "stream-refused") noteStreamRefused(this.#state, output.branch, now);
+    else if (output.kind === "branch-over") {
+      noteFailure(this.#state, output.branch, now);
+      handleBranchOver(this.#state, output.branch);
+    } else handleForkOver(this.#state, output.fork, now);
   }
 
   #handleRelay(output: MediaRelayOutput, now: Instant): void {

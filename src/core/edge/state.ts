@@ -22,6 +22,7 @@ import { Quotas } from "./quotas.ts";
 import { Refusals } from "./refusals.ts";
 import { Routing } from "./routing.ts";
 import { Services } from "./services/services.ts";
+import { Trunks } from "./trunks.ts";
 
 /** What is known of a request within a dialog; where its call is not known, the sides as its token tells them. */
 export interface DialogContext {
@@ -72,6 +73,7 @@ export class EdgeState {
   readonly calls: Calls;
   readonly media: MediaPath;
   readonly names: OwnNames;
+  readonly trunks: Trunks;
   readonly routing: Routing;
   readonly dialogs: DialogRouting;
   readonly gatekeeper: Gatekeeper;
@@ -112,7 +114,9 @@ export class EdgeState {
   };
 
   constructor(config: EdgeConfig, ports: Ports) {
-    this.config = config;
+    this.names = new OwnNames(config);
+    this.trunks = new Trunks(config.trunks, this.names);
+    this.config = { ...config, trunks: this.trunks.all };
     this.ports = ports;
     this.transactions = new Transactions(ports);
     this.registrar = new Registrar({ ...config.registrar, domain: config.domain }, ports);
@@ -121,10 +125,9 @@ export class EdgeState {
     this.quotas = new Quotas(config.limits);
     this.calls = new Calls(this.relay, this.outputs, this.quotas);
     this.media = new MediaPath(this.relay, this.calls, config.sites);
-    this.names = new OwnNames(config);
-    this.routing = new Routing(config, this.names, this.registrar);
+    this.routing = new Routing(this.config, this.names, this.registrar, this.trunks);
     this.dialogs = new DialogRouting(this.names, ports.crypto, config.tokenKeys);
-    this.gatekeeper = new Gatekeeper(config, ports);
+    this.gatekeeper = new Gatekeeper(this.config, ports);
     const { transactions, relay, calls, names } = this;
     this.services = new Services({ transactions, relay, calls, names, ports });
   }

@@ -29,6 +29,7 @@ import { PhoneConnections } from "./phone-connections.ts";
 import { SipDriver } from "./sip-driver.ts";
 import { SipSockets } from "./sip-sockets.ts";
 import type { SipSocketStats } from "./stats.ts";
+import { type LookupPace, TrunkNames } from "./trunk-names.ts";
 
 /** Where phones are remembered beyond the end of the process. */
 export interface SipLocation {
@@ -51,6 +52,11 @@ export interface SipHostOptions {
   readonly log?: Log;
   /** What is not given is as in `defaultSipStreamLimits`. */
   readonly streams?: Partial<SipStreamLimits>;
+  /** Certificates, in PEM, of the authorities that vouch for trunks; the system's and Node's when not given. */
+  readonly authorities?: readonly string[];
+  /** Who is asked for the names of trunks, as `192.0.2.1:53`, instead of the system's servers, and how often. */
+  readonly nameServers?: readonly string[];
+  readonly lookupPace?: LookupPace;
 }
 
 export interface SipHostStats {
@@ -72,12 +78,14 @@ export class SipHost implements AsyncDisposable {
   readonly #driver: SipDriver;
   readonly #media: MediaSockets;
   readonly #lookups: KeyLookups<SipKeyQuery, SipUserKeys>;
+  readonly #trunkNames: TrunkNames;
   readonly #phones: PhoneConnections = new PhoneConnections();
   readonly #emptying: Emptying = new Emptying(() => this.calls().length === 0);
   #closing: Promise<void> | undefined;
 
   /** Opens nothing yet: `listen` does, once for each of the listeners of `config`. */
-  constructor({ config, datapath, keys, location, onEvent, log = silentLog, streams = {} }: SipHostOptions) {
+  constructor(options: SipHostOptions) {
+    const { config, datapath, keys, location, onEvent, log = silentLog, streams = {} } = options;
     this.#datapath = datapath;
     this.#findKeys = keys;
     this.#location = location;
@@ -91,6 +99,7 @@ export class SipHost implements AsyncDisposable {
     });
     this.#sockets = new SipSockets({
       limits: streams,
+      ...(options.authorities && { authorities: options.authorities }),
       sink: {
         handleMessage: (text, flow) => this.#handleMessage(text, flow),
         handleConnectionClosed: (connection) =>
@@ -102,6 +111,13 @@ export class SipHost implements AsyncDisposable {
       (query, found) => this.#driver.input((edge, now) => edge.handleKeys(query, found, now)),
       log,
     );
+    this.#trunkNames = new TrunkNames({
+      trunks: config.trunks,
+      onResolved: (name, endpoints) => this.#driver.input((machine) => machine.handleTrunkResolved(name, endpoints)),
+      log,
+      ...(options.nameServers && { servers: options.nameServers }),
+      ...(options.lookupPace && { pace: options.lookupPace }),
+    });
     const { stats: edge, mediaStats: media } = this.#machine;
     this.stats = { edge, media, sockets: this.#sockets.stats, datapath: datapath.stats };
   }
@@ -169,6 +185,7 @@ export class SipHost implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#lookups.close();
+    this.#trunkNames.close();
     // Connections that end because we end are no news of phones.
     this.#driver.stop();
     await Promise.all([this.#sockets.close(), this.#datapath.close()]);

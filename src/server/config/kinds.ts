@@ -62,7 +62,7 @@ export function orOff<T>(item: Kind<T>): Kind<T | undefined> {
 
 export function list<T>(
   item: Kind<T>,
-  { separator = "," }: { separator?: string | undefined } = {},
+  { separator = "," }: { separator?: string | RegExp | undefined } = {},
 ): Kind<readonly T[]> {
   const split = (raw: unknown) => (typeof raw === "string" && separator !== "" ? raw.split(separator) : [raw]);
   const items = (raw: unknown) => (Array.isArray(raw) ? raw : [raw]).flatMap(split).filter((one) => one !== "");

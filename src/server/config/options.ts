@@ -26,7 +26,7 @@ import {
 } from "./kinds.ts";
 import { parseSharedSecret, sharedSecretRule } from "./shared-secret-text.ts";
 import { site } from "./site-text.ts";
-import { trunk } from "./trunk-text.ts";
+import { BETWEEN_TRUNKS, trunk } from "./trunk-text.ts";
 
 export const groups = ["General", "Listening", "Credentials", "Relaying", "SIP", "Peers", "Limits", "HTTP"] as const;
 export type Group = (typeof groups)[number];
@@ -361,11 +361,11 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
   },
   sipTrunks: {
     group: "SIP",
-    kind: list(trunk(), { separator: ";" }),
+    kind: list(trunk(), { separator: BETWEEN_TRUNKS }),
     fallback: [],
     fallbackText: "none: users call each other",
     description:
-      "Providers and other servers that are known by their addresses and need no password, one a line: a name and then `from=` where their calls come from, `media=` where their sound may come from besides what they say (the addresses of `from` and `to`, unless given), `to=` where calls to them go (`udp:`, `tcp:` or `tls:`, an IP address and a port), `host=` their name where they have one, `prefixes=` what numbers begin with that are dialed through them, `users=` who may (these two may be `all`), `calls=` how many calls it may have at once, both ways together, 500 unless said. Separated by semicolons in the environment.",
+      "Providers and other servers that are known by their addresses, or by those that their name stands for, and need no password, one a line: a name and then `from=` where their calls come from besides the servers that a name in `to=` stands for, `media=` where their sound may come from besides what they say (the addresses of `from` and `to`, unless given), `to=` where calls to them go (an IP address or a name, behind `udp:`, `tcp:` or `tls:` and with a port if you like; or a SIP URI), `host=` their name where `to=` has none, `prefixes=` what numbers begin with that are dialed through them, `users=` who may (these two may be `all`), `calls=` how many calls it may have at once, both ways together, 500 unless said. Separated by semicolons in the environment.",
   },
   sipCallsPerUser: {
     group: "SIP",

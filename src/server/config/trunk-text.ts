@@ -1,17 +1,23 @@
 /**
- * A SIP trunk as one line: `provider from=203.0.113.0/24 to=tcp:203.0.113.10 prefixes=+,00 users=all`. Words may come in
- * any order behind the name, and each mistake is told of its word.
+ * A SIP trunk as one line: `provider from=203.0.113.0/24 to=tcp:203.0.113.10 prefixes=+,00 users=all`, or with a name for
+ * the DNS behind `to=`. Words may come in any order behind the trunk's own name, and each mistake is told of its word.
  */
 import { z } from "zod";
 import { type Address, formatIp, parseIp } from "../../core/base/address.ts";
 import { type Prefix, parsePrefix } from "../../core/base/prefix.ts";
-import type { Trunk } from "../../core/edge/config.ts";
+import type { Trunk, TrunkName } from "../../core/edge/config.ts";
 import type { SipTarget, SipTransport } from "../../core/sip/flow.ts";
+import { MALFORMED } from "../../core/sip/message/characters.ts";
+import { formatUri, isSipUri, parseUri, type SipUri } from "../../core/sip/message/uri.ts";
+import { usualSipPort } from "../../core/sip/resolve/resolve-sip.ts";
 import { isHostName, parseEndpoint } from "./address-kinds.ts";
 import type { Kind } from "./kinds.ts";
 
 const words = ["from", "media", "to", "host", "prefixes", "users", "calls"] as const;
 type Word = (typeof words)[number];
+
+/** A URI has semicolons, too: between trunks there is one, and behind it the name of the next and its first word. */
+export const BETWEEN_TRUNKS: RegExp = /;(?=\s*[\w.-]+\s+\w+=|\s*$)/;
 
 const example = "provider from=203.0.113.0/24 to=udp:203.0.113.10 prefixes=+,00 users=all";
 
@@ -62,7 +68,7 @@ function readTrunk(text: string, complain: Complain): Trunk | undefined {
     // Who speaks for itself needs no other range: a small exchange is one address.
     media: given.has("media")
       ? prefixes("media")
-      : [...sources, ...(target === undefined ? [] : [only(target.address)])],
+      : [...sources, ...(target === undefined || isName(target) ? [] : [only(target.address)])],
     target,
     host: given.get("host") ?? (target === undefined ? "" : hostOf(target)),
     prefixes: dialed === "all" ? [""] : items(dialed),
@@ -108,41 +114,77 @@ function only(address: Readonly<Address>): Prefix {
   return parsePrefix(formatIp(address)) as Prefix;
 }
 
-function readTarget(name: string, given: ReadonlyMap<Word, string>, complain: Complain): SipTarget | undefined {
+function readTarget(
+  name: string,
+  given: ReadonlyMap<Word, string>,
+  complain: Complain,
+): SipTarget | TrunkName | undefined {
   const text = given.get("to");
   const host = given.get("host");
   if (host !== undefined && !isHostName(host)) complain(`(${name}) host= must be a host name, and is not "${host}"`);
   if (text === undefined) return undefined;
-  const [, named, where = ""] = /^(?:(udp|tcp|tls):)?(.*)$/.exec(text) ?? [];
-  const transport = (named ?? "udp") as SipTransport;
-  const address = parseEndpoint(where) ?? parseIp(where.replace(/^\[(.*)\]$/, "$1"), usualPort(transport));
-  if (address === undefined) {
-    return complain(`(${name}) to= must be an IP address, such as tcp:203.0.113.10:5060, and is not "${text}"`);
+  const uri = readServer(text);
+  if (uri === undefined) {
+    const rule = "an IP address or a name, such as tcp:203.0.113.10:5060, sip.provider.net or tls:sip.provider.net";
+    return complain(`(${name}) to= must be ${rule}, and is not "${text}"`);
   }
+  const address = addressIn(uri);
+  if (address === undefined) return { uri, serverName: host ?? uri.host, isMediaThere: !given.has("media") };
+  const transport = transportIn(uri);
   return { transport, address, ...(transport === "tls" && host !== undefined && { serverName: host }) };
 }
 
-function usualPort(transport: SipTransport): number {
-  return transport === "tls" ? 5061 : 5060;
+/** `tls:sip.provider.net:5061`, `203.0.113.10`, or a URI. */
+function readServer(text: string): SipUri | undefined {
+  const [, transport, where = ""] = /^(?:(udp|tcp|tls):)?(.*)$/.exec(text) ?? [];
+  const server = parseIp(where)?.family === 6 ? `[${where}]` : where;
+  const uri = parseUri(/^sips?:/i.test(text) ? text : `sip:${server}${transport ? `;transport=${transport}` : ""}`);
+  if (uri === MALFORMED || !isSipUri(uri) || uri.user !== undefined || uri.headers.length > 0) return undefined;
+  const isPlain = [...uri.params].every(({ name, text: value }) => {
+    return name === "transport" && ["udp", "tcp", "tls"].includes(value?.toLowerCase() ?? "");
+  });
+  const isUsable = uri.port === undefined || (uri.port > 0 && uri.port < 65_536);
+  return isPlain && isUsable && (isHostName(uri.host) || addressIn(uri) !== undefined) ? uri : undefined;
 }
 
-function hostOf({ transport, address }: SipTarget): string {
+function transportIn({ scheme, params }: SipUri): SipTransport {
+  return scheme === "sips" ? "tls" : ((params.get("transport")?.toLowerCase() ?? "udp") as SipTransport);
+}
+
+function addressIn(uri: SipUri): Address | undefined {
+  const port = uri.port ?? usualSipPort(transportIn(uri));
+  const ip = uri.host.replace(/^\[(.*)\]$/, "$1");
+  return parseEndpoint(ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`);
+}
+
+function isName(target: SipTarget | TrunkName): target is TrunkName {
+  return "uri" in target;
+}
+
+function hostOf(target: SipTarget | TrunkName): string {
+  if (isName(target)) return target.uri.port === undefined ? target.uri.host : `${target.uri.host}:${target.uri.port}`;
+  const { transport, address } = target;
   const ip = bracketed(address);
-  return address.port === usualPort(transport) ? ip : `${ip}:${address.port}`;
+  return address.port === usualSipPort(transport) ? ip : `${ip}:${address.port}`;
 }
 
 function bracketed(address: Readonly<Address>): string {
   return address.family === 6 ? `[${formatIp(address)}]` : formatIp(address);
 }
 
+function addressText({ transport, address }: SipTarget): string {
+  return `${transport}:${bracketed(address)}:${address.port}`;
+}
+
 function formatTrunk({ name, sources, media, target, host, prefixes, users, calls }: Trunk): string {
   const texts = (all: readonly Prefix[]) => all.map(({ address, length }) => `${formatIp(address)}/${length}`).join();
   const parts = [name];
   if (sources.length > 0) parts.push(`from=${texts(sources)}`);
-  if (media.length > 0) parts.push(`media=${texts(media)}`);
+  const isMediaSaid = target === undefined || !isName(target) || !target.isMediaThere;
+  if (isMediaSaid && media.length > 0) parts.push(`media=${texts(media)}`);
   if (target !== undefined) {
-    parts.push(`to=${target.transport}:${bracketed(target.address)}:${target.address.port}`);
-    if (isHostName(host)) parts.push(`host=${host}`);
+    parts.push(`to=${isName(target) ? formatUri(target.uri) : addressText(target)}`);
+    if (isHostName(host) && host !== hostOf(target)) parts.push(`host=${host}`);
     parts.push(`prefixes=${prefixes.includes("") ? "all" : prefixes.join()}`);
     parts.push(`users=${users === "all" ? "all" : [...users].join()}`);
   }

@@ -28,9 +28,9 @@ function nameToward(ip: string, transport: SipTransport = "udp"): string {
   assert.ok(leavesFrom !== undefined);
   // What is named is where it leaves from: a flow from there has the same name.
   const flow = { transport, local: leavesFrom.local, remote: target.address, connection: 0 };
-  assert.equal(names.nameFor(flow), names.nameFor(target));
-  assert.equal(names.nameFor({ ...target, local: leavesFrom.local }), names.nameFor(target));
-  return names.nameFor(target);
+  assert.equal(names.nameForTrunk(flow), names.nameForTrunk(target));
+  assert.equal(names.nameForTrunk({ ...target, local: leavesFrom.local }), names.nameForTrunk(target));
+  return names.nameForTrunk(target);
 }
 
 suite("our name", () => {
@@ -40,11 +40,16 @@ suite("our name", () => {
     assert.equal(nameToward("2a00:1450::9"), "[2a00:1450::5]:5060");
   });
 
-  test("is the outside one, but to who is on the inside with us", () => {
+  test("is the outside one, but to a trunk on the inside with us", () => {
     assert.equal(nameToward("192.168.7.77"), "192.168.7.5:5060");
     const flow = { transport: "udp", local: at("192.168.7.5"), connection: 0 } as const;
-    assert.equal(names.nameFor({ ...flow, remote: at("192.168.7.77") }), "192.168.7.5:5060");
-    assert.equal(names.nameFor({ ...flow, remote: at("8.8.8.8") }), "45.33.1.9:5060");
+    assert.equal(names.nameForTrunk({ ...flow, remote: at("192.168.7.77") }), "192.168.7.5:5060");
+    assert.equal(names.nameForTrunk({ ...flow, remote: at("8.8.8.8") }), "45.33.1.9:5060");
+    assert.equal(
+      names.nameFor({ ...flow, remote: at("192.168.7.77") }),
+      "45.33.1.9:5060",
+      "a phone may leave the house",
+    );
   });
 
   test("on a connection that we have opened is where we listen on that address", () => {

@@ -13,7 +13,7 @@ import type { PortId } from "../../../src/core/relay/outputs.ts";
 import { parseSdp, type SdpDocument } from "../../../src/core/sdp/document.ts";
 import { digestHash } from "../../../src/core/sip/digest/algorithm.ts";
 import { chooseChallenge, formatAuthorization } from "../../../src/core/sip/digest/answer.ts";
-import { flowKey, type SipFlow, type SipTransport } from "../../../src/core/sip/flow.ts";
+import { flowKey, type SipFlow, type SipTarget, type SipTransport } from "../../../src/core/sip/flow.ts";
 import { createRequest, createResponse, type HeaderLine } from "../../../src/core/sip/message/build.ts";
 import { MALFORMED } from "../../../src/core/sip/message/characters.ts";
 import type { SipRequest, SipResponse } from "../../../src/core/sip/message/message.ts";
@@ -58,6 +58,10 @@ export class World {
   readonly events: EdgeEvent[] = [];
   /** What was sent to nobody of this world. */
   readonly astray: { readonly to: string; readonly text: string }[] = [];
+  /** Where new ways were asked for, in their order. */
+  readonly targets: SipTarget[] = [];
+  /** What nothing can be sent to: `tcp 198.18.0.5:5060`. */
+  readonly unreachable: Set<string> = new Set();
   readonly ports: Map<PortId, Address> = new Map();
   readonly stored: EdgeOutput[] = [];
   readonly settled: number[] = [];
@@ -165,7 +169,16 @@ export class World {
   #perform(output: EdgeOutput): void {
     switch (output.kind) {
       case "send": {
-        const { to, text } = output;
+        const { to, text, by } = output;
+        if (!("remote" in to)) this.targets.push(to);
+        if (
+          by !== undefined &&
+          "address" in to &&
+          this.unreachable.has(`${to.transport} ${formatAddress(to.address)}`)
+        ) {
+          this.edge.handleSendFailed(by, this.now);
+          break;
+        }
         const flow = "remote" in to ? to : { ...to, connection: 0, local: to.address, remote: to.address };
         const phone = this.#phones.get(flowKey(flow));
         if (phone !== undefined) phone.receive(text);

@@ -6,6 +6,13 @@ import type { ClientTransaction } from "../transaction/client.ts";
 import type { ServerTransaction } from "../transaction/server.ts";
 import type { Hop } from "./hop.ts";
 
+/** Why a place could not be reached: it was silent, nothing could be sent to it, or it has said 503. */
+export interface BranchFailure {
+  readonly why: "timeout" | "transport" | "unavailable";
+  /** Seconds. */
+  readonly retryAfter?: number | undefined;
+}
+
 /** One of the places. */
 export class Branch implements Timed {
   /** Timer C, or when it is the others' turn; of a branch that was cancelled, how long what it holds is kept. */
@@ -13,6 +20,11 @@ export class Branch implements Timed {
   heapIndex = -1;
   readonly fork: Fork;
   readonly hop: Hop;
+  /** By which a request that returns is told (RFC 5393 §4.2). */
+  readonly mark: string;
+  /** Nothing has come yet from a place after which there is a spare one. */
+  isAwaited = false;
+  failure: BranchFailure | undefined;
   /** Once the request has been sent. */
   transaction: ClientTransaction | undefined;
   /** No more than a final response is awaited, or not even that. */
@@ -23,9 +35,10 @@ export class Branch implements Timed {
   /** Nothing is kept for it any more. */
   isFree = false;
 
-  constructor(fork: Fork, hop: Hop) {
+  constructor(fork: Fork, hop: Hop, mark: string) {
     this.fork = fork;
     this.hop = hop;
+    this.mark = mark;
   }
 }
 
@@ -54,6 +67,11 @@ export class Fork implements Timed {
 
   get isInvite(): boolean {
     return this.server.isInvite;
+  }
+
+  /** Whether those who are tried next are for when others could not be reached. */
+  get hasSpare(): boolean {
+    return this.waiting[0]?.every(({ isSpare }) => isSpare === true) ?? false;
   }
 
   get isOver(): boolean {

@@ -7,7 +7,7 @@ import type { Branch, Fork } from "./fork.ts";
  * when `handleCarried` is called with it.
  */
 export type Carriage =
-  | { readonly kind: "request"; readonly branch: Branch; readonly message: SipRequest; readonly mark: string }
+  | { readonly kind: "request"; readonly branch: Branch; readonly message: SipRequest }
   | { readonly kind: "response"; readonly branch: Branch; readonly message: SipResponse };
 
 export type ProxyOutput =
@@ -17,5 +17,7 @@ export type ProxyOutput =
    * that comes after that is carried nevertheless.
    */
   | { readonly kind: "branch-over"; readonly branch: Branch }
+  /** It does not take requests over a stream; this one goes by UDP. */
+  | { readonly kind: "stream-refused"; readonly branch: Branch }
   /** Every branch is over. */
   | { readonly kind: "fork-over"; readonly fork: Fork };

@@ -9,12 +9,13 @@ import { OutputQueue } from "../../base/output-queue.ts";
 import type { Ports } from "../../base/ports.ts";
 import { hexOf } from "../digest/algorithm.ts";
 import { createResponse } from "../message/build.ts";
-import type { SipResponse } from "../message/message.ts";
+import { MALFORMED } from "../message/characters.ts";
+import { parseSeconds, type SipRequest, type SipResponse } from "../message/message.ts";
 import type { ClientTransaction } from "../transaction/client.ts";
 import type { ServerTransaction } from "../transaction/server.ts";
 import type { Transactions } from "../transaction/transactions.ts";
 import { Branch, betterRefusal, Fork } from "./fork.ts";
-import { forwarded, LoopMarks } from "./forwarding.ts";
+import { breadthOf, forwarded, isLarge, LoopMarks } from "./forwarding.ts";
 import type { Hop } from "./hop.ts";
 import type { Carriage, ProxyOutput } from "./outputs.ts";
 
@@ -89,6 +90,7 @@ export class SipProxy implements Machine<ProxyOutput> {
     const branch = transaction.owner;
     if (!(branch instanceof Branch)) return;
     const { fork } = branch;
+    if (branch.isAwaited) this.#hear(branch, now);
     // RFC 3261 §16.7 step 3 and 5: our Via is gone from it; a 100 goes no further.
     response.removeTopVia();
     if (response.status === 100) return;
@@ -98,16 +100,22 @@ export class SipProxy implements Machine<ProxyOutput> {
     if (fork.isInvite && response.status < 200 && !isLimited(branch)) this.#deadlines.set(branch, after(now, TIMER_C));
     if (response.status < 300)
       this.#outputs.push({ kind: "carry", carriage: { kind: "response", branch, message: response } });
-    else this.#settle(branch, response, now);
+    else {
+      if (response.status === 503) branch.failure ??= { why: "unavailable", retryAfter: retryAfterOf(response) };
+      this.#settle(branch, response, now);
+    }
   }
 
   /** No response came in time, or the request could not be sent. */
   handleFailed(transaction: ClientTransaction, why: "timeout" | "transport", now: Instant): void {
     const branch = transaction.owner;
-    // RFC 3261 §16.9: what could not be sent counts as 503, which goes no further: a 500 stands for it.
-    if (branch instanceof Branch) {
-      this.#settle(branch, this.#refusal(branch.fork, why === "timeout" ? 408 : 500), now);
+    if (!(branch instanceof Branch)) return;
+    if (why === "transport" && transaction.to === branch.hop.overStream?.to && !branch.isOver && !branch.isCancelled) {
+      return this.#sendByUdp(branch, transaction, now);
     }
+    branch.failure ??= { why };
+    // RFC 3261 §16.9: what could not be sent counts as 503, which goes no further: a 500 stands for it.
+    this.#settle(branch, this.#refusal(branch.fork, why === "timeout" ? 408 : 500), now);
   }
 
   /** RFC 3261 §16.10: the caller has hung up before anybody answered. The places say 487, or were quicker. */
@@ -121,39 +129,89 @@ export class SipProxy implements Machine<ProxyOutput> {
 
   #tryNext(fork: Fork, now: Instant): void {
     const group = fork.waiting.shift() ?? [];
-    const started = group.map((hop) => new Branch(fork, hop));
+    const { request } = fork.server;
+    const breadth = breadthOf(request);
+    // RFC 5393 §5.3.3.1: those who were tried before are over, and so all of it may be used again.
+    if (group.length > breadth) {
+      fork.waiting.length = 0;
+      fork.best = betterRefusal(fork.best, this.#refusal(fork, 440));
+      return this.#answerRefused(fork, now);
+    }
+    const started = group.map((hop) => new Branch(fork, hop, this.#marks.of(request, hop)));
     fork.branches.push(...started);
-    for (const branch of started) this.#start(branch, now);
+    for (const branch of started) this.#start(branch, Math.floor(breadth / group.length), now);
     if (started.length === 0) this.#answerRefused(fork, now);
   }
 
-  #start(branch: Branch, now: Instant): void {
+  #start(branch: Branch, breadth: number, now: Instant): void {
     const { request } = branch.fork.server;
-    const mark = this.#marks.of(request, branch.hop);
-    if (this.#marks.isLoop(request, mark)) {
+    if (this.#marks.isLoop(request, branch.mark)) {
       this.#settle(branch, this.#refusal(branch.fork, 482), now);
       return;
     }
-    const message = forwarded(request, branch.hop);
-    this.#outputs.push({ kind: "carry", carriage: { kind: "request", branch, message, mark } });
+    const message = forwarded(request, branch.hop, breadth);
+    this.#outputs.push({ kind: "carry", carriage: { kind: "request", branch, message } });
   }
 
   #handleRequestCarried(
-    { branch, message, mark }: Extract<Carriage, { kind: "request" }>,
+    { branch, message }: Extract<Carriage, { kind: "request" }>,
     refusal: number | undefined,
     now: Instant,
   ): void {
     if (branch.isOver) return;
-    const { server } = branch.fork;
     if (branch.isCancelled) this.#settle(branch, this.#refusal(branch.fork, 487), now);
     else if (refusal !== undefined) this.#settle(branch, this.#refusal(branch.fork, refusal), now);
     else {
-      const { to, sentBy } = branch.hop;
-      const sending = { to, sentBy, owner: branch, branchSuffix: `.${mark}` };
-      branch.transaction = this.#transactions.request(message, sending, now);
-      if (isLimited(branch)) this.#deadlines.set(branch, after(now, branch.hop.ringsFor));
-      else if (server.isInvite) this.#deadlines.set(branch, after(now, TIMER_C));
+      const { overStream } = branch.hop;
+      this.#send(
+        branch,
+        message,
+        overStream !== undefined && isLarge(message, branch.hop) ? overStream : branch.hop,
+        now,
+      );
     }
+  }
+
+  #send(branch: Branch, message: SipRequest, { to, sentBy }: Pick<Hop, "to" | "sentBy">, now: Instant): void {
+    const { fork, hop, mark } = branch;
+    branch.transaction = this.#transactions.request(
+      message,
+      { to, sentBy, owner: branch, branchSuffix: `.${mark}` },
+      now,
+    );
+    branch.isAwaited = fork.hasSpare && hop.speaksWithin !== undefined;
+    if (branch.isAwaited) this.#deadlines.set(branch, after(now, hop.speaksWithin ?? 0));
+    else if (isLimited(branch)) this.#deadlines.set(branch, after(now, hop.ringsFor ?? 0));
+    else if (fork.isInvite) this.#deadlines.set(branch, after(now, TIMER_C));
+  }
+
+  /** RFC 3261 §18.1.1: a server that takes no connections is of before TCP was required, and gets it by UDP. */
+  #sendByUdp(branch: Branch, { request }: ClientTransaction, now: Instant): void {
+    const message = request.copy();
+    message.removeTopVia();
+    this.#outputs.push({ kind: "stream-refused", branch });
+    this.#send(branch, message, branch.hop, now);
+  }
+
+  /** The first word of a place: it is not waited for any longer, but for that it answers. */
+  #hear(branch: Branch, now: Instant): void {
+    branch.isAwaited = false;
+    if (branch.fork.isInvite && !branch.isOver) this.#deadlines.set(branch, after(now, TIMER_C));
+    else this.#deadlines.clear(branch);
+  }
+
+  /**
+   * RFC 3263 §4.3: nothing has come from there, so the next server is tried. Where the first speaks later nevertheless it
+   * hears a CANCEL, and what has answered there is told to the caller as any answer of a fork.
+   * DEVIATES RFC 3263 §4.3: not after 64 × T1, when most callers have given up.
+   */
+  #giveUp(branch: Branch, now: Instant): void {
+    const { transaction, fork } = branch;
+    branch.isAwaited = false;
+    branch.isCancelled = true;
+    branch.failure = { why: "timeout" };
+    if (transaction !== undefined && fork.isInvite) this.#transactions.cancel(transaction, now);
+    this.#settle(branch, this.#refusal(fork, 408), now);
   }
 
   #handleResponseCarried(
@@ -179,6 +237,7 @@ export class SipProxy implements Machine<ProxyOutput> {
   /** Its time has come: to give way to others, or to let go of what it holds. */
   #expire(branch: Branch, now: Instant): void {
     const { fork } = branch;
+    if (branch.isAwaited) return this.#giveUp(branch, now);
     if (fork.isInvite && !branch.isCancelled) {
       // RFC 3261 §16.8: it is cancelled, and its 487 ends it.
       branch.hasExpired = true;
@@ -203,6 +262,8 @@ export class SipProxy implements Machine<ProxyOutput> {
       this.#cancelAll(fork, now);
     }
     if (!fork.isOver) return;
+    // RFC 3263 §4.3: who has refused was reached, and its word counts.
+    if (fork.hasSpare && branch.failure === undefined) fork.waiting.length = 0;
     if (!fork.hasAnswered && fork.waiting.length > 0) this.#tryNext(fork, now);
     else this.#answerRefused(fork, now);
   }
@@ -279,4 +340,10 @@ export class SipProxy implements Machine<ProxyOutput> {
 /** Whether others are tried when this one has rung for its time. */
 function isLimited(branch: Branch): branch is Branch & { readonly hop: { readonly ringsFor: number } } {
   return branch.fork.waiting.length > 0 && branch.hop.ringsFor !== undefined;
+}
+
+/** RFC 3261 §20.33, in seconds; what stands behind them is for people. */
+function retryAfterOf(response: SipResponse): number | undefined {
+  const seconds = parseSeconds(response.header("retry-after")?.split(/[;( ]/, 1)[0] ?? "");
+  return seconds === MALFORMED ? undefined : seconds;
 }

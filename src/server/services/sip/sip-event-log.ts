@@ -39,6 +39,12 @@ export class SipEventLog {
       this.#limits.write(level, { limit, transport: flow.transport, ...who }, `limit-reached-${limit}`);
       return;
     }
+    if (event.type === "trunk-failed") {
+      const { trunk, why, target } = event;
+      const where = isPersonal ? { remote: formatAddress(target.address) } : {};
+      this.#flood.write("warn", { trunk, why, transport: target.transport, ...where }, "trunk-failed");
+      return;
+    }
     const { number: call, state, end } = event.call;
     const whose = isPersonal ? sides(event.call) : {};
     if (event.type === "trouble")

@@ -47,6 +47,8 @@ export class World {
   /** Messages that wait to be carried, where a test wants to hold them. */
   readonly held: Carriage[] = [];
   isHolding = false;
+  /** Places that could not be reached, and why: `b unavailable 120`. */
+  readonly failures: string[] = [];
   /** Whose request was sent last. */
   lastSent: ClientTransaction | undefined;
 
@@ -109,7 +111,7 @@ export class World {
     const asked = this.transactions.pollOutput();
     if (asked?.kind === "send") {
       this.lastSent = asked.by;
-      this.#note(asked.to as SipFlow, asked.text);
+      if ("remote" in asked.to) this.#note(asked.to, asked.text);
     } else if (asked?.kind === "response") this.proxy.handleResponse(asked.transaction, asked.response, this.now);
     else if (asked?.kind === "failed") this.proxy.handleFailed(asked.transaction, asked.why, this.now);
     return asked !== undefined;
@@ -119,9 +121,17 @@ export class World {
     const told = this.proxy.pollOutput();
     if (told?.kind === "carry" && this.isHolding) this.held.push(told.carriage);
     else if (told?.kind === "carry") this.proxy.handleCarried(told.carriage, undefined, this.now);
-    else if (told?.kind === "branch-over") this.log.push(`over ${nameOf(told.branch)}`);
+    else if (told?.kind === "branch-over") this.#over(told.branch);
+    else if (told?.kind === "stream-refused") this.log.push(`refused ${nameOf(told.branch)}`);
     else if (told?.kind === "fork-over") this.log.push("over all");
     return told !== undefined;
+  }
+
+  #over(branch: Branch): void {
+    const { failure } = branch;
+    this.log.push(`over ${nameOf(branch)}`);
+    if (failure !== undefined)
+      this.failures.push([nameOf(branch), failure.why, failure.retryAfter].join(" ").trimEnd());
   }
 
   #next(): Instant | undefined {
