@@ -202,7 +202,7 @@ export function handleAck(state: EdgeState, request: SipRequest, flow: SipFlow, 
 }
 
 function sendAck(state: EdgeState, request: SipRequest, to: SipFlow | SipTarget, isTrunks: boolean): void {
-  const hop = state.dialogs.hopTo(to, isTrunks, request);
+  const hop = state.dialogs.hopTo(to, request, isTrunks);
   const message = forwarded(request, hop);
   const branch = `${BRANCH_COOKIE}${hexOf(state.ports.random.bytes(12))}`;
   message.prependVia(`SIP/2.0/${hop.to.transport.toUpperCase()} ${hop.sentBy};branch=${branch};rport`);

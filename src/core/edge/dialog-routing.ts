@@ -69,7 +69,7 @@ export class DialogRouting {
   }
 
   /** To the other side, with the Request-URI that it gave itself. */
-  hopTo(to: SipFlow | SipTarget, isTrunks: boolean, request: SipRequest): Hop {
+  hopTo(to: SipFlow | SipTarget, request: SipRequest, isTrunks: boolean = false): Hop {
     const uri = originalContact(request.uriText) ?? request.uriText;
     const sentBy = isTrunks ? this.#names.nameForTrunk(to) : this.#names.nameFor(to);
     return { to, uri, routes: [], recordRoute: [], sentBy };

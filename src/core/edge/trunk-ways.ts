@@ -21,7 +21,7 @@ export function hopWithin(
 ): Hop {
   const to = wayWithin(state, dialog, flow);
   const isTrunks = dialog.to.trunk !== undefined;
-  const hop = state.dialogs.hopTo(to, isTrunks, request);
+  const hop = state.dialogs.hopTo(to, request, isTrunks);
   return !isTrunks ? hop : { ...hop, overStream: state.trunks.overStream(to, now) };
 }
 
