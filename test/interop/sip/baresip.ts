@@ -30,6 +30,8 @@ export interface PhoneOptions {
   readonly expires?: number;
   /** More of baresip's account parameters: `stunserver="stun:…";medianat=stun`. */
   readonly account?: string;
+  /** To whom it writes: `<sip:bob@example.org>`. */
+  readonly contact?: string;
   /** More lines of its configuration. */
   readonly config?: readonly string[];
 }
@@ -70,7 +72,7 @@ export class Baresip implements AsyncDisposable {
     await writeFile(join(home, "tone.wav"), tone(options.tone, toneSeconds));
     await writeFile(join(home, "config"), configuration(home, address, options));
     await writeFile(join(home, "accounts"), `${account(options)}\n`);
-    await writeFile(join(home, "contacts"), "");
+    await writeFile(join(home, "contacts"), `${options.contact ?? ""}\n`);
     const at = through(options.namespace ?? network.at(place));
     const phone = await startChild([
       ...at,
@@ -113,7 +115,7 @@ export class Baresip implements AsyncDisposable {
   async press(command: string, params?: string): Promise<string> {
     const token = `${++this.#asked}`;
     const text = JSON.stringify({ command, ...(params === undefined ? {} : { params }), token });
-    this.#control.write(`${text.length}:${text},`);
+    this.#control.write(`${Buffer.byteLength(text)}:${text},`);
     const answer = await until(`baresip's answer to ${command}`, () => {
       this.#readControl();
       return this.#answers.get(token);
@@ -206,6 +208,7 @@ function configuration(home: string, address: string, { config = [] }: PhoneOpti
     ...modules.map((name) => `module ${name}.so`),
     "module_tmp account.so",
     "module_app menu.so",
+    "module_app contact.so",
     ...config,
     "",
   ].join("\n");
