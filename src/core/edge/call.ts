@@ -6,7 +6,9 @@ import type { LegId, SessionId } from "../relay/outputs.ts";
 import type { SessionReport } from "../relay/report.ts";
 import type { SipFlow } from "../sip/flow.ts";
 import type { Branch } from "../sip/proxy/fork.ts";
+import type { ServerTransaction } from "../sip/transaction/server.ts";
 import type { Trunk } from "./config.ts";
+import type { Dialog } from "./hanging-up.ts";
 import type { MediaPlaces, Site } from "./sites.ts";
 
 /** Dialogs of one call: a phone has one, and what forks behind it some. A response that would begin another is dropped. */
@@ -125,6 +127,10 @@ export class Call implements Timed {
   answeredBy: CallSide | undefined;
   /** Those that have answered and not hung up: more than one where two were equally quick. */
   readonly answers: Set<CallSide> = new Set();
+  /** Of each of these, what it takes to end it. */
+  readonly dialogs: Map<CallSide, Dialog> = new Map();
+  /** As long as nobody has answered. */
+  invite: ServerTransaction | undefined;
   /** Whose ACK is awaited. */
   acknowledger: CallSide;
   readonly #troubles: Trouble[] = [];

@@ -51,6 +51,10 @@ export class Calls {
     return this.#ended.reports(now);
   }
 
+  all(): readonly Call[] {
+    return [...this.#calls.values()];
+  }
+
   find(callId: string, callerTag: string): Call | undefined {
     return this.#calls.get(callKey(callId, callerTag));
   }
@@ -163,6 +167,11 @@ export class Calls {
 
   end(call: Call, why: string, now: Instant): void {
     this.#end(call, why, false, now);
+  }
+
+  /** Ended by us: nothing that a side still asks in it makes it known again. */
+  cut(call: Call, why: string, now: Instant): void {
+    this.#end(call, why, true, now);
   }
 
   #end(call: Call, why: string, isHungUp: boolean, now: Instant): void {

@@ -12,6 +12,7 @@ import type { Branch, Fork } from "../sip/proxy/fork.ts";
 import { forwarded } from "../sip/proxy/forwarding.ts";
 import type { Carriage } from "../sip/proxy/outputs.ts";
 import { type Call, type CallSide, MAX_DIALOGS } from "./call.ts";
+import { noteDialog } from "./hanging-up.ts";
 import type { Arrived, Passage } from "./media-path.ts";
 import { reach } from "./parties.ts";
 import { contextOf, isFromItsSide } from "./reception.ts";
@@ -108,6 +109,8 @@ function noteAnswer(state: EdgeState, call: Call, branch: Branch, response: SipR
   const { status, toTag } = response;
   if (toTag !== undefined && !call.callees.has(toTag)) call.callees.set(detached(toTag), callee);
   if (status < 200) return state.calls.ring(call);
+  call.invite = undefined;
+  noteDialog(state, call, callee, branch.fork.server.request, response);
   state.calls.answer(call, callee, now);
   if (call.caller.leg !== undefined && callee.leg !== undefined) {
     state.relay.confirm(call.caller.leg, callee.leg, now);
@@ -152,6 +155,7 @@ export function handleForkOver(state: EdgeState, fork: Fork, now: Instant): void
   const owner = fork.owner as ForkOwner;
   if (owner.kind === "call") {
     const { call } = owner;
+    call.invite = undefined;
     if (call.answeredBy === undefined) state.calls.end(call, endOf(fork), now);
   } else if (owner.kind === "dialog") handleDialogOver(state, fork, owner, now);
 }

@@ -13,6 +13,7 @@ import type { ServerTransaction } from "../sip/transaction/server.ts";
 import type { CallSide } from "./call.ts";
 import { isRefusedCall, refuseCall, withRoom } from "./call-room.ts";
 import type { Identity } from "./gatekeeper.ts";
+import { noteCseq } from "./hanging-up.ts";
 import { isDirect } from "./media-policy.ts";
 import { partyOf, reach } from "./parties.ts";
 import { optionsAnswer } from "./requests.ts";
@@ -116,6 +117,7 @@ function begin(
   const call = state.calls.begin(request, caller, route.called, now);
   if (call === undefined) return respond(state, transaction, 482, now, { reason: "Call Is Already There" });
   call.isDirect = isDirect(state.config, request, caller, open);
+  call.invite = transaction;
   forward(state, transaction, open, caller, { kind: "call", call }, now);
 }
 
@@ -166,6 +168,8 @@ function serveDialog(state: EdgeState, transaction: ServerTransaction, known: Di
   const dialog = resumed(state, request, known, now);
   if (typeof dialog === "number") return respond(state, transaction, dialog, now);
   hideFromOthers(state, request, dialog.from.trunk !== undefined);
+  const { from } = dialog.token;
+  if (dialog.call !== undefined) noteCseq(dialog.call, from === "caller" ? dialog.to : dialog.from, from, request);
   const hop = hopWithin(state, dialog, reach(state, dialog, request), request, now);
   const owner: ForkOwner = { kind: "dialog", dialog, method: request.method, hasOffer: hasSession(request) };
   state.proxy.forward(transaction, [[hop]], owner, now);

@@ -21,6 +21,7 @@ import type { TransactionOutput } from "../sip/transaction/outputs.ts";
 import type { CallReport } from "./call.ts";
 import { carry, goOn, handleAck, handleBranchOver, handleForkOver, handleRelayEvent } from "./carrying.ts";
 import type { EdgeConfig, EdgePlaces } from "./config.ts";
+import { endCallsOf } from "./hanging-up.ts";
 import type { Arrived } from "./media-path.ts";
 import type { EdgeOutput, SipKeyQuery, SipUserKeys } from "./outputs.ts";
 import { handleKeys, handleText } from "./reception.ts";
@@ -90,10 +91,16 @@ export class SipEdge implements Machine<EdgeOutput> {
     this.#settle(now);
   }
 
-  /** A user was removed or has a new password: that user's phones have to register anew. */
-  handleUserRemoved(user: string, now: Instant): void {
+  /** A user has a new password: that user's phones have to register anew. */
+  handlePasswordChanged(user: string, now: Instant): void {
     this.#state.registrar.handleUserRemoved(user);
     this.#settle(now);
+  }
+
+  /** There is no such user any more: neither phones nor calls. */
+  handleUserRemoved(user: string, now: Instant): void {
+    endCallsOf(this.#state, user, "user removed", now);
+    this.handlePasswordChanged(user, now);
   }
 
   /** The host's addresses have changed: these are from now on for what begins; what runs stays where it is. */

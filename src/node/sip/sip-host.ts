@@ -143,7 +143,12 @@ export class SipHost implements AsyncDisposable {
     this.#driver.input((edge) => edge.handlePlaces(places));
   }
 
-  /** The user was removed or has a new password: that user's phones have to register anew. */
+  /** The user has a new password: that user's phones have to register anew. */
+  changePassword(user: string): void {
+    this.#driver.input((edge, now) => edge.handlePasswordChanged(user, now));
+  }
+
+  /** There is no such user any more: neither phones nor calls. */
   removeUser(user: string): void {
     this.#driver.input((edge, now) => edge.handleUserRemoved(user, now));
   }

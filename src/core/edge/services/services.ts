@@ -245,6 +245,10 @@ export class Services implements Machine<ServiceOutput> {
     this.#agent.refuse(call.ua, status, now);
   }
 
+  endCallsOf(user: string, why: string, now: Instant): void {
+    for (const call of [...this.#calls.values()]) if (call.user === user) this.#hangUp(call, why, now);
+  }
+
   #hangUp(call: ServiceCall, why: string, now: Instant): void {
     call.end = why;
     call.ua.hop = call.flow;

@@ -111,10 +111,12 @@ export class SipService implements SipView, AsyncDisposable {
     this.#host.restore(all.filter(({ aor }) => phones.has(aor)));
   }
 
-  /** The user was removed or has a new password: that user's phones have to register anew. */
+  /** The user was removed, has a new password, or may have no phone any more. */
   removeUser(name: string): void {
     this.#keys.forget(name);
-    this.#host.removeUser(name);
+    const { users, domain } = this.#parts;
+    if (users.findPhone(name, domain) === undefined) this.#host.removeUser(name);
+    else this.#host.changePassword(name);
   }
 
   /** For new handshakes. Throws `PosternError` `bad-tls-identity`, and then everything stays as it is. */
