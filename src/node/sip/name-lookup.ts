@@ -59,13 +59,14 @@ export async function lookUp(
 }
 
 async function ask(resolver: promises.Resolver, { type, name }: DnsQuestion): Promise<Answer> {
+  // Node's records have a `type` of their own, which it does not always fill.
   if (type === "SRV") {
     const found = await resolver.resolveSrv(name);
-    return { records: found.map(({ name: target, ...record }) => ({ type, ...record, target })) };
+    return { records: found.map(({ name: target, ...record }) => ({ ...record, type, target })) };
   }
   if (type === "NAPTR") {
     const found = await resolver.resolveNaptr(name);
-    return { records: found.map(({ service: services, ...record }) => ({ type, ...record, services })) };
+    return { records: found.map(({ service: services, ...record }) => ({ ...record, type, services })) };
   }
   return askAddresses(resolver, name);
 }
