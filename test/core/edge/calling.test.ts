@@ -3,7 +3,7 @@ import { suite, test } from "node:test";
 import { formatAddress } from "../../../src/core/base/address.ts";
 import { type Prefix, parsePrefix } from "../../../src/core/base/prefix.ts";
 import { DEFAULT_RELAY_QUOTAS } from "../../../src/core/relay/config.ts";
-import { createResponse } from "../../../src/core/sip/message/build.ts";
+import { createResponse, type HeaderLine } from "../../../src/core/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../../src/core/sip/message/message.ts";
 import { voiceSdp } from "../relay/world.ts";
 import { cancelOf } from "./ringing.ts";
@@ -268,21 +268,61 @@ suite("several phones of one user", () => {
       assert.equal(alice.ask(alice.build(method, "sip:alice@example.org", headers)).status, 489, method);
     }
   });
+});
 
-  test("MESSAGE reaches them all", () => {
+suite("RFC 3428: an instant message", () => {
+  function message(from: Phone, to: string, more: readonly HeaderLine[] = []): SipRequest {
+    const request = from.build("MESSAGE", `sip:${to}@example.org`, [
+      ["From", `<sip:${from.user}@example.org>;tag=m`],
+      ["To", `<sip:${to}@example.org>`],
+      ["Call-ID", `m-${to}`],
+      ["CSeq", "1 MESSAGE"],
+      ...more,
+    ]);
+    request.setBody("<b>Gr\u00c3\u00bc\u00c3\u009fe</b>", "text/html;charset=utf-8");
+    return request;
+  }
+
+  test("reaches all phones of the user, byte for byte; who has not called knows of no call", () => {
     const world = new World();
     const [alice, bob] = phones(world);
-    const request = alice.build("MESSAGE", "sip:bob@example.org", [
-      ["From", "<sip:alice@example.org>;tag=m"],
-      ["To", "<sip:bob@example.org>"],
-      ["Call-ID", "m"],
-      ["CSeq", "1 MESSAGE"],
-    ]);
-    request.setBody("hello", "text/plain");
-    alice.ask(request);
-    assert.equal(bob.request("MESSAGE").body, "hello");
+    const second = new Phone(world, "bob", { outside: "192.0.2.10", inside: "192.168.1.6" });
+    second.register();
+    alice.ask(message(alice, "bob"));
+    for (const phone of [bob, second]) {
+      const got = phone.request("MESSAGE");
+      assert.equal(got.body, message(alice, "bob").body);
+      assert.equal(got.header("content-type"), "text/html;charset=utf-8");
+      assert.equal(got.header("record-route"), undefined, "§3: it begins no dialog");
+      assert.doesNotMatch(got.format(), /Proxy-Authorization/);
+    }
+    second.send(reply(second.request("MESSAGE"), 200));
     bob.send(reply(bob.request("MESSAGE"), 200));
-    assert.equal(alice.response.status, 200);
+    assert.deepEqual(
+      alice.responses.filter(({ cseq }) => cseq.method === "MESSAGE").map(({ status }) => status),
+      [407, 200],
+    );
+    assert.deepEqual(world.told("call"), []);
+  });
+
+  test("to a user who has no phone now is answered 480, and to who is no user too: that tells nobody who is one", () => {
+    const world = new World();
+    const [alice] = phones(world);
+    assert.equal(alice.ask(message(alice, "carol")).status, 480);
+    assert.equal(alice.ask(message(alice, "nobody")).status, 480);
+    assert.deepEqual(world.edge.calls(), []);
+  });
+
+  test("of a stranger, or under another's name, reaches nobody", () => {
+    const world = new World();
+    const [alice, bob] = phones(world);
+    const mallory = new Phone(world, "carol", { outside: "198.51.100.66" });
+    mallory.send(message(mallory, "bob"));
+    assert.equal(mallory.response.status, 407);
+    const forged = message(alice, "bob");
+    forged.headers.set("From", "<sip:carol@example.org>;tag=m");
+    assert.equal(alice.ask(forged).status, 403);
+    assert.ok(!bob.requests.some(({ method }) => method === "MESSAGE"));
   });
 });
 
