@@ -42,13 +42,15 @@ export function streamWords(stream: ShownStream, call: ShownCall, now: number): 
 }
 
 function troubles(stream: ShownStream, name: string, call: ShownCall, now: number): string[] {
-  const { packetsIn, heard, local, remote, drops, stranger, isHeld } = stream;
+  const { packetsIn, heard, local, remote, drops, stranger, isHeld, ice } = stream;
   const found: string[] = [];
+  const isSilent = packetsIn === 0 || (heard !== null && now - Date.parse(heard) >= silentMs);
   if (isHeld) found.push("on hold");
+  else if (call.answered !== null && ice === "passes" && isSilent) found.push("media goes direct (ICE)");
   else if (call.answered !== null) {
     if (packetsIn === 0) {
       found.push(`nothing heard from ${name}: it sends nothing, or a firewall drops UDP to ${local ?? "us"}`);
-    } else if (heard !== null && now - Date.parse(heard) >= silentMs) {
+    } else if (isSilent && heard !== null) {
       found.push(`nothing heard from ${name} since ${clock(heard)}`);
     }
     if (remote === null) found.push(`${name} hears nothing: where it is gets known when its first packets come`);
@@ -58,6 +60,9 @@ function troubles(stream: ShownStream, name: string, call: ShownCall, now: numbe
   }
   if (drops["other-port"] !== undefined) {
     found.push(`${drops["other-port"]} packets dropped that came from ${name}'s address and another port`);
+  }
+  if (drops.unsealed !== undefined) {
+    found.push(`${drops.unsealed} connectivity checks dropped that were not sealed with this call's passwords`);
   }
   if (drops.unnegotiated !== undefined) {
     found.push(`${drops.unnegotiated} packets dropped of a codec that was not agreed on`);

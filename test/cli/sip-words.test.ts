@@ -45,6 +45,7 @@ const stream: ShownStream = {
   isRefused: false,
   lost: 0,
   jitterMs: 1.5,
+  ice: null,
   local: "203.0.113.1:20000",
   remote: "198.51.100.7:7000",
   by: "learned",
@@ -95,6 +96,13 @@ test("one-way audio says who is not heard, and what speaks for which cause", () 
   assert.deepEqual(troubles({ packetsIn: 0, heard: null, remote: null, by: null }), [
     "nothing heard from bob: it sends nothing, or a firewall drops UDP to 203.0.113.1:20000",
     "bob hears nothing: where it is gets known when its first packets come",
+  ]);
+  for (const silent of [{ packetsIn: 0, heard: null }, { heard: "2026-03-01T12:09:15.000Z" }]) {
+    assert.deepEqual(troubles({ ...silent, ice: "passes" }), ["media goes direct (ICE)"]);
+  }
+  assert.deepEqual(troubles({ ice: "passes" }), []);
+  assert.deepEqual(troubles({ drops: { unsealed: 2 } }), [
+    "2 connectivity checks dropped that were not sealed with this call's passwords",
   ]);
   assert.deepEqual(troubles({ heard: "2026-03-01T12:09:15.000Z" }), ["nothing heard from bob since 12:09:15 UTC"]);
   assert.deepEqual(troubles({ drops: { stranger: 40 }, stranger: "203.0.113.99:5000" }), [

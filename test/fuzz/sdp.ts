@@ -40,7 +40,7 @@ export const sdpTarget: Target = {
     if (typeof document === "string") return false;
     assert.equal(document.format(), text);
     read(document);
-    removeIce(document);
+    for (const section of [document.session, ...document.media]) removeIce(section);
     assert.ok(!hasIce(document));
     for (const section of document.media) setMediaPort(section, 4242);
     document.session.set("c", "IN IP4 203.0.113.1");

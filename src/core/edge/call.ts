@@ -33,6 +33,9 @@ export interface TroubleReport {
   readonly isOver: boolean;
 }
 
+/** Milliseconds without a packet, after which media is somewhere else. */
+const UNRELAYED = 5_000;
+
 export type CallState = "calling" | "ringing" | "answered" | "acknowledged" | "ended";
 
 /** One side of the call. */
@@ -57,8 +60,11 @@ export interface CallReport {
   readonly endedAt: Instant | undefined;
   /** `refused 486`, `hung up by caller`, `no media for 60 s`, … */
   readonly end: string | undefined;
-  /** Why its media does not go through the relay: `policy`: its signaling does not either once it is answered. */
-  readonly direct: "policy" | "site" | undefined;
+  /**
+   * Why its media does not go through the relay. `policy`: its signaling does not either once it is answered; `ice`: the
+   * phones have found a way of their own, which is known at the end of the call.
+   */
+  readonly direct: "policy" | "site" | "ice" | undefined;
   /** The site that both sides are of, where that is why. */
   readonly site: string | undefined;
   /** It began before a restart, and is known again since `startedAt`. */
@@ -172,13 +178,21 @@ export class Call implements Timed {
       ...{ number, callId, state, called, startedAt, answeredAt, endedAt, end },
       caller: party(caller),
       callee: answeredBy && party(answeredBy),
-      direct: this.isDirect ? "policy" : answeredBy?.site && "site",
+      direct: this.isDirect ? "policy" : answeredBy?.site ? "site" : foundWay(media ?? this.media, endedAt),
       site: answeredBy?.site?.name,
       isResumed: this.resumedAt !== undefined,
       troubles: this.#troubles.map((trouble) => ({ ...trouble })),
       media: media ?? this.media,
     };
   }
+}
+
+/** Whether both sides speak ICE, and nothing of the call was left to relay. */
+function foundWay(media: SessionReport | undefined, endedAt: Instant | undefined): "ice" | undefined {
+  if (media === undefined || endedAt === undefined || endedAt - media.mediaAt < UNRELAYED) return undefined;
+  const streams = media.legs.flatMap((leg) => leg.streams);
+  const isHeld = streams.some((stream) => stream.isHeld);
+  return !isHeld && streams.some(({ ice }) => ice === "passes") ? "ice" : undefined;
 }
 
 export function callKey(callId: string, callerTag: string): string {

@@ -20,7 +20,7 @@ const UNSEEN = 600_000;
 /** Within a site media is not seen, and nobody talks for longer. */
 const UNSEEN_IN_SITE = 14_400_000;
 /** L6: the BYE of a call that goes past us does so, too. */
-const NOT_OBSERVED = "end not observed";
+export const NOT_OBSERVED = "end not observed";
 
 export class Calls {
   readonly #relay: MediaRelay;

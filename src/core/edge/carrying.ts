@@ -12,6 +12,7 @@ import type { Branch, Fork } from "../sip/proxy/fork.ts";
 import { forwarded } from "../sip/proxy/forwarding.ts";
 import type { Carriage } from "../sip/proxy/outputs.ts";
 import { type Call, type CallSide, MAX_DIALOGS } from "./call.ts";
+import { NOT_OBSERVED } from "./calls.ts";
 import { noteDialog } from "./hanging-up.ts";
 import type { Arrived, Passage } from "./media-path.ts";
 import { reach } from "./parties.ts";
@@ -217,6 +218,7 @@ function sendAck(state: EdgeState, request: SipRequest, to: SipFlow | SipTarget,
 export function handleRelayEvent(state: EdgeState, event: RelayEvent, now: Instant): void {
   const call = state.calls.ofSession(event.session);
   if (call === undefined || event.type !== "timeout") return;
+  if (event.why === "unseen") return state.calls.end(call, NOT_OBSERVED, now);
   state.calls.trouble(call, "no-media", now);
   state.calls.end(call, event.why === "silent" ? "no media came" : "never answered", now);
 }

@@ -143,7 +143,14 @@ export class SipEdge implements Machine<EdgeOutput> {
     port: PortId,
     now: Instant,
   ): Route | undefined {
-    return this.#state.relay.handlePacket(data, length, from, port, now);
+    const route = this.#state.relay.handlePacket(data, length, from, port, now);
+    if (this.#state.relay.hasOutput) this.#settle(now);
+    return route;
+  }
+
+  /** Whether a packet has left something to be polled. */
+  get hasOutput(): boolean {
+    return this.#state.outputs.length > 0;
   }
 
   pollOutput(): EdgeOutput | undefined {

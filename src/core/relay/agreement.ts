@@ -6,27 +6,47 @@ import type { Instant } from "../base/machine.ts";
 import type { CallDescription, Place, StreamDescription } from "../call/description.ts";
 import { sends } from "../call/direction.ts";
 import { parsePayloadType } from "../sdp/attributes.ts";
+import { isCarried } from "./carried.ts";
 import { type Component, reroute } from "./component.ts";
+import { type IceTreatment, keyOf } from "./ice.ts";
 import type { Leg, LegParty, LegStream, Session } from "./leg.ts";
 import { closePort } from "./port-pairs.ts";
 import { isPartys, signaledOf, sourceOf } from "./reach.ts";
 import type { RelayState } from "./state.ts";
 
-/** Whether packets of the stream pass the relay. What runs over TCP does not, and is refused on the way. */
-export function isCarried({ isRefused, carrier }: StreamDescription): boolean {
-  return !isRefused && carrier !== "stream";
-}
-
-export function agreed(state: RelayState, offerer: Leg, answerer: Leg, answer: CallDescription, now: Instant): void {
+/** `ice`: what the offerer is told of each stream. */
+export function agreed(
+  state: RelayState,
+  offerer: Leg,
+  answerer: Leg,
+  answer: CallDescription,
+  ice: readonly IceTreatment[],
+  now: Instant,
+): void {
   const { session } = offerer;
   if (offerer.offer !== undefined) apply(state, offerer, offerer.offer);
   apply(state, answerer, answer);
   answerer.offer = undefined;
-  for (const [index] of answer.streams.entries()) shareFormats(offerer.stream(index), answerer.stream(index));
+  for (const [index] of answer.streams.entries()) {
+    const [offered, answered] = [offerer.stream(index), answerer.stream(index)];
+    shareFormats(offered, answered);
+    const passes = ice[index] === "passes" && answered.offeredIce === "passes";
+    const isKnown = answered.description?.ice !== undefined;
+    treatIce(state, offered, passes ? "passes" : ice[index] === "ends" ? "ends" : undefined);
+    treatIce(state, answered, passes ? "passes" : answered.offeredIce === "ends" && isKnown ? "ends" : undefined);
+  }
   // Once it is settled who speaks, a phone that rang on the side changes nothing.
   if (!session.isConfirmed || offerer.opposite === answerer) link(offerer, answerer);
   session.mediaAt = now;
   trim(state, session);
+}
+
+function treatIce({ crypto }: RelayState, stream: LegStream, treatment: IceTreatment): void {
+  stream.ice = treatment;
+  const theirs = stream.description?.ice;
+  stream.key = treatment === "passes" && theirs !== undefined ? keyOf(crypto, theirs.password) : undefined;
+  if (treatment !== undefined) return;
+  for (const component of [stream.media, stream.control]) component.nominated = undefined;
 }
 
 function apply(state: RelayState, leg: Leg, { streams }: CallDescription): void {
@@ -35,20 +55,22 @@ function apply(state: RelayState, leg: Leg, { streams }: CallDescription): void 
 
 function describeStream(state: RelayState, stream: LegStream, description: StreamDescription): void {
   stream.description = description;
-  stream.isUnplaced = description.isUnplaced;
+  // RFC 8839 §4.2.1: with ICE that is no hold, but no default candidate yet.
+  stream.isUnplaced = description.isUnplaced && description.ice === undefined;
   stream.clockRate = description.codecs[0]?.clockRate ?? 8000;
   // Held at 0.0.0.0 the party is still where it was.
   if (!description.isUnplaced) {
-    stream.media.place = moved(stream.media, description.media);
-    stream.control.place = moved(stream.control, description.control);
+    const isKept = stream.ice !== undefined && description.ice !== undefined;
+    stream.media.place = moved(stream.media, description.media, isKept);
+    stream.control.place = moved(stream.control, description.control, isKept);
   }
   for (const component of [stream.media, stream.control]) review(state, component, !isCarried(description));
 }
 
-/** A party that wants its media elsewhere is to be learned anew. */
-function moved(component: Component, place: Place | undefined): Place | undefined {
+/** A party that wants its media elsewhere is to be learned anew, but where its checks say where it is. */
+function moved(component: Component, place: Place | undefined, isKept: boolean): Place | undefined {
   const isSame = component.place?.host === place?.host && component.place?.port === place?.port;
-  if (!isSame) component.endpoint = undefined;
+  if (!isSame && !isKept) component.endpoint = undefined;
   return place;
 }
 
@@ -62,7 +84,8 @@ export function review(state: RelayState, component: Component, isOver = false):
   component.contenders = undefined;
   const { endpoint } = component;
   if (endpoint !== undefined) {
-    if (isOver || !isPartys(endpoint.address, component.source, party.ranges)) component.endpoint = undefined;
+    const isProven = component.stream.ice !== undefined || isPartys(endpoint.address, component.source, party.ranges);
+    if (isOver || !isProven) component.endpoint = undefined;
     else endpoint.isQuestioned = true;
   }
   reroute(component);

@@ -13,6 +13,8 @@ export interface Endpoint {
   heardAt: Instant;
   /** A new offer or another flow allows another endpoint to be learned, until this one is heard again. */
   isQuestioned: boolean;
+  /** It has begun a handshake, and nothing proves yet that it is the one that the party's media comes from. */
+  isProvisional: boolean;
 }
 
 export class Component {
@@ -31,6 +33,8 @@ export class Component {
    */
   hop: Component | undefined;
   endpoint: Endpoint | undefined;
+  /** With ICE: the priority with which the party has nominated it. */
+  nominated: number | undefined;
   /** Those that may become the endpoint; made when they are needed. */
   contenders: Contenders | undefined;
   route: Route | undefined;

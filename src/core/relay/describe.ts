@@ -7,7 +7,9 @@ import type { Instant } from "../base/machine.ts";
 import type { CallDescription } from "../call/description.ts";
 import { describeSdp } from "../call/sdp.ts";
 import type { SdpDocument } from "../sdp/document.ts";
-import { agreed, isCarried } from "./agreement.ts";
+import { agreed } from "./agreement.ts";
+import { isCarried } from "./carried.ts";
+import { iceTreatments, prepareLite } from "./ice.ts";
 import type { Leg, LegStream, Session } from "./leg.ts";
 import type { DescriptionRefusal, LegId } from "./outputs.ts";
 import { isOpen, openPorts } from "./port-pairs.ts";
@@ -85,9 +87,14 @@ function isReady({ to, description }: PendingDescription): boolean {
 function forward(state: RelayState, pending: PendingDescription, now: Instant): void {
   const { request, from, to, role, document, description } = pending;
   if (to.place === undefined) return refuse(state, request, "no-address");
-  const forwarded = rewritten(document, description, to, to.place.address.advertised);
-  if (role === "offer") from.offer = description;
-  else agreed(state, to, from, description, now);
+  const ice = iceTreatments(role, from, to, description);
+  prepareLite(state, role, to, ice);
+  const forwarded = rewritten(document, description, to, to.place.address.advertised, ice);
+  if (role === "answer") agreed(state, to, from, description, ice, now);
+  else {
+    from.offer = description;
+    for (const [index, treatment] of ice.entries()) to.stream(index).offeredIce = treatment;
+  }
   state.outputs.push({ kind: "described", request, document: forwarded });
 }
 

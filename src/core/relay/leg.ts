@@ -1,12 +1,14 @@
 /** Calls, their parties, and the parties' streams. */
 import type { Address, Family } from "../base/address.ts";
 import type { Instant } from "../base/machine.ts";
+import type { HmacKey } from "../base/ports.ts";
 import type { Prefix } from "../base/prefix.ts";
 import type { RelayPlace } from "../base/relay-places.ts";
 import type { CallDescription, Carrier, StreamDescription } from "../call/description.ts";
 import { SequenceMeter } from "../rtp/sequence.ts";
 import { Component } from "./component.ts";
 import type { PendingDescription } from "./describe.ts";
+import type { IceTreatment, LiteEnd } from "./ice.ts";
 import type { LegId, SessionId } from "./outputs.ts";
 
 /** What signaling knows of a party. */
@@ -40,6 +42,13 @@ export class LegStream {
   /** The party wants nothing anywhere for now. */
   isUnplaced = false;
   isMultiplexed = false;
+  /** What became of ICE in the last offer that the party got, and what both parties have agreed on. */
+  offeredIce: IceTreatment;
+  ice: IceTreatment;
+  /** Where ICE ends here. */
+  lite: LiteEnd | undefined;
+  /** Where it passes: what seals the checks that the party is sent, and its responses. */
+  key: HmacKey | undefined;
   /** A bit for each of the 128 payload types that either party has named. */
   readonly payloadTypes: Uint32Array = new Uint32Array(4);
   readonly meter: SequenceMeter = new SequenceMeter();

@@ -6,11 +6,12 @@
 import type { Address } from "../base/address.ts";
 import { PosternError } from "../base/failure.ts";
 import { after, type Instant, type Machine } from "../base/machine.ts";
-import type { Random } from "../base/ports.ts";
+import type { Ports } from "../base/ports.ts";
 import type { RelayAddress } from "../base/relay-places.ts";
 import { isHeld } from "../call/description.ts";
-import { closeUnagreed, flowChanged, isCarried, link, trim, unlink } from "./agreement.ts";
-import type { MediaRelayConfig } from "./config.ts";
+import { closeUnagreed, flowChanged, link, trim, unlink } from "./agreement.ts";
+import { isCarried } from "./carried.ts";
+import { type MediaRelayConfig, UNSEEN_TIMEOUT_MS } from "./config.ts";
 import { type DescriptionRequest, describe, refuseFor, refuseOf, settle } from "./describe.ts";
 import { Leg, type LegParty, Session } from "./leg.ts";
 import { handlePacket } from "./media.ts";
@@ -22,8 +23,8 @@ import { type MediaRelayStats, RelayState } from "./state.ts";
 export class MediaRelay implements Machine<MediaRelayOutput> {
   readonly #state: RelayState;
 
-  constructor(config: MediaRelayConfig, ports: { readonly random: Random }) {
-    this.#state = new RelayState(config, ports.random);
+  constructor(config: MediaRelayConfig, ports: Pick<Ports, "random" | "crypto">) {
+    this.#state = new RelayState(config, ports);
   }
 
   get stats(): Readonly<MediaRelayStats> {
@@ -170,6 +171,11 @@ export class MediaRelay implements Machine<MediaRelayOutput> {
     return handlePacket(this.#state, data, length, from, port, now);
   }
 
+  /** Whether a packet has left something to be polled. */
+  get hasOutput(): boolean {
+    return this.#state.outputs.length > 0;
+  }
+
   pollOutput(): MediaRelayOutput | undefined {
     return this.#state.outputs.shift();
   }
@@ -189,9 +195,17 @@ export class MediaRelay implements Machine<MediaRelayOutput> {
   }
 
   #checkMedia(session: Session, now: Instant): void {
-    if (now - session.mediaAt < this.#state.config.mediaTimeout || isOnHold(session)) return;
-    this.#state.tell({ type: "timeout", session: session.id, why: "silent" });
+    const silence = now - session.mediaAt;
+    if (silence < this.#state.config.mediaTimeout || isOnHold(session)) return;
+    const mayBeDirect = passesIce(session);
+    if (mayBeDirect && silence < UNSEEN_TIMEOUT_MS) return;
+    this.#state.tell({ type: "timeout", session: session.id, why: mayBeDirect ? "unseen" : "silent" });
   }
+}
+
+/** Whether the parties may have found a way without us. */
+function passesIce({ legs }: Session): boolean {
+  return legs.some(({ opposite, streams }) => opposite !== undefined && streams.some(({ ice }) => ice === "passes"));
 }
 
 /** Whether nothing needs to come: every stream that is carried is held by one side or the other, or there is none. */

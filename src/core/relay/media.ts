@@ -9,6 +9,7 @@ import { type PacketKind, packetKind } from "../rtp/demultiplex.ts";
 import { isRtp, payloadTypeOf, sequenceOf, ssrcOf, timestampOf } from "../rtp/header.ts";
 import { nextRtcp, rtcpSenderOf } from "../rtp/rtcp.ts";
 import { MAX_DROPOUT, sequenceDistance } from "../rtp/sequence.ts";
+import { handleCheck } from "./checks.ts";
 import { type Component, reroute } from "./component.ts";
 import { Contenders } from "./contenders.ts";
 import type { LegStream } from "./leg.ts";
@@ -20,6 +21,8 @@ import type { RelayState } from "./state.ts";
 const SILENCE_MS = 1000;
 /** RFC 3550 §6.2: RTCP comes every five seconds or so; two that are missing are silence. */
 const CONTROL_SILENCE_MS = 10_000;
+/** A content type of DTLS. */
+const HANDSHAKE = 22;
 /** What tells an echo's source number from that of who is heard. */
 const ECHO_SOURCE = 0x5a5a_5a5a;
 /** How often a call may come back to us on its way: each time is work for every packet. */
@@ -40,6 +43,12 @@ export function handlePacket(
   const { party, session } = stream.leg;
   const kind = packetKind(data, length);
   const { endpoint } = component;
+  if (stream.ice !== undefined) {
+    if (kind === "stun") return checked(state, component, data, length, from, now);
+    // RFC 8445 §12.1: media comes by the pair that was chosen, and by no other.
+    const isChecked = endpoint !== undefined && sameAddress(endpoint.address, from);
+    if (!isChecked) return drop(state, component, unchecked(component, from));
+  }
   if (endpoint === undefined || !sameAddress(endpoint.address, from)) {
     if (!isPartys(from, component.source, party.ranges)) {
       assignAddress(component.stranger, from);
@@ -49,6 +58,8 @@ export function handlePacket(
     if (why !== undefined) return drop(state, component, why);
   } else {
     if (!isCarriedKind(component, kind, data, length)) return drop(state, component, "malformed");
+    if (endpoint.isProvisional && kind === "rtp" && isProof(state, component, data, from, now))
+      endpoint.isProvisional = false;
     endpoint.heardAt = now;
     endpoint.isQuestioned = false;
   }
@@ -59,7 +70,9 @@ export function handlePacket(
     session.mediaAt = now;
     return undefined;
   }
-  if (route === undefined) return drop(state, component, "no-way");
+  // Where ICE has not found the party yet there is nowhere to send to.
+  const isUnchecked = out?.stream.ice !== undefined && out.endpoint === undefined;
+  if (route === undefined || isUnchecked) return drop(state, component, "no-way");
   session.mediaAt = now;
   if (out === component && !reflected(kind, data)) return undefined;
   route.packets++;
@@ -67,6 +80,26 @@ export function handlePacket(
   state.stats.packets++;
   state.stats.bytes += length;
   return route;
+}
+
+function checked(
+  state: RelayState,
+  component: Component,
+  data: Uint8Array,
+  length: number,
+  from: Readonly<Address>,
+  now: Instant,
+): Route | undefined {
+  const result = handleCheck(state, component, data.length === length ? data : data.subarray(0, length), from, now);
+  return typeof result === "string" ? drop(state, component, result) : result;
+}
+
+function unchecked(component: Component, from: Readonly<Address>): RelayDrop {
+  const { endpoint } = component;
+  if (endpoint === undefined) return "learning";
+  if (sameIp(endpoint.address, from)) return "other-port";
+  assignAddress(component.stranger, from);
+  return "stranger";
 }
 
 /**
@@ -146,18 +179,54 @@ function unproven(
   const isWhereSaid = endpoint === undefined && signaled !== undefined && sameAddress(signaled, from);
   if (component.role === "control") return isWhereSaid ? undefined : unprovenControl(state, component, data, from, now);
   if (stream.carrier === "rtp") {
+    if (kind === "dtls") return isWhereSaid ? undefined : unprovenHandshake(state, component, data, from, now);
     if (kind !== "rtp") return isWhereSaid ? undefined : "learning";
     if (!isNegotiated(stream, payloadTypeOf(data))) return "unnegotiated";
   }
   const ssrc = stream.carrier === "rtp" ? ssrcOf(data) : 0;
   const sequence = numberOf(stream, data, length);
   if (endpoint !== undefined && !mayReplace(component, from, ssrc, sequence, now)) return "other-port";
-  component.contenders ??= new Contenders(readU32(state.random.bytes(4), 0));
-  if (component.contenders.handle(from, ssrc, sequence, now)) {
+  if (contendersOf(state, component).handle(from, ssrc, sequence, now)) {
     learn(state, component, from, now);
     return undefined;
   }
   return isWhereSaid ? undefined : "learning";
+}
+
+function contendersOf(state: RelayState, component: Component): Contenders {
+  component.contenders ??= new Contenders(readU32(state.random.bytes(4), 0));
+  return component.contenders;
+}
+
+/** Whether that packet is the one that proves an endpoint whose handshake came before its media. */
+function isProof(
+  state: RelayState,
+  component: Component,
+  data: Uint8Array,
+  from: Readonly<Address>,
+  now: Instant,
+): boolean {
+  if (!isNegotiated(component.stream, payloadTypeOf(data))) return false;
+  return contendersOf(state, component).handle(from, ssrcOf(data), sequenceOf(data), now);
+}
+
+/**
+ * Behind a NAT a handshake comes before there is any media to be learned by. It is let through from the party's address, and
+ * answered there, until media proves which port is the party's: a stray hello from there delays the true one, and no more.
+ */
+function unprovenHandshake(
+  state: RelayState,
+  component: Component,
+  data: Uint8Array,
+  from: Readonly<Address>,
+  now: Instant,
+): RelayDrop | undefined {
+  const { endpoint } = component;
+  // RFC 6347 §4.1: what begins or goes on with a handshake has content type 22.
+  if (data[0] !== HANDSHAKE) return "learning";
+  if (endpoint !== undefined && !endpoint.isProvisional) return "other-port";
+  learn(state, component, from, now, true);
+  return undefined;
 }
 
 function isNegotiated({ payloadTypes }: LegStream, type: number): boolean {
@@ -179,7 +248,7 @@ function mayReplace(
   sequence: number,
   now: Instant,
 ): boolean {
-  if (endpoint === undefined || endpoint.isQuestioned) return true;
+  if (endpoint === undefined || endpoint.isQuestioned || endpoint.isProvisional) return true;
   if (now - endpoint.heardAt < SILENCE_MS || !sameIp(endpoint.address, from)) return false;
   const distance = sequenceDistance(stream.meter.highest, sequence);
   return stream.meter.ssrc === ssrc && distance > 0 && distance <= MAX_DROPOUT;
@@ -203,12 +272,18 @@ function unprovenControl(
   return undefined;
 }
 
-function learn(state: RelayState, component: Component, from: Readonly<Address>, now: Instant): void {
+function learn(
+  state: RelayState,
+  component: Component,
+  from: Readonly<Address>,
+  now: Instant,
+  isProvisional = false,
+): void {
   const { stream, role } = component;
   const isFirst = component.endpoint === undefined;
   const address = copyAddress(from);
-  component.endpoint = { address, heardAt: now, isQuestioned: false };
-  component.contenders = undefined;
+  component.endpoint = { address, heardAt: now, isQuestioned: false, isProvisional };
+  if (!isProvisional) component.contenders = undefined;
   reroute(component);
   const { leg, index } = stream;
   const [session, id] = [leg.session.id, leg.id];

@@ -36,8 +36,11 @@ export type RelayEvent =
       readonly remote: Readonly<Address>;
       readonly isFirst: boolean;
     }
-  /** No packet for `mediaTimeout`, and nobody holds; or never confirmed. The call still holds its ports. */
-  | { readonly type: "timeout"; readonly session: SessionId; readonly why: "silent" | "unconfirmed" }
+  /**
+   * No packet for `mediaTimeout`, and nobody holds; or never confirmed; or, where ICE passes and media may go without us,
+   * nothing for so long that nobody talks any more. The call still holds its ports.
+   */
+  | { readonly type: "timeout"; readonly session: SessionId; readonly why: "silent" | "unconfirmed" | "unseen" }
   /** A socket was lost that media came in by. */
   | { readonly type: "port-lost"; readonly session: SessionId; readonly leg: LegId; readonly stream: number };
 
@@ -48,13 +51,16 @@ export type MediaRelayOutput =
   /** The answer to `describe`: the description to forward. */
   | { readonly kind: "described"; readonly request: number; readonly document: SdpDocument }
   | { readonly kind: "undescribed"; readonly request: number; readonly why: DescriptionRefusal }
-  | { readonly kind: "event"; readonly event: RelayEvent };
+  | { readonly kind: "event"; readonly event: RelayEvent }
+  /** Our own packet, to be sent by this route. */
+  | { readonly kind: "media"; readonly route: Route; readonly data: Uint8Array; readonly length: number };
 
 /**
  * Why a packet was dropped. `stranger`: from an address that is not the party's. `other-port`: from its address, and not
  * from where its media comes. `learning`: from its address, while it is found out which port is its. `unnegotiated`: of a
  * payload type that nobody agreed on. `malformed`: not what the stream carries. `no-way`: the other party cannot be reached
- * yet, holds, or another phone was first. `idle`: the stream has no description.
+ * yet, holds, or another phone was first. `idle`: the stream has no description. `unsealed`: a connectivity check that the
+ * call's passwords have not sealed.
  */
 export const RELAY_DROPS = [
   "stranger",
@@ -64,10 +70,20 @@ export const RELAY_DROPS = [
   "malformed",
   "no-way",
   "idle",
+  "unsealed",
 ] as const;
 export type RelayDrop = (typeof RELAY_DROPS)[number];
 export type RelayDrops = Record<RelayDrop, number>;
 
 export function noDrops(): RelayDrops {
-  return { stranger: 0, "other-port": 0, learning: 0, unnegotiated: 0, malformed: 0, "no-way": 0, idle: 0 };
+  return {
+    stranger: 0,
+    "other-port": 0,
+    learning: 0,
+    unnegotiated: 0,
+    malformed: 0,
+    "no-way": 0,
+    idle: 0,
+    unsealed: 0,
+  };
 }

@@ -3,6 +3,7 @@ import { type Address, copyAddress } from "../base/address.ts";
 import type { Instant } from "../base/machine.ts";
 import { isHeld } from "../call/description.ts";
 import type { Component } from "./component.ts";
+import type { IceTreatment } from "./ice.ts";
 import type { Leg, LegStream, Session } from "./leg.ts";
 import type { LegId, RelayDrops, SessionId } from "./outputs.ts";
 
@@ -30,6 +31,8 @@ export interface StreamReport {
   readonly kind: string;
   readonly isRefused: boolean;
   readonly isHeld: boolean;
+  /** What became of the party's ICE; where it `passes` the parties may have found a way without us. */
+  readonly ice: IceTreatment;
   /** Of the party's packets, as they came to us. */
   readonly lost: number;
   /** Milliseconds. */
@@ -65,11 +68,12 @@ function legReport({ id, opposite, party, streams }: Leg): LegReport {
   return { leg: id, hears: opposite?.id, isService: party.service !== undefined, streams: streams.map(streamReport) };
 }
 
-function streamReport({ description, meter, media, control, isMultiplexed }: LegStream): StreamReport {
+function streamReport({ description, meter, media, control, isMultiplexed, ice }: LegStream): StreamReport {
   return {
     kind: description?.kind ?? "",
     isRefused: description?.isRefused ?? false,
     isHeld: description !== undefined && isHeld(description),
+    ice,
     lost: meter.lost,
     jitter: meter.jitter,
     media: componentReport(media),

@@ -1,6 +1,7 @@
 /**
  * A description as the other party gets it: our address and ports in the place of the sender's (c=, m=, a=rtcp), in the
- * receiver's address family, without ICE and bundles, which end here. Everything else stays byte for byte.
+ * receiver's address family, and among its candidates where ICE passes. Bundles end here. Everything else stays byte for
+ * byte.
  */
 import { type Address, blankAddress } from "../base/address.ts";
 import type { CallDescription } from "../call/description.ts";
@@ -9,7 +10,9 @@ import { parseSdp, type SdpDocument } from "../sdp/document.ts";
 import { removeIce } from "../sdp/ice-attributes.ts";
 import { mediaLineOf, setMediaPort } from "../sdp/media-line.ts";
 import type { SdpSection } from "../sdp/section.ts";
-import { isCarried } from "./agreement.ts";
+import { isCarried } from "./carried.ts";
+import type { IceTreatment } from "./ice.ts";
+import { addLite, addRelayed } from "./ice-lines.ts";
 import type { Leg, LegStream } from "./leg.ts";
 
 /** `receiver`: who gets it; its streams have their sockets. */
@@ -18,29 +21,36 @@ export function rewritten(
   { streams }: CallDescription,
   receiver: Leg,
   ours: Readonly<Address>,
+  ice: readonly IceTreatment[],
 ): SdpDocument {
   const copy = parseSdp(document.format()) as SdpDocument;
-  removeIce(copy);
+  const isIce = ice.includes("passes");
+  for (const [index, section] of copy.media.entries()) if (ice[index] !== "passes") removeIce(section);
+  if (!isIce) removeIce(copy.session);
   // RFC 8843 §7.3: every stream has its own sockets here, so none shares another's.
   copy.session.removeAttributes((name, value) => name === "group" && value.startsWith("BUNDLE"));
-  readdress(copy.session, ours);
+  readdress(copy.session, ours, isIce);
   copy.session.replace("o", (value) => inFamily(value, ours));
   for (const [index, section] of copy.media.entries()) {
     section.removeAttributes((name) => name === "bundle-only");
-    readdress(section, ours);
+    readdress(section, ours, ice[index] !== undefined);
     const stream = receiver.streams[index];
     const said = streams[index];
     if (stream?.media.port === undefined || said === undefined || !isCarried(said)) setMediaPort(section, 0);
-    else place(copy, section, stream, stream.media.port.advertised);
+    else {
+      place(copy, section, stream, stream.media.port.advertised);
+      if (ice[index] === "passes") addRelayed(section, stream);
+      else if (ice[index] === "ends" && stream.lite !== undefined) addLite(copy, section, stream, stream.lite);
+    }
   }
   return copy;
 }
 
-/** RFC 3264 §8.4: who wants nothing anywhere, at 0.0.0.0, holds: that is not ours to change. */
-function readdress(section: SdpSection, ours: Readonly<Address>): void {
+/** RFC 3264 §8.4: who wants nothing anywhere, at 0.0.0.0, holds: that is not ours to change. With ICE it means nothing. */
+function readdress(section: SdpSection, ours: Readonly<Address>, isIce: boolean): void {
   section.replace("c", (value) => {
     const said = parseConnection(value)?.address;
-    return said !== undefined && isUnspecified(said)
+    return said !== undefined && isUnspecified(said) && !isIce
       ? formatConnection({ ...blankAddress(), family: ours.family })
       : formatConnection(ours);
   });

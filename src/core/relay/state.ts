@@ -1,8 +1,10 @@
 /** What all procedures of the media relay share. */
 import { Deadlines } from "../base/deadlines.ts";
 import { OutputQueue } from "../base/output-queue.ts";
-import type { Random } from "../base/ports.ts";
+import type { Crypto, Ports, Random } from "../base/ports.ts";
 import { RelayPlaces } from "../base/relay-places.ts";
+import { StunView } from "../stun/view.ts";
+import { StunWriter } from "../stun/writer.ts";
 import type { MediaRelayConfig } from "./config.ts";
 import type { Leg, Session } from "./leg.ts";
 import { LocalPorts } from "./local-ports.ts";
@@ -28,6 +30,10 @@ export interface MediaRelayStats {
 export class RelayState {
   readonly config: MediaRelayConfig;
   readonly random: Random;
+  readonly crypto: Crypto;
+  /** Of the check that is being handled. */
+  readonly view: StunView = new StunView();
+  readonly writer: StunWriter = new StunWriter();
   readonly places: RelayPlaces;
   ownAddresses: MediaRelayConfig["ownAddresses"];
   readonly outputs: OutputQueue<MediaRelayOutput> = new OutputQueue();
@@ -46,9 +52,10 @@ export class RelayState {
   };
   #last = 0;
 
-  constructor(config: MediaRelayConfig, random: Random) {
+  constructor(config: MediaRelayConfig, { random, crypto }: Pick<Ports, "random" | "crypto">) {
     this.config = config;
     this.random = random;
+    this.crypto = crypto;
     this.ownAddresses = config.ownAddresses;
     this.places = new RelayPlaces(config.addresses, config.ports);
   }

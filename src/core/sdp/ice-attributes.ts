@@ -1,5 +1,6 @@
 /** The names of ICE's attributes (RFC 8839 §5, RFC 8840 §4.4), to be taken out where ICE ends. */
 import type { SdpDocument } from "./document.ts";
+import type { SdpSection } from "./section.ts";
 
 const NAMES: ReadonlySet<string> = new Set([
   "candidate",
@@ -17,6 +18,7 @@ export function hasIce(document: SdpDocument): boolean {
   return [document.session, ...document.media].some((section) => section.has("ice-ufrag"));
 }
 
-export function removeIce(document: SdpDocument): void {
-  for (const section of [document.session, ...document.media]) section.removeAttributes((name) => NAMES.has(name));
+/** Of one part of a description. */
+export function removeIce(section: SdpSection): void {
+  section.removeAttributes((name) => NAMES.has(name));
 }

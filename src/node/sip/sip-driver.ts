@@ -7,13 +7,15 @@ import { Driver } from "../driver.ts";
 
 export class SipDriver extends Driver<SipEdge, EdgeOutput> {
   /**
-   * One datagram that came to a port of the relay. What the edge has to tell of it, of an address that was learned say,
-   * can wait for its next input: a packet sets no timer.
+   * One datagram that came to a port of the relay. What the edge asks for because of it, the answer to a check say, is
+   * done at once; a packet sets no timer.
    */
   packet(data: Uint8Array, length: number, from: Readonly<Address>, port: PortId): Route | undefined {
     if (this.stopped) return undefined;
     try {
-      return this.machine.handlePacket(data, length, from, port, this.now());
+      const route = this.machine.handlePacket(data, length, from, port, this.now());
+      if (this.machine.hasOutput) this.settle();
+      return route;
     } catch (cause) {
       this.fail(cause);
       return undefined;

@@ -1,13 +1,17 @@
 /** Calls whose media is not anchored: by policy, and within a site. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { type Address, formatAddress } from "../../../src/core/base/address.ts";
 import { parsePrefix } from "../../../src/core/base/prefix.ts";
+import { describeSdp } from "../../../src/core/call/sdp.ts";
 import type { EdgeConfig, Trunk } from "../../../src/core/edge/config.ts";
 import type { Site } from "../../../src/core/edge/sites.ts";
 import { createResponse } from "../../../src/core/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../../src/core/sip/message/message.ts";
+import { ALICE, BOB, check, iceLines } from "../relay/checks.ts";
 import { voiceSdp } from "../relay/world.ts";
-import { at, EDGE, Phone, type PhoneOptions, World } from "./world.ts";
+import { rtp } from "../rtp/packets.ts";
+import { at, EDGE, Phone, type PhoneOptions, sdpOf, World } from "./world.ts";
 
 const prefixes = (...texts: readonly string[]) => texts.map((text) => parsePrefix(text) ?? assert.fail(text));
 
@@ -276,5 +280,59 @@ suite("within a site", () => {
     assert.match(alice.response.body, new RegExp(`c=IN IP4 ${EDGE}`));
     assert.equal(world.edge.calls()[0]?.direct, undefined);
     assert.equal(world.edge.calls()[0]?.media?.isConfirmed, true);
+  });
+});
+
+suite("phones that both speak ICE", () => {
+  const speaking = (phone: Phone, own: typeof ALICE) =>
+    phone.sdp(iceLines(own, `1 1 UDP 1 ${phone.inside} 7000 typ host`));
+
+  test("are offered each other's candidates and ours; who finds a way without us is not taken for silent", () => {
+    const world = new World();
+    const alice = registered(world, "alice", { outside: "198.51.100.7" });
+    const bob = registered(world, "bob", { outside: "192.0.2.9", inside: "192.168.1.5" });
+    alice.ask(alice.invitation("bob", undefined, speaking(alice, ALICE)));
+    const { body } = bob.request("INVITE");
+    assert.match(body, /a=candidate:1 1 UDP 1 10\.0\.0\.2 7000 typ host/);
+    assert.match(body, new RegExp(`a=candidate:postern 1 udp \\d+ ${EDGE} \\d+ typ relay`));
+    bob.answer(200, { body: speaking(bob, BOB) });
+    const answer = alice.response;
+    assert.match(answer.body, /a=candidate:1 1 UDP 1 192\.168\.1\.5 7000 typ host/);
+    alice.send(alice.within(answer, "ACK"));
+    world.pass(3_600_000);
+    assert.deepEqual(world.told("trouble"), []);
+    alice.send(alice.within(answer, "BYE"));
+    bob.send(createResponse(bob.request("BYE"), 200));
+    assert.deepEqual(ends(world), ["hung up by caller"]);
+    const [last] = world.events.slice(-1);
+    assert.ok(last?.type === "call" && last.call.direct === "ice");
+  });
+
+  test("and are forgotten when nobody can still talk", () => {
+    const world = new World();
+    const alice = registered(world, "alice", { outside: "198.51.100.7" });
+    const bob = registered(world, "bob", { outside: "192.0.2.9", inside: "192.168.1.5" });
+    alice.ask(alice.invitation("bob", undefined, speaking(alice, ALICE)));
+    bob.answer(200, { body: speaking(bob, BOB) });
+    alice.send(alice.within(alice.response, "ACK"));
+    world.pass(4 * 3_600_000 + 60_000);
+    assert.deepEqual(ends(world), ["end not observed"]);
+    assert.deepEqual([world.told("trouble"), world.ports.size], [[], 0]);
+  });
+
+  test("one that calls echo meets a lite agent, and its checks are answered", () => {
+    const world = new World();
+    const alice = registered(world, "alice", { outside: "198.51.100.7" });
+    alice.ask(alice.invitation("echo", undefined, speaking(alice, ALICE)));
+    const [stream] = describeSdp(sdpOf(alice.response)).streams;
+    assert.ok(stream?.ice?.isLite && stream.media?.address);
+    const from = at("198.51.100.7", 17_000);
+    assert.equal(world.packet(from, stream.media.address as Address, check(ALICE, stream.ice)), undefined);
+    assert.deepEqual(
+      world.stored.flatMap((one) => (one.kind === "media" ? [formatAddress(one.route.remote)] : [])),
+      ["198.51.100.7:17000"],
+    );
+    const echoed = world.packet(from, stream.media.address as Address, rtp({ ssrc: 1, sequence: 1 }));
+    assert.equal(echoed && formatAddress(echoed.remote), "198.51.100.7:17000");
   });
 });

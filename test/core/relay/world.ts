@@ -9,7 +9,7 @@ import { MediaRelay } from "../../../src/core/relay/media-relay.ts";
 import type { LegId, MediaRelayOutput, PortId, RelayEvent, Route, SessionId } from "../../../src/core/relay/outputs.ts";
 import type { ComponentReport, StreamReport } from "../../../src/core/relay/report.ts";
 import { parseSdp, type SdpDocument } from "../../../src/core/sdp/document.ts";
-import { SeededRandom } from "../../support/crypto.ts";
+import { SeededRandom, testCrypto } from "../../support/crypto.ts";
 import { described } from "../call/descriptions.ts";
 import { type RtpFields, rtcp, rtp } from "../rtp/packets.ts";
 
@@ -56,6 +56,8 @@ export class RelayWorld {
   readonly results: Map<number, SdpDocument | string> = new Map();
   readonly open: Map<PortId, Readonly<Address>> = new Map();
   readonly waiting: Map<PortId, Readonly<Address>> = new Map();
+  /** The relay's own packets. */
+  readonly sent: Extract<MediaRelayOutput, { kind: "media" }>[] = [];
   readonly #isSlow: boolean;
   #requests = 0;
 
@@ -72,7 +74,7 @@ export class RelayWorld {
         setupTimeout: 600_000,
         ...config,
       },
-      { random: new SeededRandom(1) },
+      { random: new SeededRandom(1), crypto: testCrypto },
     );
   }
 
@@ -99,6 +101,8 @@ export class RelayWorld {
         return void this.results.set(out.request, out.why);
       case "event":
         return void this.events.push(out.event);
+      case "media":
+        return void this.sent.push(out);
     }
   }
 

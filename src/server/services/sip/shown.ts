@@ -70,6 +70,8 @@ export interface ShownStream extends ShownMedia {
   /** Of the party's packets, on their way to us. */
   readonly lost: number;
   readonly jitterMs: number;
+  /** Whether the party speaks ICE with the other, which may find a way without us, or with the relay. */
+  readonly ice: "passes" | "ends" | null;
   /** RTCP, where it has a port of its own. */
   readonly control: ShownMedia | null;
 }
@@ -162,10 +164,11 @@ function partyOf({ leg }: LegReport, { caller, callee }: CallReport): ShownStrea
 }
 
 function shownStream(stream: StreamReport, party: ShownStream["party"], clock: Clock): ShownStream {
-  const { kind, isHeld, isRefused, lost, jitter, media, control } = stream;
+  const { kind, isHeld, isRefused, ice, lost, jitter, media, control } = stream;
   return {
     ...{ party, kind, isHeld, isRefused, lost },
     jitterMs: Math.round(jitter * 10) / 10,
+    ice: ice ?? null,
     ...shownMedia(media, clock),
     control: control === undefined ? null : shownMedia(control, clock),
   };
