@@ -59,7 +59,8 @@ async function addUser(
   { sip, passwordStdin, generate, ...flags }: AddFlags & ConfigFlags,
 ): Promise<void> {
   await withUsers(flags, async (users, realms, sipDomain) => {
-    const isPhone = sip ?? users.isPhone(name);
+    const before = users.has(name) ? { isPhone: users.isPhone(name) } : undefined;
+    const isPhone = sip ?? before?.isPhone ?? false;
     if (isPhone && sipDomain === undefined) {
       throw new PosternError(
         "no-sip-domain",
@@ -69,10 +70,17 @@ async function addUser(
     const generated = generate === true ? await generatePassword() : undefined;
     const password = generated ?? (await readPassword(name, passwordStdin === true));
     users.setPassword(name, password, realms, wallClock.now(), isPhone ? sipDomain : undefined);
-    const what = isPhone ? `may register a phone as sip:${name}@${sipDomain}` : `is let in, ${realmsOf(realms)}`;
+    const may = isPhone ? `may register a phone as sip:${name}@${sipDomain}` : `is let in, ${realmsOf(realms)}`;
+    const what = before === undefined ? may : `${changeWords(before, { isPhone })}, and ${may}`;
     if (generated === undefined) console.log(`${name} ${what}.`);
     else console.log(`${name} ${what}, with this password, which is not kept:\n${generated}`);
   });
+}
+
+/** Who was there already has no second account, but another password. */
+function changeWords(before: { readonly isPhone: boolean }, now: { readonly isPhone: boolean }): string {
+  if (before.isPhone === now.isPhone) return "has a new password";
+  return `has a new password and ${now.isPhone ? "now a phone" : "no phone any more"}`;
 }
 
 function realmsOf(realms: readonly string[]): string {

@@ -108,11 +108,15 @@ suite("a daemon with phones", () => {
     const add = (...flags: string[]) =>
       run(["user", "add", "carol", "--password-stdin", ...flags, "--data-dir", daemon.dataDir], "secret");
     const list = async () => (await run(["user", "list", "--data-dir", daemon.dataDir])).output;
-    await add("--sip");
+    const may = `may register a phone as sip:carol@${DOMAIN}`;
+    assert.equal((await add("--sip")).output, `carol ${may}.\n`);
     assert.match(await list(), /^carol {3}since \d{4}-\d\d-\d\d {3}phone$/m);
-    await add();
+    assert.equal((await add()).output, `carol has a new password, and ${may}.\n`);
     assert.match(await list(), /^carol .*phone$/m, "a new password changes nothing else");
-    assert.deepEqual(await add("--no-sip"), { code: 0, output: 'carol is let in, realm "postern".\n' });
+    const taken = 'carol has a new password and no phone any more, and is let in, realm "postern".\n';
+    assert.deepEqual(await add("--no-sip"), { code: 0, output: taken });
+    assert.equal((await add("--sip")).output, `carol has a new password and now a phone, and ${may}.\n`);
+    await add("--no-sip");
     assert.match(await list(), /^carol {3}since \d{4}-\d\d-\d\d$/m);
   });
 });

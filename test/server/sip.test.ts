@@ -115,6 +115,25 @@ test("after a restart a phone rings that has not registered again", async () => 
   await alice.call(bob);
 });
 
+test("a user who is removed in a call is hung up on, and the log says why; a new password ends no call", async () => {
+  const here = await place();
+  await using running = await start(here);
+  for (const name of ["alice", "bob"]) addUser(here, name);
+  await using alice = await phone(here, "alice", 2);
+  await using bob = await phone(here, "bob", 3);
+  for (const one of [alice, bob]) assert.equal((await one.register()).status, 200);
+  await alice.call(bob);
+  addUser(here, "bob");
+  await until("the new password to count", () => running.logged("users-changed").length > 0);
+  assert.deepEqual(running.logged("call-ended"), []);
+  {
+    using users = UserStore.open(join(here.dataDir, "users.db"));
+    users.remove("bob");
+  }
+  for (const one of [alice, bob]) one.accept(await one.request("BYE"));
+  assert.equal(running.logged("call-ended")[0]?.["end"], "user removed");
+});
+
 test("a user who is removed while nothing runs has no phone after the start", async () => {
   const here = await place();
   for (const name of ["alice", "bob"]) addUser(here, name);

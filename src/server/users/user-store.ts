@@ -135,6 +135,11 @@ export class UserStore implements Disposable {
     });
   }
 
+  /** Whether there is such a user. */
+  has(name: string): boolean {
+    return this.#database.prepare("SELECT 1 FROM user WHERE name = ?").get(opaqueString(name) ?? name) !== undefined;
+  }
+
   /** Whether the user may register a phone, whatever the domain. */
   isPhone(name: string): boolean {
     return this.#database.prepare("SELECT 1 FROM phone WHERE name = ?").get(name) !== undefined;
