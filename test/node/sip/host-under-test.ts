@@ -26,7 +26,7 @@ function keysOf(user: string): SipUserKeys | undefined {
   return { md5: digestHash(testCrypto, "MD5", text), sha256: digestHash(testCrypto, "SHA-256", text) };
 }
 
-async function edgeConfig(): Promise<EdgeConfig> {
+export async function edgeConfig(): Promise<EdgeConfig> {
   const { low, high } = await freePortRange(64);
   const [address, port] = [at(EDGE), await freePort()];
   const name = `${EDGE}:${port}`;
