@@ -15,11 +15,11 @@ import type { MediaPlaces, Site } from "./sites.ts";
 export const MAX_DIALOGS = 64;
 
 /**
- * What a call's record must name. `never-acknowledged`: no ACK came for the answer, so the called phone will hang up after
- * 32 s. `flow-lost`: the connection of a phone is closed, and only the phone can open another. `unreachable`: a phone did
- * not answer at all, or nothing could be sent to it.
+ * What a call's record must name. `never-acknowledged`: no ACK came for the answer, so who has answered will hang up after
+ * 32 s. `no-route`: a phone leaves out of its requests what Record-Route has told it. `flow-lost`: the connection of a phone
+ * is closed, and only the phone can open another. `unreachable`: somebody did not answer at all, or nothing could be sent.
  */
-export type CallTrouble = "never-acknowledged" | "no-media" | "no-ports" | "flow-lost" | "unreachable";
+export type CallTrouble = "never-acknowledged" | "no-route" | "flow-lost" | "unreachable" | "no-media" | "no-ports";
 
 /** Of a call. More of them say nothing new. */
 const MAX_TROUBLES = 16;

@@ -198,6 +198,7 @@ export class Calls {
 
   /** `name`: whose it is, where it is one side's. */
   trouble(call: Call, what: CallTrouble, now: Instant, name?: string): void {
+    if (call.state === "ended") return;
     if (call.note(what, name, now) !== undefined) this.#tellTrouble(call, what, name);
   }
 

@@ -15,13 +15,13 @@ import { type Call, type CallSide, MAX_DIALOGS } from "./call.ts";
 import { NOT_OBSERVED } from "./calls.ts";
 import { noteDialog } from "./hanging-up.ts";
 import type { Arrived, Passage } from "./media-path.ts";
-import { reach } from "./parties.ts";
-import { contextOf, isFromItsSide } from "./reception.ts";
+import { isOpen, reach } from "./parties.ts";
+import { contextOf, isFromItsSide, noteRouteless, routelessOf } from "./reception.ts";
 import { renumber } from "./resuming.ts";
 import type { Destination } from "./routing.ts";
 import { hideFromOthers } from "./serving.ts";
 import { hasSession } from "./session-body.ts";
-import type { EdgeState, ForkOwner } from "./state.ts";
+import type { DialogContext, EdgeState, ForkOwner } from "./state.ts";
 import { wayWithin } from "./trunk-ways.ts";
 
 export function carry(state: EdgeState, carriage: Carriage, now: Instant): void {
@@ -142,6 +142,15 @@ function noteResumed(state: EdgeState, call: Call, method: string, callee: CallS
   if (call.caller.leg !== undefined && callee.leg !== undefined) state.relay.confirm(call.caller.leg, callee.leg, now);
 }
 
+/** Nothing could be sent to who was asked, or it has not said a word. */
+export function handleUnreachable(state: EdgeState, branch: Branch, now: Instant): void {
+  const owner = branch.fork.owner as ForkOwner;
+  if (owner.kind === "call") state.calls.trouble(owner.call, "unreachable", now, (branch.hop as Destination).name);
+  else if (owner.kind === "dialog" && owner.dialog.call !== undefined) {
+    state.calls.trouble(owner.dialog.call, "unreachable", now, owner.dialog.to.name);
+  }
+}
+
 /** A phone that did not answer, or was not quick enough: what it held is free. */
 export function handleBranchOver(state: EdgeState, branch: Branch): void {
   const owner = branch.fork.owner as ForkOwner;
@@ -184,20 +193,28 @@ function handleDialogOver(
 /** An ACK for a 2xx: forwarded along its dialog, and never answered. Others are nobody's. */
 export function handleAck(state: EdgeState, request: SipRequest, flow: SipFlow, now: Instant): void {
   const own = state.dialogs.takeRoute(request);
-  if (own?.kind !== "dialog" || request.maxForwards === 0 || request.maxForwards === MALFORMED) {
+  const hasComeTooFar = request.maxForwards === 0 || request.maxForwards === MALFORMED;
+  const routeless = own?.kind === "plain" ? routelessOf(state, request) : undefined;
+  const dialog = own?.kind === "dialog" ? contextOf(state, request, own.token) : routeless;
+  // It cannot be challenged: what moves media, or shows no token, has to come from where its sender is.
+  const isProven = dialog?.isRouteless !== true && !hasSession(request);
+  if (dialog === undefined || hasComeTooFar || !(isProven || isFromItsSide(state, dialog, flow))) {
     state.stats.refused.stranger++;
     return;
   }
-  const dialog = contextOf(state, request, own.token);
+  forwardAck(state, request, dialog, now);
+}
+
+function forwardAck(state: EdgeState, request: SipRequest, dialog: DialogContext, now: Instant): void {
   const { call, from, to } = dialog;
-  // It cannot be challenged: what moves media has to come from where its sender is.
-  if (hasSession(request) && !isFromItsSide(state, dialog, flow)) {
-    state.stats.refused.stranger++;
-    return;
-  }
+  noteRouteless(state, dialog, now);
   hideFromOthers(state, request, from.trunk !== undefined);
   if (call !== undefined) state.calls.acknowledge(call);
-  const way = wayWithin(state, dialog, reach(state, dialog, request));
+  const flow = reach(state, dialog, request);
+  if (call !== undefined && to.trunk === undefined && !isOpen(state, flow)) {
+    state.calls.trouble(call, "unreachable", now, to.name);
+  }
+  const way = wayWithin(state, dialog, flow);
   if (call === undefined || !call.has(from) || !call.has(to) || !hasSession(request)) {
     return sendAck(state, request, way, to.trunk !== undefined);
   }

@@ -55,7 +55,7 @@ function otherParty({ from, caller, callee }: OpenedToken): DialogParty {
 }
 
 /** Of UDP nobody knows. */
-function isOpen({ connections }: EdgeState, { transport, connection }: SipFlow): boolean {
+export function isOpen({ connections }: EdgeState, { transport, connection }: SipFlow): boolean {
   return transport === "udp" || connections.has(connection);
 }
 

@@ -7,10 +7,11 @@ import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import { parseMessage } from "../sip/message/parse.ts";
 import type { OpenedToken } from "../sip/proxy/flow-token.ts";
 import { answersTo, markArrival } from "./arrival.ts";
-import type { Admission } from "./gatekeeper.ts";
+import type { CallSide } from "./call.ts";
+import type { Admission, Identity } from "./gatekeeper.ts";
 import { limitAnswer } from "./limit-answer.ts";
 import type { EdgeRefusal, SipKeyQuery, SipUserKeys } from "./outputs.ts";
-import { isPhoneOf, sideOf } from "./parties.ts";
+import { isPhoneOf, partyOf, sideOf } from "./parties.ts";
 import { fullOf, nameOf, type Owner } from "./quotas.ts";
 import { noteRefusal } from "./refusals.ts";
 import type { Arrival, DialogContext, EdgeState } from "./state.ts";
@@ -73,8 +74,10 @@ function handleCancel(state: EdgeState, request: SipRequest, answers: SipFlow, n
 function handleNew(state: EdgeState, request: SipRequest, flow: SipFlow, now: Instant): void {
   const own = state.dialogs.takeRoute(request);
   if (own === undefined || own.kind === "forged") return refuse(state, "foreign", flow, now);
-  const dialog = own.kind === "dialog" ? contextOf(state, request, own.token) : undefined;
-  const isWithin = dialog === undefined ? state.services.knows(request, flow) : isFromItsSide(state, dialog, flow);
+  const dialog = own.kind === "dialog" ? contextOf(state, request, own.token) : routelessOf(state, request);
+  // Without a token it is the password that proves whose it is.
+  const isProven = dialog !== undefined && dialog.isRouteless !== true;
+  const isWithin = isProven ? isFromItsSide(state, dialog, flow) : state.services.knows(request, flow);
   if (isWithin) return begin(state, request, { flow, identity: undefined, dialog }, now);
   const admission = state.gatekeeper.examine(request, flow, isKnownFlow(state, flow), now);
   if (admission.kind === "lookup") {
@@ -101,9 +104,9 @@ function admit(
   if (dialog !== undefined) {
     // Who speaks in a dialog from elsewhere than before must be the same, and is there from now on.
     const { from } = dialog;
-    const isSame = identity.kind === "user" && from.trunk === undefined && identity.user === from.name;
-    if (!isSame) return refuse(state, "stranger", flow, now);
-    state.calls.move(from, flow);
+    if (!isItsSide(from, identity)) return refuse(state, "stranger", flow, now);
+    if (from.trunk === undefined) state.calls.move(from, flow);
+    noteRouteless(state, dialog, now);
   }
   begin(state, request, { flow, identity, dialog }, now);
 }
@@ -128,6 +131,10 @@ function ownerOf({ gatekeeper }: EdgeState, { flow, identity, dialog }: Arrival)
   return { user: trunk === undefined ? dialog?.from?.name : undefined, trunk, flow };
 }
 
+function isItsSide({ name, trunk }: CallSide, identity: Identity): boolean {
+  return identity.kind === "trunk" ? trunk === identity.trunk : trunk === undefined && identity.user === name;
+}
+
 export function contextOf(state: EdgeState, request: SipRequest, token: OpenedToken): DialogContext {
   const [fromTag, toTag] = [request.fromTag ?? "", request.toTag ?? ""];
   const isFromCaller = token.from === "caller";
@@ -135,6 +142,27 @@ export function contextOf(state: EdgeState, request: SipRequest, token: OpenedTo
   const caller = call?.caller ?? sideOf(state, token.caller);
   const callee = call?.callees.get(isFromCaller ? toTag : fromTag) ?? call?.answeredBy ?? sideOf(state, token.callee);
   return isFromCaller ? { token, call, from: caller, to: callee } : { token, call, from: callee, to: caller };
+}
+
+/**
+ * RFC 3261 §12.2.1.1: whoever is in a dialog keeps to its route set. Some phones do not, and send everything to us because
+ * we are their outbound proxy: that is good enough while the call is known.
+ */
+export function routelessOf(state: EdgeState, request: SipRequest): DialogContext | undefined {
+  const { callId, fromTag = "", toTag } = request;
+  if (toTag === undefined) return undefined;
+  const placed = state.calls.find(callId, fromTag);
+  const call = placed ?? state.calls.find(callId, toTag);
+  const callee = call?.callees.get(placed === undefined ? fromTag : toTag);
+  if (call === undefined || callee === undefined) return undefined;
+  const parties = { caller: partyOf(state, call.caller), callee: partyOf(state, callee) };
+  const [from, to] = placed === undefined ? [callee, call.caller] : [call.caller, callee];
+  const token = { ...parties, from: placed === undefined ? "callee" : "caller" } as const;
+  return { token, call, from, to, isRouteless: true };
+}
+
+export function noteRouteless(state: EdgeState, { call, from, isRouteless }: DialogContext, now: Instant): void {
+  if (isRouteless === true && call !== undefined) state.calls.trouble(call, "no-route", now, from.name);
 }
 
 /** Whether it comes from where its sender is: by the dialog, or by what the same user has registered, and is then. */

@@ -13,13 +13,22 @@ import type { ServerEndpoint } from "../base/resolution.ts";
 import type { MediaRelayOutput, PortId, Route } from "../relay/outputs.ts";
 import type { MediaRelayStats } from "../relay/state.ts";
 import type { SipFlow } from "../sip/flow.ts";
+import { Branch } from "../sip/proxy/fork.ts";
 import type { ProxyOutput } from "../sip/proxy/outputs.ts";
 import type { Binding, BindingRecord } from "../sip/registrar/binding.ts";
 import type { RegistrarOutput } from "../sip/registrar/registrar.ts";
 import type { ClientTransaction } from "../sip/transaction/client.ts";
 import type { TransactionOutput } from "../sip/transaction/outputs.ts";
 import type { CallReport } from "./call.ts";
-import { carry, goOn, handleAck, handleBranchOver, handleForkOver, handleRelayEvent } from "./carrying.ts";
+import {
+  carry,
+  goOn,
+  handleAck,
+  handleBranchOver,
+  handleForkOver,
+  handleRelayEvent,
+  handleUnreachable,
+} from "./carrying.ts";
 import type { EdgeConfig, EdgePlaces } from "./config.ts";
 import { endCallsOf } from "./hanging-up.ts";
 import type { Arrived } from "./media-path.ts";
@@ -210,11 +219,17 @@ export class SipEdge implements Machine<EdgeOutput> {
       case "failed": {
         if (services.handleFailed(output.transaction, now)) break;
         const probe = probeOf(output.transaction);
-        if (probe === undefined) proxy.handleFailed(output.transaction, output.why, now);
+        if (probe === undefined) this.#handleFailed(output, now);
         else this.#state.registrar.handleProbe(probe.binding, false, now);
         break;
       }
     }
+  }
+
+  #handleFailed({ transaction, why }: Extract<TransactionOutput, { kind: "failed" }>, now: Instant): void {
+    const { owner } = transaction;
+    if (owner instanceof Branch) handleUnreachable(this.#state, owner, now);
+    this.#state.proxy.handleFailed(transaction, why, now);
   }
 
   #handleProxy(output: ProxyOutput, now: Instant): void {

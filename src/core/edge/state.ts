@@ -30,6 +30,8 @@ export interface DialogContext {
   readonly call: Call | undefined;
   readonly from: CallSide;
   readonly to: CallSide;
+  /** Its sender has left out what Record-Route told it, so that this is of a call that is known. */
+  readonly isRouteless?: boolean;
 }
 
 /** A request that was let in. */

@@ -1,6 +1,7 @@
 /** ACKs: which are forwarded, which end here, and what is said of those that never come. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createResponse } from "../../../src/core/sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../../src/core/sip/message/message.ts";
 import { at, EDGE, Phone, sdpOf, World } from "./world.ts";
 
@@ -82,4 +83,103 @@ test("an ACK that comes after its INVITE is forgotten is forwarded by its token"
   world.pass(33_000);
   alice.send(ack);
   assert.ok(bob.request("ACK"));
+});
+
+test("RFC 3261 §12.2.1.1: a phone that leaves out Record-Route, and sends everything to us, is understood, and named", () => {
+  const world = new World();
+  const [alice, bob] = phones(world);
+  alice.ask(alice.invitation("bob"));
+  bob.answer(200);
+  const answer = alice.response;
+  const bare = (method: string): SipRequest => {
+    const request = alice.within(answer, method);
+    request.headers.remove("Route");
+    return request;
+  };
+  alice.send(bare("ACK"));
+  assert.equal(bob.request("ACK").uriText, bob.contact);
+  assert.equal(world.edge.calls()[0]?.state, "acknowledged");
+  assert.deepEqual(
+    world.edge.calls()[0]?.troubles.map(({ what, name }) => [what, name]),
+    [["no-route", "alice"]],
+  );
+  const before = bob.requests.length;
+  alice.send(bare("BYE"));
+  assert.equal(alice.response.status, 407, "what shows no token shows a password");
+  assert.equal(bob.requests.length, before);
+  alice.ask(bare("BYE"));
+  bob.send(createResponse(bob.request("BYE"), 200));
+  assert.equal(alice.response.status, 200);
+  assert.equal(world.edge.calls().length, 0);
+  assert.deepEqual(world.told("trouble"), ["no-route"]);
+});
+
+test("without its token an ACK from elsewhere, and a request with another user's password, go nowhere", () => {
+  const world = new World();
+  const [alice, bob] = phones(world);
+  const carol = new Phone(world, "carol", { outside: "198.51.100.99" });
+  carol.register();
+  alice.ask(alice.invitation("bob"));
+  bob.answer(200);
+  const before = bob.requests.length;
+  for (const method of ["ACK", "BYE"]) {
+    const stolen = alice.within(alice.response, method);
+    stolen.headers.remove("Route");
+    if (method === "ACK") carol.send(stolen);
+    else carol.ask(stolen);
+  }
+  assert.equal(bob.requests.length, before);
+  assert.equal(world.edge.calls()[0]?.state, "answered");
+});
+
+test("RFC 3261 §13.3.1.4: an answer that nobody acknowledges for 32 s is named, and whose ACK it is", () => {
+  const world = new World();
+  const [alice, bob] = phones(world);
+  alice.ask(alice.invitation("bob"));
+  bob.answer(200);
+  world.pass(32_000);
+  const troubles = () => world.edge.calls()[0]?.troubles.map(({ what, name }) => [what, name]);
+  assert.deepEqual(troubles(), [["never-acknowledged", "alice"]]);
+  alice.send(alice.within(alice.response, "ACK"));
+  bob.send(bob.within(bob.request("INVITE"), "INVITE", { body: bob.sdp() }));
+  const again = createResponse(alice.request("INVITE"), 200, { headers: [["Contact", `<${alice.contact}>`]] });
+  again.setBody(alice.sdp(), "application/sdp");
+  alice.send(again);
+  world.pass(32_000);
+  assert.deepEqual(troubles(), [
+    ["never-acknowledged", "alice"],
+    ["never-acknowledged", "bob"],
+  ]);
+});
+
+test("a phone that says nothing at all is named, when it is called and within a call", () => {
+  const world = new World();
+  const [alice] = phones(world);
+  const events = (): unknown => world.events.flatMap((one) => (one.type === "trouble" ? [[one.what, one.name]] : []));
+  alice.ask(alice.invitation("bob"));
+  world.pass(33_000);
+  assert.deepEqual(events(), [["unreachable", "bob"]]);
+  assert.deepEqual(
+    world.edge.endedCalls(world.now).map(({ end, troubles }) => [end, troubles[0]?.what]),
+    [["refused: 408 Request Timeout", "unreachable"]],
+  );
+});
+
+test("a lost connection is named, what cannot be sent meanwhile too, and that the phone has come back", () => {
+  const world = new World();
+  const alice = new Phone(world, "alice", { outside: "198.51.100.7" });
+  const bob = new Phone(world, "bob", { outside: "192.0.2.9", inside: "192.168.1.5", transport: "tcp" });
+  for (const phone of [alice, bob]) assert.equal(phone.register().status, 200);
+  alice.ask(alice.invitation("bob"));
+  bob.answer(200);
+  bob.reconnect(50_001);
+  const troubles = () => world.edge.calls()[0]?.troubles.map(({ what, name, isOver }) => [what, name, isOver]);
+  assert.deepEqual(troubles(), [["flow-lost", "bob", false]]);
+  alice.send(alice.within(alice.response, "ACK"));
+  assert.deepEqual(troubles()?.at(-1), ["unreachable", "bob", false]);
+  bob.register();
+  assert.deepEqual(troubles()?.[0], ["flow-lost", "bob", true]);
+  alice.send(alice.within(alice.response, "ACK"));
+  assert.ok(bob.request("ACK"));
+  assert.deepEqual(world.told("trouble"), ["flow-lost", "unreachable"]);
 });
