@@ -1,6 +1,11 @@
 /** Base64 (RFC 4648 §4), for nonces and time-limited passwords. */
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+/** In the place of a value, for what is no character of the alphabet. */
+const NONE = 64;
+const VALUES = new Uint8Array(256).fill(NONE);
+for (let value = 0; value < ALPHABET.length; value++) VALUES[ALPHABET.charCodeAt(value)] = value;
+
 /** Encodes with padding, or without when `padding` is "". */
 export function encodeBase64(bytes: Uint8Array, padding: "=" | "" = "="): string {
   let text = "";
@@ -16,15 +21,15 @@ export function encodeBase64(bytes: Uint8Array, padding: "=" | "" = "="): string
 
 /** Decodes canonical base64, padded or not; undefined for anything else. */
 export function decodeBase64(text: string): Uint8Array | undefined {
-  const body = text.replace(/={1,2}$/, "");
-  if (body.length % 4 === 1 || (body.length < text.length && text.length % 4 !== 0)) return undefined;
-  const out = new Uint8Array(Math.floor((body.length * 3) / 4));
+  const length = unpaddedLength(text);
+  if (length % 4 === 1 || (length < text.length && text.length % 4 !== 0)) return undefined;
+  const out = new Uint8Array(Math.floor((length * 3) / 4));
   let word = 0;
   let bits = 0;
   let at = 0;
-  for (const character of body) {
-    const value = ALPHABET.indexOf(character);
-    if (value < 0) return undefined;
+  for (let i = 0; i < length; i++) {
+    const value = VALUES[text.charCodeAt(i)] ?? NONE;
+    if (value === NONE) return undefined;
     word = ((word << 6) | value) & 0xffffff;
     bits += 6;
     if (bits >= 8) {
@@ -33,4 +38,10 @@ export function decodeBase64(text: string): Uint8Array | undefined {
     }
   }
   return (word & ((1 << bits) - 1)) === 0 ? out : undefined;
+}
+
+/** Without one or two equals signs at its end. */
+function unpaddedLength(text: string): number {
+  if (text.endsWith("==")) return text.length - 2;
+  return text.endsWith("=") ? text.length - 1 : text.length;
 }

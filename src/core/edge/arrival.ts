@@ -11,8 +11,9 @@ export function markArrival(request: SipRequest, { remote }: SipFlow): void {
   const isThere = said !== undefined && sameIp(said, remote);
   const wantsPort = via.params.has("rport");
   // RFC 3581 §4: with rport both are said, and neither is believed that the client had put there.
-  if (wantsPort) request.setViaParam("rport", String(remote.port));
-  if (wantsPort || !isThere || via.params.has("received")) request.setViaParam("received", formatIp(remote));
+  if (!wantsPort && isThere && !via.params.has("received")) return;
+  const received = ["received", formatIp(remote)] as const;
+  request.setViaParams(wantsPort ? [["rport", String(remote.port)], received] : [received]);
 }
 
 /** The flow that answers take, before the request is marked and after. */

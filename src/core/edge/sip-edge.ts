@@ -38,7 +38,7 @@ import type { RefusalReport } from "./refusals.ts";
 import { probeRequest } from "./requests.ts";
 import type { Services } from "./services/services.ts";
 import { serve } from "./serving.ts";
-import { EdgeState, type EdgeStats, earliest, type Probe } from "./state.ts";
+import { EdgeState, type EdgeStats, earlier, type Probe } from "./state.ts";
 import { noteFailure, noteStreamRefused } from "./trunk-ways.ts";
 
 export class SipEdge implements Machine<EdgeOutput> {
@@ -168,8 +168,9 @@ export class SipEdge implements Machine<EdgeOutput> {
 
   pollTimeout(): Instant | undefined {
     const { transactions, registrar, proxy, relay, calls, services } = this.#state;
-    const machines = [transactions, registrar, proxy, relay, services] as const;
-    return earliest(calls.deadlines.next, ...machines.map((machine) => machine.pollTimeout()));
+    const soon = earlier(transactions.pollTimeout(), registrar.pollTimeout());
+    const later = earlier(proxy.pollTimeout(), relay.pollTimeout());
+    return earlier(earlier(soon, later), earlier(calls.deadlines.next, services.pollTimeout()));
   }
 
   handleTimeout(now: Instant): void {
@@ -193,7 +194,7 @@ export class SipEdge implements Machine<EdgeOutput> {
       const served = services.pollOutput();
       if (served?.kind === "media") outputs.push(served);
       else if (served !== undefined) outputs.push({ ...served, by: undefined });
-      if ([asked, carried, relayed, bound, served].every((one) => one === undefined)) return;
+      if ((asked ?? carried ?? relayed ?? bound ?? served) === undefined) return;
     }
   }
 

@@ -135,9 +135,8 @@ export class EdgeState {
   }
 }
 
-/** The earliest of several; undefined when there is none. */
-export function earliest(...instants: readonly (Instant | undefined)[]): Instant | undefined {
-  let first: Instant | undefined;
-  for (const one of instants) if (one !== undefined && (first === undefined || one < first)) first = one;
-  return first;
+/** The earlier of two that may both be missing. */
+export function earlier(a: Instant | undefined, b: Instant | undefined): Instant | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return a < b ? a : b;
 }

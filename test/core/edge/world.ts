@@ -65,7 +65,7 @@ export class World {
   readonly ports: Map<PortId, Address> = new Map();
   readonly stored: EdgeOutput[] = [];
   readonly settled: number[] = [];
-  readonly #phones: Map<string, Phone> = new Map();
+  readonly #phones: Map<string | number, Phone> = new Map();
   readonly #config: Partial<EdgeConfig>;
   now: Instant = 1_000_000 as Instant;
 

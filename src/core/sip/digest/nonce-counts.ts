@@ -2,12 +2,14 @@
  * Which counts of which nonces were used already, so that a request that somebody overheard is not accepted again
  * (RFC 7616 §3.4.5). Only who has proven to know a password gets an entry here. Requests overtake each other on UDP: a
  * window of the last 32 counts is kept, as against replay elsewhere.
+ *
+ * Entries are in two generations, and the older goes as a whole: to take single ones off a large table's begin costs more
+ * than all else that is done with a nonce.
  */
 import { detached } from "../../base/detached.ts";
 import type { UnixSeconds } from "../../base/machine.ts";
 
 interface Used {
-  readonly issuedAt: UnixSeconds;
   highest: number;
   /** Bit n: the count `highest - n` was used. */
   window: number;
@@ -15,27 +17,38 @@ interface Used {
 
 const WINDOW = 32;
 
+class Generation {
+  readonly nonces: Map<string, Used> = new Map();
+  readonly since: UnixSeconds;
+  /** When its youngest nonce was issued. */
+  newest: UnixSeconds | -1 = -1;
+
+  constructor(since: UnixSeconds) {
+    this.since = since;
+  }
+}
+
 export class NonceCounts {
-  /** Oldest first by first use. */
-  readonly #used: Map<string, Used> = new Map();
+  #young: Generation = new Generation(0 as UnixSeconds);
+  #old: Generation = new Generation(0 as UnixSeconds);
   readonly #lifetime: number;
   readonly #capacity: number;
   /** Nonces not younger than this are refused: their counts were forgotten for want of room. */
   #forgotten = -1;
 
-  /** `lifetime`: of nonces, in seconds. `capacity`: nonces at most. */
+  /** `lifetime`: of nonces, in seconds. `capacity`: nonces at most, of which half are remembered in any case. */
   constructor(lifetime: number, capacity: number) {
     this.#lifetime = lifetime;
     this.#capacity = capacity;
   }
 
   get size(): number {
-    return this.#used.size;
+    return this.#young.nonces.size + this.#old.nonces.size;
   }
 
   /** Notes the use; false when it cannot be told from a repetition. */
   use(nonce: string, issuedAt: UnixSeconds, count: number, now: UnixSeconds): boolean {
-    const used = this.#used.get(nonce);
+    const used = this.#young.nonces.get(nonce) ?? this.#old.nonces.get(nonce);
     if (used === undefined) return issuedAt > this.#forgotten && this.#add(nonce, issuedAt, count, now);
     const ahead = count - used.highest;
     if (ahead > 0) {
@@ -50,14 +63,19 @@ export class NonceCounts {
   }
 
   #add(nonce: string, issuedAt: UnixSeconds, count: number, now: UnixSeconds): boolean {
-    for (const [oldest, { issuedAt: at }] of this.#used) {
-      const isExpired = now - at > this.#lifetime;
-      if (!isExpired && this.#used.size < this.#capacity) break;
-      if (!isExpired) this.#forgotten = Math.max(this.#forgotten, at);
-      this.#used.delete(oldest);
-    }
+    const isFull = this.#young.nonces.size * 2 >= this.#capacity;
+    if (isFull || now - this.#young.since > this.#lifetime) this.#turn(now);
     if (issuedAt <= this.#forgotten) return false;
-    this.#used.set(detached(nonce), { issuedAt, highest: count, window: 1 });
+    const young = this.#young;
+    if (issuedAt > young.newest) young.newest = issuedAt;
+    young.nonces.set(detached(nonce), { highest: count, window: 1 });
     return true;
+  }
+
+  #turn(now: UnixSeconds): void {
+    const { newest } = this.#old;
+    if (now - newest <= this.#lifetime) this.#forgotten = Math.max(this.#forgotten, newest);
+    this.#old = this.#young;
+    this.#young = new Generation(now);
   }
 }

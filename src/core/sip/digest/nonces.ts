@@ -5,7 +5,7 @@
  */
 import type { Address } from "../../base/address.ts";
 import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
-import { concatBytes, equalConstantTime, readU32, writeU32 } from "../../base/bytes.ts";
+import { equalConstantTime, readU32, writeU32 } from "../../base/bytes.ts";
 import type { UnixSeconds } from "../../base/machine.ts";
 import type { Crypto, HmacKey, Ports } from "../../base/ports.ts";
 
@@ -56,11 +56,13 @@ export class SipNonces {
 }
 
 function tagOf(crypto: Crypto, key: HmacKey, covered: Uint8Array, client: Readonly<Address>): Uint8Array {
-  const ip = new Uint8Array(17);
-  ip[0] = client.family;
-  writeU32(ip, 1, client.w0);
-  writeU32(ip, 5, client.w1);
-  writeU32(ip, 9, client.w2);
-  writeU32(ip, 13, client.w3);
-  return crypto.hmacSha256(key, concatBytes(covered, ip)).subarray(0, TAG_LENGTH);
+  const { length } = covered;
+  const signed = new Uint8Array(length + 17);
+  signed.set(covered);
+  signed[length] = client.family;
+  writeU32(signed, length + 1, client.w0);
+  writeU32(signed, length + 5, client.w1);
+  writeU32(signed, length + 9, client.w2);
+  writeU32(signed, length + 13, client.w3);
+  return crypto.hmacSha256(key, signed).subarray(0, TAG_LENGTH);
 }

@@ -41,18 +41,21 @@ const COPIED: ReadonlySet<string> = new Set(["via", "from", "to", "call-id", "cs
 /** RFC 3261 §8.2.6: all Via, From, To, Call-ID and CSeq are the request's, byte for byte. */
 export function createResponse(request: SipRequest, status: number, parts: ResponseParts = {}): SipResponse {
   const { reason = reasonPhrase(status), toTag, body = "" } = parts;
-  const fields = request.headers.fields.filter((field) => COPIED.has(field.name));
+  const fields: HeaderField[] = [];
+  for (const field of request.headers.fields) {
+    if (!COPIED.has(field.name)) continue;
+    fields.push(toTag !== undefined && field.name === "to" ? withTag(field, toTag) : field);
+  }
   // RFC 3261 §8.2.6.1: Timestamp goes into a 100.
   if (status === 100) fields.push(...request.headers.fields.filter((field) => field.name === "timestamp"));
-  const tagged = toTag === undefined ? fields : fields.map((field) => withTag(field, toTag));
-  const response = new SipResponse(status, reason, new Headers(tagged), body);
+  const response = new SipResponse(status, reason, new Headers(fields), body);
   for (const [name, value] of parts.headers ?? []) response.headers.append(name, value);
   response.headers.set("Content-Length", String(body.length));
   return response;
 }
 
 function withTag(field: HeaderField, tag: string): HeaderField {
-  const list = field.name === "to" ? field.parsed(readAddresses) : MALFORMED;
+  const list = field.parsed(readAddresses);
   // A To that nobody can read is given back as it came.
   if (list === MALFORMED) return field;
   const to = list[0];

@@ -2,6 +2,13 @@
 import { MALFORMED, type Malformed, quotedEnd, skipSpace, trimEnd, unfolded } from "./characters.ts";
 import { canonicalName } from "./header-names.ts";
 
+/** A text in place of what lies between two places of a field's source. */
+export interface Edit {
+  readonly at: number;
+  readonly end: number;
+  readonly text: string;
+}
+
 export class HeaderField {
   /** The long name in lower case. */
   readonly name: string;
@@ -38,8 +45,19 @@ export class HeaderField {
 
   /** The same with `text` in place of what lies between two places. */
   spliced(at: number, end: number, text: string): HeaderField {
+    return this.edited([{ at, end, text }]);
+  }
+
+  /** The same with several of its places changed, of which none covers another. Those at one place stay in their order. */
+  edited(edits: Edit[]): HeaderField {
     const { source } = this;
-    const line = source.slice(this.at, at) + text + source.slice(end, this.end);
+    let line = "";
+    let from = this.at;
+    for (const { at, end, text } of edits.sort((a, b) => a.at - b.at)) {
+      line += source.slice(from, at) + text;
+      from = end;
+    }
+    line += source.slice(from, this.end);
     return new HeaderField(this.name, line, 0, source.indexOf(":", this.at) - this.at, line.length);
   }
 }

@@ -5,7 +5,7 @@
 import { PosternError } from "../../base/failure.ts";
 import { MALFORMED, type Malformed, parseNumber, skipSpace, tokenEnd } from "./characters.ts";
 import { type Credentials, parseCredentials } from "./credentials.ts";
-import type { HeaderField } from "./header-field.ts";
+import type { Edit, HeaderField } from "./header-field.ts";
 import { type Headers, readAddresses, readVias } from "./headers.ts";
 import type { NameAddress } from "./name-address.ts";
 import type { Param } from "./params.ts";
@@ -148,14 +148,19 @@ export abstract class SipMessageBase {
 
   /** Sets a parameter of the topmost Via where it stands, or behind the others; one that says so already stays as it is. */
   setViaParam(name: string, value: string): void {
+    this.setViaParams([[name, value]]);
+  }
+
+  /** The same of several, at the cost of one. */
+  setViaParams(params: readonly (readonly [name: string, value: string])[]): void {
     const [field, via] = this.#topVia();
-    const param: Param | undefined = via.params.find(name.toLowerCase());
-    if (param !== undefined && param.text === value) return;
-    const text = `${name}=${value}`;
-    this.headers.replace(
-      field,
-      param === undefined ? field.spliced(via.end, via.end, `;${text}`) : field.spliced(param.at, param.end, text),
-    );
+    const edits: Edit[] = [];
+    for (const [name, value] of params) {
+      const param: Param | undefined = via.params.find(name.toLowerCase());
+      if (param === undefined) edits.push({ at: via.end, end: via.end, text: `;${name}=${value}` });
+      else if (param.text !== value) edits.push({ at: param.at, end: param.end, text: `${name}=${value}` });
+    }
+    if (edits.length > 0) this.headers.replace(field, field.edited(edits));
   }
 
   addRecordRoute(value: string): void {

@@ -53,7 +53,7 @@ export class Location {
   readonly #users: Map<string, Entry[]> = new Map();
   readonly #connections: Map<number, Set<Entry>> = new Map();
   /** How many phones are where. */
-  readonly #flows: Map<string, number> = new Map();
+  readonly #flows: Map<string | number, number> = new Map();
   #size = 0;
 
   get size(): number {

@@ -87,7 +87,10 @@ export class Registrar implements Machine<RegistrarOutput> {
 
   /** `user`: who has proven to have sent this. */
   handleRegister(request: SipRequest, flow: SipFlow, user: string, now: Instant): SipResponse {
-    const aor = this.addressOfRecord(request.to.uri);
+    const { uri } = request.to;
+    // RFC 3261 §10.3: an address of record is a SIP URI.
+    if (!isSipUri(uri)) return this.#refuse(request, { status: 400, reason: "To Must Be a SIP URI" });
+    const aor = this.addressOfRecord(uri);
     // RFC 3261 §10.3 step 5: an address of record that is not in the domain is 404.
     if (aor === undefined) return createResponse(request, 404, { toTag: this.#tag() });
     // RFC 3261 §10.3 step 4: nobody registers for somebody else.
@@ -265,8 +268,9 @@ export class Registrar implements Machine<RegistrarOutput> {
 /** By the instance that it names, or by its Contact as URIs are compared (RFC 3261 §10.3 step 7, §19.1.4). */
 function isSamePhone(entry: Entry, asked: AskedContact): boolean {
   if (entry.instance !== undefined && asked.instance !== undefined) return entry.instance === asked.instance;
+  if (entry.contact === asked.text) return true;
   const uri = parseUri(entry.contact);
-  return entry.contact === asked.text || (uri !== MALFORMED && isSameUri(uri, asked.uri));
+  return uri !== MALFORMED && isSameUri(uri, asked.uri);
 }
 
 function isOvertaken(entry: Entry, request: SipRequest): boolean {

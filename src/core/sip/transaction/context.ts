@@ -8,13 +8,13 @@ import type { AnsweredRequest, ServerTransaction } from "./server.ts";
 
 /** Every transaction has two: when it repeats itself, and when it ends. */
 export interface TransactionTimer extends Timed {
-  readonly transaction: ClientTransaction | ServerTransaction | AnsweredRequest;
+  readonly transaction: ClientTransaction | ServerTransaction;
   readonly what: "repeat" | "end";
 }
 
 export interface TransactionContext {
   readonly outputs: OutputQueue<TransactionOutput>;
-  readonly deadlines: Deadlines<TransactionTimer>;
+  readonly deadlines: Deadlines<TransactionTimer | AnsweredRequest>;
   readonly clients: Map<string, ClientTransaction>;
   readonly servers: Map<string, ServerTransaction | AnsweredRequest>;
 }
@@ -36,6 +36,11 @@ export function timerOf(
 }
 
 /** Starts a timer anew; 0 ms and less fire at the next turn, as the RFC's timers of zero on reliable transports do. */
-export function startTimer(context: TransactionContext, timer: TransactionTimer, now: Instant, ms: number): void {
+export function startTimer(
+  context: TransactionContext,
+  timer: TransactionTimer | AnsweredRequest,
+  now: Instant,
+  ms: number,
+): void {
   context.deadlines.set(timer, after(now, ms));
 }

@@ -39,7 +39,7 @@ function complete(
   transaction.state = "completed";
   const answered = new AnsweredRequest(transaction, text);
   context.servers.set(transaction.key, answered);
-  startTimer(context, answered.end, now, transaction.isReliable ? 0 : LONGEST);
+  startTimer(context, answered, now, transaction.isReliable ? 0 : LONGEST);
   handleNonInviteAgain(context, answered);
 }
 

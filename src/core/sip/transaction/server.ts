@@ -1,4 +1,6 @@
 /** A server transaction: a request that came, and the answer that it gets each time it comes again. */
+import type { Timed } from "../../base/deadlines.ts";
+import type { Instant } from "../../base/machine.ts";
 import type { SipFlow } from "../flow.ts";
 import type { SipRequest } from "../message/message.ts";
 import { type TransactionTimer, timerOf } from "./context.ts";
@@ -10,22 +12,22 @@ export interface Holder {
 
 /**
  * What is left of a request that is no INVITE when it has its final answer: what it takes to give that again. It stays for
- * half a minute, and the request itself is ten times as large.
+ * half a minute, and the request itself is ten times as large. It is its own timer, because it has but one.
  */
-export class AnsweredRequest {
+export class AnsweredRequest implements Timed {
   readonly key: string;
   readonly from: SipFlow;
   /** Undefined: no answer is the answer. */
   readonly response: string | undefined;
-  readonly end: TransactionTimer;
   readonly holders: readonly Holder[];
+  deadline: Instant = 0 as Instant;
+  heapIndex = -1;
 
   constructor({ key, from, holders }: ServerTransaction, response: string | undefined) {
     this.key = key;
     this.from = from;
     this.holders = holders;
     this.response = response;
-    this.end = timerOf(this, "end");
   }
 }
 

@@ -38,6 +38,8 @@ export interface Sending {
 export class Transactions implements Machine<TransactionOutput> {
   readonly #context;
   readonly #random: Ports["random"];
+  /** Of the request that was asked for last: a new one is asked for several times before it begins a transaction. */
+  #keyed: { readonly request: SipRequest; readonly key: string } | undefined;
 
   constructor({ random }: Pick<Ports, "random">) {
     this.#context = createContext();
@@ -60,13 +62,14 @@ export class Transactions implements Machine<TransactionOutput> {
   handleTimeout(now: Instant): void {
     const { deadlines } = this.#context;
     for (let timer = deadlines.popDue(now); timer !== undefined; timer = deadlines.popDue(now)) {
-      this.#handleTimer(timer, now);
+      if (timer instanceof AnsweredRequest) forgetServer(this.#context, timer);
+      else this.#handleTimer(timer, now);
     }
   }
 
   /** Whether this request belongs to a transaction that is known, and so costs no more than it does already. */
   isKnown(request: SipRequest): boolean {
-    return this.#context.servers.has(serverKey(request));
+    return this.#context.servers.has(this.#keyOf(request));
   }
 
   /** The INVITE that a CANCEL is about. */
@@ -78,7 +81,7 @@ export class Transactions implements Machine<TransactionOutput> {
   /** `holders`: for whom a transaction that begins is counted. */
   handleRequest(request: SipRequest, from: SipFlow, now: Instant, holders: readonly Holder[] = NOBODY): void {
     const context = this.#context;
-    const key = serverKey(request);
+    const key = this.#keyOf(request);
     const known = context.servers.get(key);
     if (known instanceof AnsweredRequest) handleNonInviteAgain(context, known);
     else if (request.method === "ACK") {
@@ -133,19 +136,23 @@ export class Transactions implements Machine<TransactionOutput> {
     if (isWaiting) failClient(this.#context, transaction, "transport");
   }
 
+  #keyOf(request: SipRequest): string {
+    if (this.#keyed?.request !== request) this.#keyed = { request, key: serverKey(request) };
+    return this.#keyed.key;
+  }
+
   #begin(key: string, request: SipRequest, from: SipFlow, holders: readonly Holder[]): void {
     const transaction = new ServerTransaction(key, request, from, holders);
     for (const holder of holders) holder.transactions++;
+    this.#keyed = undefined;
     this.#context.servers.set(key, transaction);
     this.#context.outputs.push({ kind: "request", transaction });
   }
 
   #handleTimer({ transaction, what }: TransactionTimer, now: Instant): void {
     const context = this.#context;
-    if (transaction instanceof AnsweredRequest) forgetServer(context, transaction);
-    else if (transaction instanceof ServerTransaction) {
-      handleInviteServerTimer(context, transaction, what, now);
-    } else if (!transaction.isInvite) handleNonInviteTimer(context, transaction, what, now);
+    if (transaction instanceof ServerTransaction) handleInviteServerTimer(context, transaction, what, now);
+    else if (!transaction.isInvite) handleNonInviteTimer(context, transaction, what, now);
     else handleInviteTimer(context, transaction, what, now);
   }
 }

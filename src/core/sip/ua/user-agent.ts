@@ -43,6 +43,7 @@ const JUDGE = {
   extensions: [],
   methods: UA_METHODS,
   contentTypes: [SDP, "multipart/mixed", "multipart/alternative"],
+  answers: SDP,
 } as const;
 
 export class UserAgent implements Machine<UserAgentOutput> {
@@ -77,7 +78,8 @@ export class UserAgent implements Machine<UserAgentOutput> {
 
   /** The call that a request is within, if it is one of this agent's: who knows both tags has taken part in it. */
   callOf(request: SipRequest): UaCall | undefined {
-    return this.#context.dialogs.get(dialogKeyOf(request));
+    const { dialogs } = this.#context;
+    return dialogs.size === 0 ? undefined : dialogs.get(dialogKeyOf(request));
   }
 
   /** A request that is new. `local`: who it is for, and `hop`: where its sender is reached, when it begins a call. */

@@ -189,13 +189,19 @@ test("a stale challenge says so, and nothing that was given by a phone shows in 
 });
 
 test("counts of old nonces are forgotten, and those forgotten for want of room are refused", () => {
-  const counts = new NonceCounts(300, 3);
+  const counts = new NonceCounts(300, 4);
   const at = (seconds: number) => seconds as UnixSeconds;
-  for (const [nonce, issued] of Object.entries({ a: 10, b: 11, c: 12 }))
+  for (const [nonce, issued] of Object.entries({ a: 10, b: 11, c: 12, d: 13 }))
     assert.ok(counts.use(nonce, at(issued), 1, at(20)));
-  assert.ok(counts.use("d", at(13), 1, at(20)));
+  for (const nonce of ["a", "b", "c", "d"])
+    assert.equal(counts.use(nonce, at(13), 1, at(20)), false, "all that there is room for is remembered");
+  assert.ok(counts.use("e", at(14), 1, at(20)));
   assert.equal(counts.size, 3);
-  assert.equal(counts.use("a", at(10), 1, at(20)), false, "cannot be told from a repetition");
-  assert.ok(counts.use("e", at(400), 1, at(400)));
-  assert.equal(counts.size, 1);
+  for (const nonce of ["a", "b"])
+    assert.equal(counts.use(nonce, at(11), 1, at(20)), false, "cannot be told from a repetition");
+  assert.ok(counts.use("d", at(13), 2, at(20)), "half are remembered in any case");
+  assert.ok(counts.use("f", at(400), 1, at(400)));
+  assert.ok(counts.use("g", at(701), 1, at(701)));
+  assert.equal(counts.size, 2, "what is too old to come again");
+  assert.ok(counts.use("h", at(450), 1, at(702)), "and costs nobody else a second challenge");
 });
