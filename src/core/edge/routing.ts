@@ -2,7 +2,7 @@
 import type { Instant } from "../base/machine.ts";
 import { isSameFlow, type SipFlow, type SipTarget } from "../sip/flow.ts";
 import type { SipRequest } from "../sip/message/message.ts";
-import { isSipUri } from "../sip/message/uri.ts";
+import { isSipUri, withoutHeaders } from "../sip/message/uri.ts";
 import type { Hop } from "../sip/proxy/hop.ts";
 import { userOf } from "../sip/registrar/address-of-record.ts";
 import type { Binding } from "../sip/registrar/binding.ts";
@@ -82,7 +82,9 @@ export class Routing {
   #phone({ aor, contact, path, flow }: Binding): Destination {
     const name = aor.slice("sip:".length, aor.lastIndexOf("@"));
     const sentBy = this.#names.nameFor(flow);
-    const hop = { to: flow, uri: contact, routes: path, recordRoute: [], sentBy, ringsFor: RINGS_FOR };
+    // RFC 3261 §16.6 step 2: what a Request-URI may not have is left out.
+    const uri = withoutHeaders(contact);
+    const hop = { to: flow, uri, routes: path, recordRoute: [], sentBy, ringsFor: RINGS_FOR };
     return { ...hop, name, flow, trunk: undefined };
   }
 

@@ -111,6 +111,21 @@ suite("a phone registers", () => {
   });
 });
 
+test("RFC 3261 §16.6: headers in a Contact are kept for its phone, and are in no Request-URI", () => {
+  const world = new World();
+  const [alice, bob] = ["alice", "bob"].map((user, n) => new Phone(world, user, { outside: `192.0.2.${n + 1}` })) as [
+    Phone,
+    Phone,
+  ];
+  alice.register();
+  const registration = bob.registration();
+  const contact = "sip:b?b@10.0.0.2;ob?Route=%3Csip:elsewhere.example.net%3E";
+  registration.headers.set("Contact", `<${contact}>`);
+  assert.match(bob.ask(registration).header("contact") ?? "", /^<sip:b\?b@10\.0\.0\.2;ob\?Route=[^>]+>/);
+  alice.ask(alice.invitation("bob"));
+  assert.equal(bob.request("INVITE").uriText, "sip:b?b@10.0.0.2;ob");
+});
+
 suite("strangers", () => {
   test("who only look whether somebody is there hear nothing", () => {
     const world = new World();

@@ -13,6 +13,8 @@ export interface Judge {
   readonly methods?: readonly string[];
   /** Of a server: media types of bodies, in lower case. */
   readonly contentTypes?: readonly string[];
+  /** Of a server: the media type of the body that it answers an INVITE with, in lower case. */
+  readonly answers?: string;
 }
 
 /** The response to give: `createResponse(request, status, { reason, headers })`. */
@@ -36,7 +38,12 @@ function judgeAsServer(request: SipRequest, judge: Judge): Verdict | undefined {
   if (judge.methods !== undefined && !judge.methods.includes(request.method)) {
     return verdict(405, ["Allow", judge.methods.join(", ")]);
   }
-  return unknownScheme(request, judge) ?? unknownExtension(request, "Require", judge) ?? unknownBody(request, judge);
+  return (
+    unknownScheme(request, judge) ??
+    unknownExtension(request, "Require", judge) ??
+    unknownBody(request, judge) ??
+    unreadableAnswer(request, judge)
+  );
 }
 
 // RFC 3261 §16.3: scheme, Max-Forwards, Proxy-Require.
@@ -72,4 +79,12 @@ function unknownBody(request: SipRequest, { contentTypes }: Judge): Verdict | un
   return type !== undefined && contentTypes.includes(type)
     ? undefined
     : verdict(415, ["Accept", contentTypes.join(", ")]);
+}
+
+// RFC 3261 §20.1, §21.4.7: who says what it reads is told nothing else; who says nothing reads descriptions.
+function unreadableAnswer(request: SipRequest, { answers }: Judge): Verdict | undefined {
+  if (answers === undefined || request.method !== "INVITE" || request.header("accept") === undefined) return undefined;
+  const ranges = request.list("accept").map((range) => range.split(";", 1)[0]?.trim().toLowerCase());
+  const isRead = ["*/*", `${answers.split("/", 1)[0]}/*`, answers].some((range) => ranges.includes(range));
+  return isRead ? undefined : verdict(406);
 }

@@ -166,3 +166,9 @@ export function formatUri(uri: Uri): string {
   const headers = uri.headers.map(([name, value]) => `${name}=${value}`).join("&");
   return `${uri.scheme}:${user}${uri.host}${port}${uri.params}${headers === "" ? "" : `?${headers}`}`;
 }
+
+/** RFC 3261 §19.1.1: a Request-URI has no headers. The rest of the text stays as it was written. */
+export function withoutHeaders(uri: string): string {
+  const at = uri.indexOf("?", uri.lastIndexOf("@") + 1);
+  return at < 0 ? uri : uri.slice(0, at);
+}

@@ -2,15 +2,21 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
+import { type Address, parseIp } from "../../../../src/core/base/address.ts";
+import type { Instant, UnixSeconds } from "../../../../src/core/base/machine.ts";
+import type { SipFlow } from "../../../../src/core/sip/flow.ts";
 import { createResponse } from "../../../../src/core/sip/message/build.ts";
 import type { RefusalCode } from "../../../../src/core/sip/message/failure.ts";
 import { type Judge, judgeRequest } from "../../../../src/core/sip/message/judge.ts";
 import { SipRequest, SipResponse } from "../../../../src/core/sip/message/message.ts";
 import { bodyParts } from "../../../../src/core/sip/message/multipart.ts";
 import { parseMessage } from "../../../../src/core/sip/message/parse.ts";
-import { isSipUri, type SipUri } from "../../../../src/core/sip/message/uri.ts";
-import { unescaped } from "../../../../src/core/sip/message/uri-comparison.ts";
+import { isSipUri, type SipUri, withoutHeaders } from "../../../../src/core/sip/message/uri.ts";
+import { isSameUri, unescaped } from "../../../../src/core/sip/message/uri-comparison.ts";
 import { uniqueBranch, type Via } from "../../../../src/core/sip/message/via.ts";
+import { defaultRegistrarConfig } from "../../../../src/core/sip/registrar/config.ts";
+import { Registrar } from "../../../../src/core/sip/registrar/registrar.ts";
+import { SeededRandom } from "../../../support/crypto.ts";
 
 const directory = new URL("../../../vectors/rfc4475/", import.meta.url);
 
@@ -42,6 +48,7 @@ const server: Judge = {
   extensions: ["path"],
   methods: ["INVITE", "ACK", "OPTIONS", "REGISTER", "BYE", "CANCEL", "MESSAGE"],
   contentTypes: ["application/sdp", "multipart/mixed"],
+  answers: "application/sdp",
 };
 const proxy: Judge = { role: "proxy", schemes: ["sip", "sips", "tel"], extensions: [] };
 
@@ -72,7 +79,7 @@ const accepted: Readonly<Record<string, readonly [section: string, check: () => 
   cparam01: ["3.3.12", cparam01],
   cparam02: ["3.3.13", cparam02],
   regescrt: ["3.3.14", regescrt],
-  sdp01: ["3.3.15", () => assert.deepEqual(request("sdp01").list("Accept"), ["text/nobodyKnowsThis"])],
+  sdp01: ["3.3.15", sdp01],
   inv2543: ["3.4.1", inv2543],
 };
 
@@ -207,6 +214,8 @@ function escnull(): void {
     ["\0", "\0\0"],
   );
   assert.equal(unescaped(sip(register.to.uri).user ?? ""), "null-\0-null");
+  assert.ok(!isSameUri(sip(contacts[0]?.uri), sip(contacts[1]?.uri)), "two phones, not one");
+  assert.deepEqual(registered("escnull"), [404, []], "no user's name has a NUL");
 }
 
 function esc02(): void {
@@ -264,8 +273,24 @@ function noreason(): void {
   assert.deepEqual([status, reason], [100, ""]);
 }
 
+/** What a registrar of `example.com` says of it, to somebody who has proven to be the user that it names. */
+function registered(name: string): readonly [status: number, contacts: readonly string[]] {
+  const register = request(name);
+  const { uri } = register.to;
+  const user = isSipUri(uri) ? (uri.user ?? "") : "user";
+  const registrar = new Registrar(
+    { ...defaultRegistrarConfig, domain: "example.com" },
+    { random: new SeededRandom(1), wallClock: { now: () => 1_700_000_000 as UnixSeconds } },
+  );
+  const address = parseIp("192.0.2.7", 5060) as Address;
+  const flow: SipFlow = { transport: "udp", local: address, remote: address, connection: 0 };
+  const { status } = registrar.handleRegister(register, flow, user, 0 as Instant);
+  return [status, [...registrar.bindings()].map(({ contact }) => contact)];
+}
+
 function unksm2(): void {
   const register = request("unksm2");
+  assert.equal(registered("unksm2")[0], 400, "To is no address of a user");
   assert.equal(register.to.uri.scheme, "isbn");
   assert.ok(!isSipUri(register.from.uri));
 }
@@ -301,18 +326,32 @@ function cparam01(): void {
   const contacts = request("cparam01").contacts;
   assert.ok(typeof contacts === "object");
   assert.ok(contacts[0]?.params.has("unknownparam") && !sip(contacts[0].uri).params.has("unknownparam"));
+  assert.deepEqual(registered("cparam01"), [200, ["sip:+19725552222@gw1.example.net"]]);
 }
 
 function cparam02(): void {
   const contacts = request("cparam02").contacts;
   assert.ok(typeof contacts === "object");
   assert.ok(!contacts[0]?.params.has("unknownparam") && sip(contacts[0]?.uri).params.has("unknownparam"));
+  assert.deepEqual(registered("cparam02"), [200, ["sip:+19725552222@gw1.example.net;unknownparam"]]);
 }
 
 function regescrt(): void {
   const contacts = request("regescrt").contacts;
   assert.ok(typeof contacts === "object");
   assert.deepEqual(sip(contacts[0]?.uri).headers, [["route", "%3Csip:sip.example.com%3E"]]);
+  const contact = "sip:user@example.com?Route=%3Csip:sip.example.com%3E";
+  assert.deepEqual(registered("regescrt"), [200, [contact]]);
+  assert.equal(withoutHeaders(contact), "sip:user@example.com", "which is where its calls go");
+}
+
+function sdp01(): void {
+  const invite = request("sdp01");
+  assert.equal(judgeRequest(invite, server)?.status, 406);
+  for (const range of ["application/SDP;level=1", "text/plain, application/*", "*/*;q=0.1"]) {
+    invite.headers.set("Accept", range);
+    assert.equal(judgeRequest(invite, server), undefined, range);
+  }
 }
 
 function inv2543(): void {
