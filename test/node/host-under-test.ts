@@ -7,7 +7,8 @@ import { longTermKey } from "../../src/core/stun/credentials.ts";
 import { PasswordAlgorithmNumber } from "../../src/core/stun/registry.ts";
 import type { TurnServerConfig } from "../../src/core/turn/server/config.ts";
 import type { TurnServerEvent, UserKeys } from "../../src/core/turn/server/outputs.ts";
-import { DgramDatapath } from "../../src/node/datapath/dgram.ts";
+import { chooseDatapath, createDatapath } from "../../src/node/datapath/choice.ts";
+import type { Datapath } from "../../src/node/datapath/datapath.ts";
 import type { Log } from "../../src/node/log.ts";
 import { TurnHost, type TurnHostOptions } from "../../src/node/turn-host.ts";
 import { testCrypto } from "../support/crypto.ts";
@@ -35,7 +36,7 @@ export interface LogLine {
 
 export class HostUnderTest implements AsyncDisposable {
   readonly host: TurnHost;
-  readonly datapath: DgramDatapath = new DgramDatapath();
+  readonly datapath: Datapath = createDatapath(chooseDatapath("auto").kind);
   readonly events: TurnServerEvent[] = [];
   readonly lines: LogLine[] = [];
 

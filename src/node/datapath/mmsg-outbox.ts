@@ -45,8 +45,11 @@ export class Outbox {
     return this.#touched.length === 0;
   }
 
-  /** What is sent of `view`, which begins at byte `at` of the received data, is not copied: it stays until `flush`. */
-  lend(view: Uint8Array, at: number): void {
+  /**
+   * What is sent of `view`, which begins at byte `at` of the received data, is not copied: it stays until `flush`. Until
+   * the next call; with undefined everything is copied.
+   */
+  lend(view: Uint8Array | undefined, at = 0): void {
     this.#lentView = view;
     this.#lentAt = at;
   }
@@ -144,6 +147,7 @@ export class Outbox {
   #transmit(socket: MmsgSocket, head: number): void {
     if (!socket.queue.isEmpty) return this.#enqueue(socket, head);
     const batch = this.#batch;
+    if (batch.nextOf(head) === NO_ENTRY && !batch.hasHeader(head)) return this.#transmitOne(socket, head);
     let count = batch.compose(head, socket.segmentLimit);
     for (let message = 0; message < count; ) {
       const sent = batch.send(socket.descriptor, message, count - message);
@@ -159,6 +163,13 @@ export class Outbox {
         message++;
       }
     }
+  }
+
+  #transmitOne(socket: MmsgSocket, entry: number): void {
+    let sent = this.#batch.sendOne(socket.descriptor, entry);
+    while (sent === -EINTR) sent = this.#batch.sendOne(socket.descriptor, entry);
+    if (sent === -EAGAIN) this.#enqueue(socket, entry);
+    else if (sent < 0) this.#stats.socketErrors++;
   }
 
   #lowerLimit(socket: MmsgSocket, refused: number): void {

@@ -33,6 +33,9 @@ const batchSize = 64;
 /** Rounds before everything else in the process gets its turn: two milliseconds when all batches are full. */
 const roundsInTurn = 8;
 
+/** Datagrams in a round. */
+const worthAnotherRound = 4;
+
 export class MmsgDatapath implements Datapath {
   readonly #stats = createDatapathStats();
   readonly #epoll: Epoll = new Epoll(batchSize);
@@ -46,8 +49,10 @@ export class MmsgDatapath implements Datapath {
   readonly #flush = (): void => this.#flushLater();
   /** Sockets whose sinks have not heard yet how binding ended. */
   #opening: MmsgSocket[] = [];
-  /** The next free slot of `#received`. */
-  #slot = 0;
+  /** By slot of `#received`: whose datagram it holds. */
+  readonly #owners: MmsgSocket[] = [];
+  /** Slots that hold a datagram. */
+  #filled = 0;
   #round = 0;
   #isTurnDue = false;
   #isInTurn = false;
@@ -185,42 +190,52 @@ export class MmsgDatapath implements Datapath {
     this.#isTurnDue = false;
     this.#isInTurn = true;
     for (let round = 0; round < roundsInTurn && !this.#isClosed; round++) {
-      const ready = this.#epoll.wait(0);
-      if (ready === 0) break;
       this.#round++;
+      const { packetsIn } = this.#stats;
+      const ready = this.#epoll.wait(0);
       for (let i = 0; i < ready && !this.#isClosed; i++) this.#serve(i);
-      if (!this.#isClosed) this.#outbox.flush();
-      this.#slot = 0;
+      this.#handUp();
+      // Fewer took no time in which others could have come.
+      if (this.#stats.packetsIn - packetsIn < worthAnotherRound) break;
     }
     this.#isInTurn = false;
   }
 
-  /** What the `index`th ready socket has, or has room for. */
+  /** What the `index`th ready socket has room for, and has. */
   #serve(index: number): void {
     const socket = this.#sockets[this.#epoll.idAt(index)];
     // Released meanwhile, or not heard of yet by its sink.
     if (socket?.state !== "open") return;
     if (this.#epoll.isWritable(index)) this.#outbox.drain(socket);
-    if (this.#slot === batchSize) {
-      this.#outbox.flush();
-      this.#slot = 0;
-    }
-    const first = this.#slot;
-    const want = Math.min(socket.want, batchSize - first);
-    const count = this.#received.receive(socket.descriptor, first, want);
+    if (this.#filled === batchSize) this.#handUp();
+    // The sinks that were called may have released it.
+    if (socket.state === "open") this.#receive(socket);
+  }
+
+  #receive(socket: MmsgSocket): void {
+    const want = Math.min(socket.want, batchSize - this.#filled);
+    const count = this.#received.receive(socket.descriptor, this.#filled, want);
     if (count < 0) {
       if (count !== -EAGAIN && count !== -EINTR) this.#stats.socketErrors++;
       return;
     }
     socket.adapt(want, count, this.#round);
-    this.#slot += count;
-    for (let slot = first; slot < first + count; slot++) this.#handUp(socket, slot);
+    for (let i = 0; i < count; i++) this.#owners[this.#filled++] = socket;
   }
 
-  #handUp(socket: MmsgSocket, slot: number): void {
+  /** Hands up everything received, and sends what came of it. */
+  #handUp(): void {
+    const filled = this.#filled;
+    for (let slot = 0; slot < filled; slot++) this.#handUpSlot(this.#owners[slot] as MmsgSocket, slot);
+    this.#filled = 0;
+    this.#outbox.lend(undefined);
+    if (!this.#isClosed) this.#outbox.flush();
+  }
+
+  #handUpSlot(socket: MmsgSocket, slot: number): void {
     const received = this.#received;
     received.takeSource(slot, this.#from);
-    // Released by its own sink: what came before that is nobody's.
+    // Released by a sink: what came before that is nobody's.
     if (socket.state !== "open") return;
     const data = received.bytesOf(slot);
     const length = received.lengthOf(slot);

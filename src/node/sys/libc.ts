@@ -11,6 +11,8 @@ export interface Libc {
   getsockname(socket: number, address: number, length: number): number;
   setsockopt(socket: number, level: number, name: number, value: number, length: number): number;
   close(descriptor: number): number;
+  recvfrom(socket: number, data: number, room: number, flags: number, from: number, fromLength: number): number;
+  sendto(socket: number, data: number, length: number, flags: number, to: number, toLength: number): number;
   recvmmsg(socket: number, messages: number, count: number, flags: number, timeout: number): number;
   sendmmsg(socket: number, messages: number, count: number, flags: number): number;
   epoll_create1(flags: number): number;
@@ -24,6 +26,8 @@ const prototypes: Readonly<Record<keyof Libc, readonly string[]>> = {
   getsockname: ["int", "uintptr_t", "uintptr_t"],
   setsockopt: ["int", "int", "int", "uintptr_t", "uint32_t"],
   close: ["int"],
+  recvfrom: ["int", "uintptr_t", "size_t", "int", "uintptr_t", "uintptr_t"],
+  sendto: ["int", "uintptr_t", "size_t", "int", "uintptr_t", "uint32_t"],
   recvmmsg: ["int", "uintptr_t", "uint32_t", "int", "uintptr_t"],
   sendmmsg: ["int", "uintptr_t", "uint32_t", "int"],
   epoll_create1: ["int"],
@@ -42,8 +46,11 @@ function bindFunction(library: ReturnType<Foreign["load"]>, errno: () => number,
       return (a, b, c) => orErrno(call(a as number, b as number, c as number), errno);
     case 4:
       return (a, b, c, d) => orErrno(call(a as number, b as number, c as number, d as number), errno);
-    default:
+    case 5:
       return (a, b, c, d, e) => orErrno(call(a as number, b as number, c as number, d as number, e as number), errno);
+    default:
+      return (a, b, c, d, e, f) =>
+        orErrno(call(a as number, b as number, c as number, d as number, e as number, f as number), errno);
   }
 }
 

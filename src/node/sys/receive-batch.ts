@@ -34,6 +34,7 @@ export class ReceiveBatch {
 
   /** Receives into `slot` and up to `count - 1` more; returns how many came, or minus errno. Never waits. */
   receive(socket: number, slot: number, count: number): number {
+    if (count === 1) return this.#receiveOne(socket, slot);
     return this.#libc.recvmmsg(socket, this.#headers.address + slot * MMSGHDR.size, count, 0, 0);
   }
 
@@ -60,6 +61,18 @@ export class ReceiveBatch {
 
   release(): void {
     for (const memory of [this.data, this.#names, this.#headers]) memory.release();
+  }
+
+  /** The same of one, with less for the kernel to copy. */
+  #receiveOne(socket: number, slot: number): number {
+    const header = slot * MMSGHDR.size;
+    const data = this.data.address + this.offsetOf(slot);
+    const name = this.#names.address + slot * SOCKET_ADDRESS_ROOM;
+    const nameLength = this.#headers.address + header + MSGHDR.nameLength;
+    const length = this.#libc.recvfrom(socket, data, slotRoom, 0, name, nameLength);
+    if (length < 0) return length;
+    this.#headers.u32[(header + MMSGHDR.length) >> 2] = length;
+    return 1;
   }
 
   #layOut(slot: number): void {

@@ -140,6 +140,19 @@ export class SendBatch {
     return this.#libc.sendmmsg(socket, this.#messages.address + message * MMSGHDR.size, count, 0);
   }
 
+  /** Hands the one entry of a chain to the kernel, when it has no header; returns 1, or minus errno. */
+  sendOne(socket: number, entry: number): number {
+    const name = this.#names.address + entry * SOCKET_ADDRESS_ROOM;
+    const length = this.#lengths[entry] as number;
+    const nameLength = this.#nameLengths[entry] as number;
+    const sent = this.#libc.sendto(socket, this.#addresses[entry] as number, length, 0, name, nameLength);
+    return sent < 0 ? sent : 1;
+  }
+
+  hasHeader(entry: number): boolean {
+    return this.#prefixed[entry] === 1;
+  }
+
   firstOf(message: number): number {
     return this.#firsts[message] as number;
   }
