@@ -39,7 +39,8 @@ function refusalWords({ why, name, remote, count, last }: ShownRefusal, now: num
   // A port says nothing: strangers change it, and NATs do.
   const ip = remote.slice(0, remote.lastIndexOf(":"));
   const times = count === 1 ? "once" : `${count} times`;
-  return [ip, ...(name === null ? [] : [printable(name)]), WORDS[why], times, `${ago(last, now)} ago`].join(" · ");
+  const since = ago(last, now).replace(/ min \d+ s$/, " min");
+  return [ip, ...(name === null ? [] : [printable(name)]), WORDS[why], times, `${since} ago`].join(" · ");
 }
 
 /** Anybody may write anything there, escapes of terminals too. */

@@ -1,11 +1,11 @@
 /** What the command line tells of phones and calls, from a daemon that has some. */
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { parseIp } from "../../src/core/base/address.ts";
-import type { ShownCall, ShownRegistration } from "../../src/server/services/sip/shown.ts";
+import type { ShownCall, ShownRefusal, ShownRegistration } from "../../src/server/services/sip/shown.ts";
 import { startChild } from "../support/child.ts";
 import { cleanEnvironment, postern, type RunningDaemon, startDaemon } from "../support/daemon.ts";
 import { freePort, freePortRange } from "../support/ports.ts";
@@ -94,6 +94,23 @@ suite("a daemon with phones", () => {
     assert.match(metrics, /^postern_media_packets_total 4$/m);
     assert.match(metrics, /^postern_sip_refused_total\{reason="wrong-password"\} 0$/m);
     assert.equal((await fetch(`http://127.0.0.1:${daemon.ports.httpPort}/calls`)).status, 401);
+  });
+
+  test("who was refused lately is told below the phones, and over HTTP", async () => {
+    const server = parseIp("127.0.0.1", sipPort) ?? assert.fail();
+    await using guesser = await SipPhone.open({ user: "1001", domain: DOMAIN, password: "guess" }, "127.0.0.9", server);
+    assert.equal((await guesser.register()).status, 401);
+    const { output } = await ask("registrations");
+    assert.match(output, /^refused lately:\n {4}127\.0\.0\.9 · 1001 · wrong password · once · \d s ago$/m);
+    const token = (await readFile(join(daemon.dataDir, "http-token"), "utf8")).trim();
+    const answer = await fetch(`http://127.0.0.1:${daemon.ports.httpPort}/registrations`, {
+      headers: { Authorization: `Bearer ${token}` },
+    });
+    const { refused } = (await answer.json()) as { refused: ShownRefusal[] };
+    assert.deepEqual(
+      refused.map(({ why, name, transport, count }) => [why, name, transport, count]),
+      [["wrong-password", "1001", "udp", 1]],
+    );
   });
 
   test("a user who is removed has no phone any more, and is not let in again", async () => {
