@@ -1,6 +1,7 @@
-/** A phone that nobody called for ten minutes, behind a NAT that forgets after half a minute: it rings. */
+/** Phones that nobody called for ten minutes, behind NATs that forget after half a minute, and after longer: they ring. */
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import type { SiteDeclaration } from "../../src/lab/topology.ts";
 import { requireLong, requirePeer, requirePrivilege } from "../support/peers.ts";
 import { Office } from "./sip/office.ts";
 import { assertHeardOnly, connect, hangUp, talk } from "./sip/talk.ts";
@@ -10,31 +11,40 @@ const skip =
   requireLong(minutes + 1) ||
   requirePrivilege("root", "net-admin", "sys-admin") ||
   requirePeer("baresip", "ip", "nft", "setpriv", "unshare", "nsenter");
-/** RFC 4787 §4.3, REQ-5 asks for two minutes or more; many have less. */
-const udpTimeout = 30;
 
-test("RFC 5626 §4.4.2: the idle phone rings after ten minutes", { skip }, async () => {
-  const topology = {
-    outside: ["server"],
-    sites: [
-      { name: "home", hosts: ["alice"], gateways: [{ nat: "port-restricted cone", udpTimeout } as const] },
-      { name: "office", hosts: ["bob"], gateways: [{ nat: "symmetric, random", udpTimeout } as const] },
-      { name: "hotel", hosts: ["carol"], gateways: [{ nat: "restricted cone", udpTimeout } as const] },
-    ],
-  };
-  await using office = await Office.open(topology, { users: ["alice", "bob", "carol"] });
+/** L19, in seconds: RFC 4787 §4.3, REQ-5 asks for two minutes or more; many have less. */
+const sites: readonly SiteDeclaration[] = [
+  { name: "home", hosts: ["alice"], gateways: [{ nat: "port-restricted cone", udpTimeout: 30 }] },
+  { name: "office", hosts: ["bob"], gateways: [{ nat: "symmetric, random", udpTimeout: 30 }] },
+  { name: "hotel", hosts: ["carol"], gateways: [{ nat: "restricted cone", udpTimeout: 30 }] },
+  { name: "hospital", hosts: ["dave"], gateways: [{ nat: "port-restricted cone", udpTimeout: 30 }] },
+  { name: "school", hosts: ["erin"], gateways: [{ nat: "symmetric, random", udpTimeout: 60 }] },
+  { name: "ship", hosts: ["frank"], gateways: [{ nat: "port-restricted cone", udpTimeout: 180 }] },
+];
+const users = sites.flatMap(({ hosts }) => hosts);
+
+/** RFC 4787 §4.3, REQ-6: some count only what goes out, so that a server alone keeps nothing open. */
+const onlyOutwardCounts = `table inet outward {
+  set fresh { type ipv4_addr . inet_service . ipv4_addr . inet_service; flags dynamic,timeout; timeout 30s; }
+  chain forward {
+    type filter hook forward priority -20;
+    iifname "inside" meta l4proto udp update @fresh { ip saddr . udp sport . ip daddr . udp dport } accept
+    meta l4proto udp ip daddr . udp dport . ip saddr . udp sport @fresh accept
+    meta l4proto udp drop
+  }
+}
+`;
+
+test("RFC 5626 §4.4.2: the idle phones ring after ten minutes", { skip }, async () => {
+  await using office = await Office.open({ outside: ["server"], sites }, { users });
+  await office.network.at("hospital router").nft(onlyOutwardCounts);
   // They register every hour and send nothing meanwhile: only what the server does keeps them reachable.
-  const [alice, bob, carol] = await Promise.all([
-    office.phone("alice", { user: "alice", tone: 440, expires: 3_600 }),
-    office.phone("bob", { user: "bob", tone: 1_000, expires: 3_600 }),
-    office.phone("carol", { user: "carol", tone: 700, expires: 3_600 }),
-  ]);
+  const phones = await Promise.all(
+    users.map((user, i) => office.phone(user, { user, tone: 440 + 130 * i, expires: 3_600 })),
+  );
   await delay(minutes * 60_000);
-  for (const [caller, callee] of [
-    [alice, bob],
-    [bob, carol],
-    [carol, alice],
-  ] as const) {
+  for (const [i, caller] of phones.entries()) {
+    const callee = phones[(i + 1) % phones.length]!;
     await connect(caller, callee);
     await talk(caller, callee);
     await hangUp(callee, caller);
