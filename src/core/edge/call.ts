@@ -9,6 +9,7 @@ import type { Branch } from "../sip/proxy/fork.ts";
 import type { ServerTransaction } from "../sip/transaction/server.ts";
 import type { Trunk } from "./config.ts";
 import type { Dialog } from "./hanging-up.ts";
+import { LateOffers } from "./late-offers.ts";
 import type { MediaPlaces, Site } from "./sites.ts";
 
 /** Dialogs of one call: a phone has one, and what forks behind it some. A response that would begin another is dropped. */
@@ -127,6 +128,9 @@ export class Call implements Timed {
   readonly branches: WeakMap<Branch, CallSide> = new WeakMap();
   /** Of all branches. */
   readonly tried: CallSide[] = [];
+  /** Phones that have given way, and whose ports are free. One that answers nevertheless is none of them. */
+  readonly gone: WeakSet<CallSide> = new WeakSet();
+  readonly lateOffers: LateOffers = new LateOffers();
   /** By the tag of its dialog. */
   readonly callees: Map<string, CallSide> = new Map();
   /** Whom the caller hears. */

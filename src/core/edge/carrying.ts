@@ -16,6 +16,7 @@ import { NOT_OBSERVED } from "./calls.ts";
 import { noteDialog } from "./hanging-up.ts";
 import type { Arrived, Passage } from "./media-path.ts";
 import { isOpen, reach } from "./parties.ts";
+import { calleeOf, isGone, passageOf } from "./passages.ts";
 import { contextOf, isFromItsSide, noteRouteless, routelessOf } from "./reception.ts";
 import { renumber } from "./resuming.ts";
 import type { Destination } from "./routing.ts";
@@ -37,6 +38,8 @@ export function carry(state: EdgeState, carriage: Carriage, now: Instant): void 
   if (sender !== undefined && message.kind === "response" && message.status < 300) aliasContact(message, sender);
   const passage = passageOf(carriage, owner);
   if (passage === undefined) finish(state, carriage, undefined, now);
+  // RFC 3261 §12.2.2: the early dialog of a phone that has given way is none any more, and opens no ports anew.
+  else if (owner.kind === "dialog" && isGone(passage)) finish(state, carriage, 481, now);
   else pass(state, passage, now);
 }
 
@@ -64,37 +67,6 @@ export function goOn(state: EdgeState, { passage, refusal }: Arrived, now: Insta
   else if (refusal === undefined) sendAck(state, onward.message, onward.to, passage.to.trunk !== undefined);
 }
 
-/** Which way a description goes, if there is one and the call is known. */
-function passageOf(carriage: Carriage, owner: ForkOwner): Passage | undefined {
-  const { message } = carriage;
-  if (owner.kind === "plain" || !hasSession(message)) return undefined;
-  if (owner.kind === "call") return callPassage(carriage, owner.call);
-  const { call, from, to } = owner.dialog;
-  if (call === undefined || !call.has(from) || !call.has(to)) return undefined;
-  if (carriage.kind === "request") {
-    // RFC 3262 §5: a PRACK answers what a provisional response has offered, where the INVITE had not.
-    const role = owner.method === "PRACK" && !call.hasOffer ? "answer" : "offer";
-    return { call, from, to, role, onward: carriage };
-  }
-  return { call, from: to, to: from, role: owner.hasOffer ? "answer" : "offer", onward: carriage };
-}
-
-function callPassage(carriage: Carriage, call: Call): Passage | undefined {
-  const callee = calleeOf(call, carriage.branch);
-  if (carriage.kind === "request") return { call, from: call.caller, to: callee, role: "offer", onward: carriage };
-  return { call, from: callee, to: call.caller, role: call.hasOffer ? "answer" : "offer", onward: carriage };
-}
-
-function calleeOf(call: Call, branch: Branch): CallSide {
-  const known = call.branches.get(branch);
-  if (known !== undefined) return known;
-  const { name, flow, trunk } = branch.hop as Destination;
-  const callee: CallSide = { name, flow, trunk, leg: undefined };
-  call.branches.set(branch, callee);
-  call.tried.push(callee);
-  return callee;
-}
-
 /** On to the proxy; what it means for the call is noted first, because the answer may be out at once. */
 function finish(state: EdgeState, carriage: Carriage, refusal: number | undefined, now: Instant): void {
   const owner = carriage.branch.fork.owner as ForkOwner;
@@ -112,6 +84,7 @@ function noteAnswer(state: EdgeState, call: Call, branch: Branch, response: SipR
   if (status < 200) return state.calls.ring(call);
   call.invite = undefined;
   noteDialog(state, call, callee, branch.fork.server.request, response);
+  call.gone.delete(callee);
   state.calls.answer(call, callee, now);
   if (call.caller.leg !== undefined && callee.leg !== undefined) {
     state.relay.confirm(call.caller.leg, callee.leg, now);
@@ -156,7 +129,9 @@ export function handleBranchOver(state: EdgeState, branch: Branch): void {
   const owner = branch.fork.owner as ForkOwner;
   if (owner.kind !== "call") return;
   const callee = owner.call.branches.get(branch);
-  if (callee?.leg === undefined) return;
+  if (callee === undefined) return;
+  owner.call.gone.add(callee);
+  if (callee.leg === undefined) return;
   state.relay.closeLeg(callee.leg);
   callee.leg = undefined;
 }
@@ -187,7 +162,9 @@ function handleDialogOver(
   if (method === "BYE") state.calls.hangUp(call, token.from === "caller" ? to : from, `hung up by ${token.from}`, now);
   else if (fork.best === undefined) return;
   else if (isUnanswered(call)) state.calls.forget(call);
-  else if (hasOffer && from.leg !== undefined) state.relay.withdrawOffer(from.leg);
+  else if (hasOffer && from.leg !== undefined && to.leg !== undefined) {
+    state.relay.withdrawOffer(from.leg, to.leg);
+  }
 }
 
 /** An ACK for a 2xx: forwarded along its dialog, and never answered. Others are nobody's. */
@@ -219,6 +196,7 @@ function forwardAck(state: EdgeState, request: SipRequest, dialog: DialogContext
     return sendAck(state, request, way, to.trunk !== undefined);
   }
   // RFC 3261 §13.2.1: an ACK's description answers the offer of a 2xx.
+  call.lateOffers.takeAnswer((own.token.from === "caller" ? request.toTag : request.fromTag) ?? "", to);
   const onward = { kind: "ack", message: request, to: way } as const;
   pass(state, { call, from, to, role: "answer", onward }, now);
 }

@@ -9,7 +9,7 @@ import { parsePayloadType } from "../sdp/attributes.ts";
 import { isCarried } from "./carried.ts";
 import { type Component, reroute } from "./component.ts";
 import { type IceTreatment, keyOf } from "./ice.ts";
-import type { Leg, LegParty, LegStream, Session } from "./leg.ts";
+import type { Agreement, Leg, LegParty, LegStream, Session } from "./leg.ts";
 import { closePort } from "./port-pairs.ts";
 import { isPartys, signaledOf, sourceOf } from "./reach.ts";
 import type { RelayState } from "./state.ts";
@@ -24,19 +24,25 @@ export function agreed(
   now: Instant,
 ): void {
   const { session } = offerer;
-  if (offerer.offer !== undefined) apply(state, offerer, offerer.offer);
-  apply(state, answerer, answer);
-  answerer.offer = undefined;
-  for (const [index] of answer.streams.entries()) {
-    const [offered, answered] = [offerer.stream(index), answerer.stream(index)];
-    shareFormats(offered, answered);
-    const passes = ice[index] === "passes" && answered.offeredIce === "passes";
-    const isKnown = answered.description?.ice !== undefined;
-    treatIce(state, offered, passes ? "passes" : ice[index] === "ends" ? "ends" : undefined);
-    treatIce(state, answered, passes ? "passes" : answered.offeredIce === "ends" && isKnown ? "ends" : undefined);
+  const [offered, answered] = [offerer.saidTo(answerer), answerer.saidTo(offerer)];
+  const offer = offered.offer ?? offered.agreed?.description;
+  const offererIce: IceTreatment[] = [];
+  const answererIce: IceTreatment[] = [];
+  for (const [index, { ice: theirs }] of answer.streams.entries()) {
+    const { offeredIce } = answerer.stream(index);
+    const passes = ice[index] === "passes" && offeredIce === "passes";
+    offererIce.push(passes ? "passes" : ice[index] === "ends" ? "ends" : undefined);
+    answererIce.push(passes ? "passes" : offeredIce === "ends" && theirs !== undefined ? "ends" : undefined);
   }
-  // Once it is settled who speaks, a phone that rang on the side changes nothing.
-  if (!session.isConfirmed || offerer.opposite === answerer) link(offerer, answerer);
+  if (offer !== undefined) offered.agreed = { description: offer, ice: offererIce };
+  answered.agreed = { description: answer, ice: answererIce };
+  answered.offer = undefined;
+  // Once it is settled who speaks, a phone that rang on the side changes nothing of those two.
+  if (!session.isConfirmed || offerer.opposite === answerer) link(state, offerer, answerer);
+  else {
+    if (offerer.opposite === undefined) apply(state, offerer, offered.agreed);
+    if (answerer.opposite === undefined) apply(state, answerer, answered.agreed);
+  }
   session.mediaAt = now;
   trim(state, session);
 }
@@ -49,8 +55,14 @@ function treatIce({ crypto }: RelayState, stream: LegStream, treatment: IceTreat
   for (const component of [stream.media, stream.control]) component.nominated = undefined;
 }
 
-function apply(state: RelayState, leg: Leg, { streams }: CallDescription): void {
-  for (const [index, description] of streams.entries()) describeStream(state, leg.stream(index), description);
+function apply(state: RelayState, leg: Leg, agreement: Agreement | undefined): void {
+  if (agreement === undefined || agreement === leg.agreement) return;
+  leg.agreement = agreement;
+  const { description, ice } = agreement;
+  for (const [index, stream] of description.streams.entries()) {
+    describeStream(state, leg.stream(index), stream);
+    treatIce(state, leg.stream(index), ice[index]);
+  }
 }
 
 function describeStream(state: RelayState, stream: LegStream, description: StreamDescription): void {
@@ -121,14 +133,17 @@ function shareFormats(a: LegStream, b: LegStream): void {
   }
 }
 
-/** From now on the two hear each other, and nobody else. */
-export function link(a: Leg, b: Leg): void {
+/** From now on the two hear each other, and nobody else, as they have agreed. */
+export function link(state: RelayState, a: Leg, b: Leg): void {
   if (a.opposite !== b) unlink(a);
   if (b.opposite !== a) unlink(b);
   a.opposite = b;
   b.opposite = a;
+  apply(state, a, a.said.get(b)?.agreed);
+  apply(state, b, b.said.get(a)?.agreed);
   for (let index = 0; index < Math.max(a.streams.length, b.streams.length); index++) {
     const [one, other] = [a.stream(index), b.stream(index)];
+    shareFormats(one, other);
     connect(one.media, other.media);
     connect(one.control, other.control);
     reflect(one, other);
@@ -158,10 +173,13 @@ export function unlink(leg: Leg): void {
   }
 }
 
-/** Gives back the sockets of streams that were offered to this party, and that it has never agreed to. */
-export function closeUnagreed(state: RelayState, leg: Leg): void {
-  for (const { description, media, control } of leg.streams) {
+/** Gives back the sockets of streams that were offered to this party, and that it has not agreed to. */
+export function closeUnagreed(state: RelayState, leg: Leg, offerer: Leg): void {
+  const { offer, agreed } = offerer.saidTo(leg);
+  for (const { index, description, media, control } of leg.streams) {
     if (description !== undefined && isCarried(description)) continue;
+    const offered = offer === agreed?.description ? undefined : offer?.streams[index];
+    if (offered !== undefined && isCarried(offered)) continue;
     closePort(state, media);
     closePort(state, control);
   }

@@ -60,9 +60,9 @@ export function describe(state: RelayState, asked: DescriptionRequest, now: Inst
 }
 
 /** RFC 5761 §5.1.1: once an answer takes what the offer proposed, one socket does for both, and in offers to come. */
-function isShared({ to, role, description }: PendingDescription, index: number): boolean {
+function isShared({ from, to, role, description }: PendingDescription, index: number): boolean {
   if (description.streams[index]?.isMultiplexed !== true) return false;
-  const offered = role === "answer" ? to.offer?.streams[index]?.isMultiplexed : undefined;
+  const offered = role === "answer" ? to.offerTo(from)?.streams[index]?.isMultiplexed : undefined;
   return offered ?? to.stream(index).isMultiplexed;
 }
 
@@ -88,11 +88,13 @@ function forward(state: RelayState, pending: PendingDescription, now: Instant): 
   const { request, from, to, role, document, description } = pending;
   if (to.place === undefined) return refuse(state, request, "no-address");
   const ice = iceTreatments(role, from, to, description);
-  prepareLite(state, role, to, ice);
+  prepareLite(state, role, from, to, ice);
   const forwarded = rewritten(document, description, to, to.place.address.advertised, ice);
   if (role === "answer") agreed(state, to, from, description, ice, now);
   else {
-    from.offer = description;
+    const said = from.saidTo(to);
+    said.before = said.offer;
+    said.offer = description;
     for (const [index, treatment] of ice.entries()) to.stream(index).offeredIce = treatment;
   }
   state.outputs.push({ kind: "described", request, document: forwarded });

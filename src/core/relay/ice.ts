@@ -31,7 +31,8 @@ export function iceTreatments(
 ): readonly IceTreatment[] {
   // A provider's servers are where they say, and what a phone's network looks like is none of their business.
   const speaks = [from, to].every(({ party }) => party.proven !== undefined);
-  const isSpoken = role === "offer" ? () => true : (index: number) => to.offer?.streams[index]?.ice !== undefined;
+  const isSpoken =
+    role === "offer" ? () => true : (index: number) => to.offerTo(from)?.streams[index]?.ice !== undefined;
   const passes = streams.map((stream, index) => {
     return speaks && stream.ice !== undefined && isCarried(stream) && isSpoken(index);
   });
@@ -39,7 +40,7 @@ export function iceTreatments(
   if (passes.includes(true)) return passes.map((is) => (is ? "passes" : undefined));
   return streams.map((stream, index) => {
     if (!isCarried(stream) || to.party.proven === undefined) return undefined;
-    const known = role === "answer" ? to.offer?.streams[index]?.ice : to.streams[index]?.description?.ice;
+    const known = role === "answer" ? to.offerTo(from)?.streams[index]?.ice : to.streams[index]?.description?.ice;
     // RFC 8445 §6.1.1: between two lite agents nobody checks anything.
     if (known === undefined || known.isLite) return undefined;
     return role === "answer" || to.streams[index]?.ice === "ends" ? "ends" : undefined;
@@ -50,12 +51,13 @@ export function iceTreatments(
 export function prepareLite(
   state: RelayState,
   role: "offer" | "answer",
+  from: Leg,
   to: Leg,
   treatments: readonly IceTreatment[],
 ): void {
   for (const [index, treatment] of treatments.entries()) {
     const stream = to.stream(index);
-    const theirs = role === "answer" ? to.offer?.streams[index]?.ice : stream.description?.ice;
+    const theirs = role === "answer" ? to.offerTo(from)?.streams[index]?.ice : stream.description?.ice;
     if (treatment !== "ends" || theirs === undefined || stream.lite?.of === theirs.ufrag) continue;
     stream.lite = freshEnd(state.random, state.crypto, theirs.ufrag);
   }

@@ -67,14 +67,30 @@ export class LegStream {
   }
 }
 
+/** What a party has agreed on with one other, and what becomes of its streams' ICE. */
+export interface Agreement {
+  readonly description: CallDescription;
+  readonly ice: readonly IceTreatment[];
+}
+
+/** What a party has said to one other: in a fork the caller has a dialog with each phone, and may say something else in each. */
+interface Said {
+  /** The last offer, answered or not: in a fork it may be answered again. */
+  offer: CallDescription | undefined;
+  /** The one before, which counts again if the last is refused. */
+  before: CallDescription | undefined;
+  agreed: Agreement | undefined;
+}
+
 export class Leg {
   readonly id: LegId;
   readonly session: Session;
   party: LegParty;
   readonly place: RelayPlace | undefined;
   readonly streams: LegStream[] = [];
-  /** Offered by this party, and not answered yet. */
-  offer: CallDescription | undefined;
+  readonly said: Map<Leg, Said> = new Map();
+  /** What its streams are described by. */
+  agreement: Agreement | undefined;
   /** Whose media it hears. */
   opposite: Leg | undefined;
 
@@ -83,6 +99,19 @@ export class Leg {
     this.session = session;
     this.party = party;
     this.place = place;
+  }
+
+  saidTo(other: Leg): Said {
+    const known = this.said.get(other);
+    if (known !== undefined) return known;
+    const said: Said = { offer: undefined, before: undefined, agreed: undefined };
+    this.said.set(other, said);
+    return said;
+  }
+
+  /** The last, answered or not. */
+  offerTo(other: Leg): CallDescription | undefined {
+    return this.said.get(other)?.offer;
   }
 
   stream(index: number): LegStream {

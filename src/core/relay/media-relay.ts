@@ -67,12 +67,14 @@ export class MediaRelay implements Machine<MediaRelayOutput> {
     describe(this.#state, request, now);
   }
 
-  /** The party's last offer was refused, by an error response say: what was agreed before goes on. */
-  withdrawOffer(leg: LegId): void {
-    const found = this.#state.legs.get(leg);
-    if (found === undefined) return;
-    found.offer = undefined;
-    if (found.opposite !== undefined) closeUnagreed(this.#state, found.opposite);
+  /** The last offer of `from` was refused by `to`, by an error response say: what they had said before goes on. */
+  withdrawOffer(from: LegId, to: LegId): void {
+    const [party, other] = [this.#state.legs.get(from), this.#state.legs.get(to)];
+    if (party === undefined || other === undefined) return;
+    const said = party.saidTo(other);
+    said.offer = said.before;
+    said.before = undefined;
+    closeUnagreed(this.#state, other, party);
   }
 
   /**
@@ -86,7 +88,7 @@ export class MediaRelay implements Machine<MediaRelayOutput> {
     if (session.isConfirmed && a.opposite !== undefined) return;
     session.isConfirmed = true;
     session.mediaAt = now;
-    link(a, b);
+    link(this.#state, a, b);
     trim(this.#state, session);
     this.#state.deadlines.set(session, after(now, this.#state.config.mediaTimeout));
   }
@@ -110,6 +112,7 @@ export class MediaRelay implements Machine<MediaRelayOutput> {
       closePort(state, control);
     }
     session.legs.splice(session.legs.indexOf(found), 1);
+    for (const other of session.legs) other.said.delete(found);
     state.legs.delete(leg);
   }
 

@@ -254,7 +254,7 @@ suite("a new offer", () => {
     caller.talk(5);
     world.forwarded("offer", caller.leg, callee.leg, voiceSdp("192.0.2.200:4002"));
     assert.deepEqual([callee.speak(), caller.speak()], [NATED.from, PUBLIC.says]);
-    world.relay.withdrawOffer(caller.leg);
+    world.relay.withdrawOffer(caller.leg, callee.leg);
     // The answer of before comes again.
     world.forwarded("answer", callee.leg, caller.leg, voiceSdp(PUBLIC.says));
     assert.deepEqual([callee.speak(), caller.speak()], [NATED.from, PUBLIC.says]);

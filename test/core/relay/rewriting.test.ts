@@ -202,7 +202,7 @@ suite("streams", () => {
     const { world } = caller;
     world.forwarded("offer", caller.leg, callee.leg, voiceSdp(NATED.says, ["m=video 8000 RTP/AVP 96"]));
     assert.equal(world.open.size, 6);
-    world.relay.withdrawOffer(caller.leg);
+    world.relay.withdrawOffer(caller.leg, callee.leg);
     world.drain();
     assert.equal(world.open.size, 4);
     assert.equal(caller.talk(3)[2], PUBLIC.says);

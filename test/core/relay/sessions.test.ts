@@ -83,7 +83,7 @@ suite("sockets", () => {
     relay.handlePortBound(7, now);
     relay.handlePortFailed(7, "busy");
     relay.closeLeg(7);
-    relay.withdrawOffer(7);
+    relay.withdrawOffer(7, 8);
     relay.confirm(7, 8, now);
     assert.equal(relay.pollOutput(), undefined);
     assert.deepEqual([relay.closeSession(7), relay.report(7)], [undefined, undefined]);
