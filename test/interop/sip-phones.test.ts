@@ -1,6 +1,6 @@
 /**
  * Real phones behind real NATs: baresip, in network namespaces, calls through `postern serve` on the internet. Each plays
- * a tone, and must hear the other's and nothing else.
+ * a tone that no other has, and must hear the other's and nothing else.
  */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -102,8 +102,8 @@ describe("phones behind NATs", { skip, concurrency: 4 }, () => {
       const { gateways: _, sharesNat: __, ...callers } = cell.caller;
       const { gateways: ___, sharesNat: ____, ...callees } = cell.callee;
       const [one, other] = await Promise.all([
-        office.phone(caller(i), { user: caller(i), tone: 440, ...callers }),
-        office.phone(callee(i), { user: callee(i), tone: 1_000, ...callees }),
+        office.phone(caller(i), { user: caller(i), tone: 440 + 70 * i, ...callers }),
+        office.phone(callee(i), { user: callee(i), tone: 1_000 + 140 * i, ...callees }),
       ]);
       await connect(one, other);
       await talk(one, other);
@@ -134,8 +134,8 @@ describe("phones behind NATs", { skip, concurrency: 4 }, () => {
     const address = office.network.plan.hosts.find(({ name }) => name === "six")?.addresses.find(isIpv6) as string;
     const server = "[fd00:203::1]:5060";
     const [six, four] = await Promise.all([
-      office.phone("six", { user: "six", tone: 440, address, server }),
-      office.phone("four", { user: "four", tone: 1_000 }),
+      office.phone("six", { user: "six", tone: 2_260, address, server }),
+      office.phone("four", { user: "four", tone: 2_400 }),
     ]);
     for (const [one, other] of [
       [six, four],
@@ -168,8 +168,8 @@ describe("phones behind NATs", { skip, concurrency: 4 }, () => {
         `route add default via ${carrier.inside}`,
       );
       const [near, far] = await Promise.all([
-        office.phone("neighbour", { user: "neighbour", tone: 440, address, namespace: neighbour }),
-        office.phone("resident", { user: "resident", tone: 1_000 }),
+        office.phone("neighbour", { user: "neighbour", tone: 2_540, address, namespace: neighbour }),
+        office.phone("resident", { user: "resident", tone: 2_680 }),
       ]);
       for (const [one, other] of [
         [near, far],

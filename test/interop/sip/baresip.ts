@@ -49,6 +49,8 @@ interface Answer {
 }
 
 const toneSeconds = 120;
+/** What all phones of this process have played so far, in hertz. */
+export const tonesPlayed: Set<number> = new Set();
 const controlPort = 4444;
 const sipPort = 5060;
 
@@ -68,6 +70,7 @@ export class Baresip implements AsyncDisposable {
   static async start(network: Network, place: string, options: PhoneOptions): Promise<Baresip> {
     const home = await mkdtemp(join(tmpdir(), "postern-phone-"));
     const address = options.address ?? network.addressOf(place);
+    tonesPlayed.add(options.tone);
     await mkdir(join(home, "heard"));
     await writeFile(join(home, "tone.wav"), tone(options.tone, toneSeconds));
     await writeFile(join(home, "config"), configuration(home, address, options));
