@@ -196,7 +196,7 @@ function forwardAck(state: EdgeState, request: SipRequest, dialog: DialogContext
     return sendAck(state, request, way, to.trunk !== undefined);
   }
   // RFC 3261 §13.2.1: an ACK's description answers the offer of a 2xx.
-  call.lateOffers.takeAnswer((own.token.from === "caller" ? request.toTag : request.fromTag) ?? "", to);
+  call.lateOffers.takeAnswer((dialog.token.from === "caller" ? request.toTag : request.fromTag) ?? "", to);
   const onward = { kind: "ack", message: request, to: way } as const;
   pass(state, { call, from, to, role: "answer", onward }, now);
 }
