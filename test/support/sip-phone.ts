@@ -77,6 +77,8 @@ async function closed(socket: Socket): Promise<void> {
 export class SipPhone implements AsyncDisposable {
   readonly account: SipAccount;
   readonly ip: string;
+  /** What it offers and answers with: voice, or T.38 (ITU-T T.38 annex D). */
+  kind: "voice" | "fax" = "voice";
   readonly requests: SipRequest[] = [];
   readonly responses: SipResponse[] = [];
   /** What came to its media port, and from which port. */
@@ -123,7 +125,7 @@ export class SipPhone implements AsyncDisposable {
       "s=-",
       `c=IN IP4 ${this.ip}`,
       "t=0 0",
-      `m=audio ${port} RTP/AVP 0`,
+      this.kind === "voice" ? `m=audio ${port} RTP/AVP 0` : `m=image ${port} udptl t38`,
       "",
     ].join("\r\n");
   }
@@ -228,12 +230,16 @@ export class SipPhone implements AsyncDisposable {
 
   /** One packet of voice to where `description` says; the sequence number is its payload's too. */
   speak(description: string, sequence: number): void {
-    const { host, port } = mediaOf(description);
     const data = Buffer.alloc(172, sequence & 0xff);
     data.writeUInt16BE(0x8000, 0);
     data.writeUInt16BE(sequence, 2);
     data.writeUInt32BE(sequence * 160, 4);
     data.writeUInt32BE(parseIp(this.ip)?.w3 ?? 0, 8);
+    this.sendMedia(description, data);
+  }
+
+  sendMedia(description: string, data: Buffer): void {
+    const { host, port } = mediaOf(description);
     this.#media.send(data, port, host);
   }
 
@@ -302,5 +308,5 @@ export class SipPhone implements AsyncDisposable {
 /** Where the first stream of a description is. */
 export function mediaOf(description: string): { readonly host: string; readonly port: number } {
   const host = /^c=IN IP4 (\S+)/m.exec(description)?.[1] ?? assert.fail(description);
-  return { host, port: Number(/^m=audio (\d+)/m.exec(description)?.[1]) };
+  return { host, port: Number(/^m=\w+ (\d+)/m.exec(description)?.[1]) };
 }

@@ -48,6 +48,34 @@ test("two phones register, call each other, are heard both ways, and hang up", a
   await until("the ports to be free", () => edge.host.stats.datapath.sockets === 0);
 });
 
+test("ITU-T T.38 annex D: two fax machines hear each other, packet by packet", async () => {
+  await using edge = await SipHostUnderTest.open();
+  await using alice = await edge.phone("alice", 2);
+  await using bob = await edge.phone("bob", 3);
+  for (const phone of [alice, bob]) {
+    phone.kind = "fax";
+    await phone.register();
+  }
+  const { invite, answer } = await alice.call(bob);
+  for (const { body } of [invite, answer]) assert.match(body, /^m=image \d+ udptl t38\r$/m);
+  // UDPTL: a number, a primary packet with its length, and no redundant ones.
+  const page = (number: number, text: string) => Buffer.from([0, number, text.length, ...Buffer.from(text), 0, 0]);
+  for (let number = 0; number < 5; number++) {
+    alice.sendMedia(answer.body, page(number, `alice ${number}`));
+    bob.sendMedia(invite.body, page(number, `bob ${number}`));
+  }
+  await until("both faxes", () => alice.heard.length === 5 && bob.heard.length === 5);
+  for (const [phone, other] of [
+    [alice, "bob"],
+    [bob, "alice"],
+  ] as const) {
+    assert.deepEqual(
+      phone.heard.map(({ data }) => data),
+      Array.from({ length: 5 }, (_, number) => page(number, `${other} ${number}`)),
+    );
+  }
+});
+
 test("a wrong password registers nobody", async () => {
   await using edge = await SipHostUnderTest.open();
   await using mallory = await edge.phone("alice", 2, { password: "guessed" });
