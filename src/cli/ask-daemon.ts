@@ -10,7 +10,10 @@ export const DAEMON_OPTIONS: readonly OptionName[] = ["dataDir", "httpListen", "
 const patienceMs = 10_000;
 
 /** The answer's JSON. Rejects with `PosternError` `http-off`, `no-daemon`, `sip-off` or `daemon-refused`. */
-export async function askDaemon(path: "/registrations" | "/calls", flags: ConfigFlags): Promise<unknown> {
+export async function askDaemon(
+  path: "/registrations" | "/calls" | "/calls/ended",
+  flags: ConfigFlags,
+): Promise<unknown> {
   const { config } = await loadFromFlags(flags);
   if (config.httpListen === undefined) {
     throw new PosternError("http-off", "The daemon is asked over HTTP: http-listen must not be off, for it and here.");

@@ -55,8 +55,8 @@ async function serve({ printConfig, ...flags }: ServeFlags & ConfigFlags): Promi
 
 async function endWhenAsked(daemon: Daemon, signals: Signals, log: DaemonLog): Promise<void> {
   const signal = await signals.end;
-  log.info({ signal, allocations: daemon.allocations, seconds: daemon.config.drainDeadline }, "draining");
-  const left = await daemon.drain(signals.hurry).catch(() => daemon.allocations);
+  log.info({ signal, ...daemon.sessions, seconds: daemon.config.drainDeadline }, "draining");
+  const { allocations, calls } = await daemon.drain(signals.hurry).catch(() => daemon.sessions);
   await daemon.close();
-  log.info({ ended: left }, "stopped");
+  log.info({ ended: allocations + calls, allocations, calls }, "stopped");
 }

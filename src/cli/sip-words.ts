@@ -1,5 +1,5 @@
 /** What a person is told of phones and calls: states in words, and of media what is wrong with it. */
-import type { ShownCall, ShownRegistration, ShownStream } from "../server/services/sip/shown.ts";
+import type { ShownCall, ShownRegistration, ShownStream, ShownTrouble } from "../server/services/sip/shown.ts";
 
 /** A NAT that forgets after this time is common. */
 const forgetfulSeconds = 30;
@@ -20,10 +20,44 @@ export function phoneWords(phone: ShownRegistration, now: number): string {
 }
 
 export function callWords(call: ShownCall, now: number): string {
-  const { state, answered, started } = call;
+  const { state, answered, started, ended } = call;
+  if (ended !== null) return `${endWords(call, Date.parse(ended))}${call.isResumed ? `; ${resumedWords}` : ""}`;
   if (answered === null) return `${state} for ${ago(started, now)}${pathWords(call)}`;
   const words = state === "answered" ? "answered, not acknowledged," : "talking";
-  return `${words} for ${ago(answered, now)}${pathWords(call)}`;
+  return `${words} for ${ago(answered, now)}${pathWords(call)}${call.isResumed ? `; ${resumedWords}` : ""}`;
+}
+
+const resumedWords = "it began before a restart, and is known again since then";
+
+/** How a call was, and why it is over. */
+function endWords(call: ShownCall, ended: number): string {
+  const { started, answered, caller, callee, called, direct, site } = call;
+  const why = (call.end ?? "").replace(/\bcaller$/, caller.name).replace(/\bcallee$/, callee?.name ?? called);
+  if (answered === null) return `not answered, over after ${ago(started, ended)}: ${why}`;
+  if (direct === "policy") return `answered after ${ago(started, Date.parse(answered))}, went direct: ${why}`;
+  return `talked for ${ago(answered, ended)}: ${why}${direct === "site" ? `; media went direct, within the site ${site}` : ""}`;
+}
+
+/** What went wrong with a call, and what that usually is. */
+export function troubleWords({ what, name, at, isOver }: ShownTrouble): string {
+  const when = clock(at);
+  switch (what) {
+    case "never-acknowledged":
+      return (
+        `${name} did not acknowledge the answer within 32 s (${when}), and then phones hang up: its ACK went elsewhere. ` +
+        `It leaves out Record-Route, or a router in between changes SIP (switch its ALG off, or use TLS)`
+      );
+    case "no-route":
+      return `${name} leaves out Record-Route: its requests arrive only because it sends everything here`;
+    case "flow-lost":
+      return `the connection of ${name} was lost (${when})${isOver ? ", and is back" : ": nothing reaches it until it registers again"}`;
+    case "unreachable":
+      return `nothing reached ${name} (${when}): it is off, its NAT has forgotten it, or its connection is lost`;
+    case "no-media":
+      return `no sound was carried any more (${when}), and so the call was given up`;
+    case "no-ports":
+      return `there was no port for its sound (${when}): give more \`media-ports\`, or the host is out of descriptors`;
+  }
 }
 
 /** Where its media goes, when not through the relay. */
@@ -38,7 +72,9 @@ export function streamWords(stream: ShownStream, call: ShownCall, now: number): 
   const name = nameOf(stream, call);
   if (isRefused) return [`${kind} from ${name}: refused`];
   const figures = `${packetsIn} packets, ${lost} lost, jitter ${jitterMs} ms`;
-  return [`${kind} from ${name} to ${local ?? "nowhere"}: ${figures}`, ...troubles(stream, name, call, now)];
+  // What was silent when it ended is: what was later does not count.
+  const at = call.ended === null ? now : Date.parse(call.ended);
+  return [`${kind} from ${name} to ${local ?? "nowhere"}: ${figures}`, ...troubles(stream, name, call, at)];
 }
 
 function troubles(stream: ShownStream, name: string, call: ShownCall, now: number): string[] {
@@ -53,7 +89,10 @@ function troubles(stream: ShownStream, name: string, call: ShownCall, now: numbe
     } else if (isSilent && heard !== null) {
       found.push(`nothing heard from ${name} since ${clock(heard)}`);
     }
-    if (remote === null) found.push(`${name} hears nothing: where it is gets known when its first packets come`);
+    if (remote === null) {
+      const hears = call.ended === null ? "hears" : "heard";
+      found.push(`${name} ${hears} nothing: where it is gets known when its first packets come`);
+    }
   }
   if (drops.stranger !== undefined && stranger !== null) {
     found.push(`${drops.stranger} packets dropped that were not ${name}'s, the last of them from ${stranger}`);
@@ -85,6 +124,6 @@ export function ago(iso: string, now: number): string {
 }
 
 /** Of a day's time, in UTC as in the log. */
-function clock(iso: string): string {
+export function clock(iso: string): string {
   return `${iso.slice(11, 19)} UTC`;
 }

@@ -51,6 +51,12 @@ interface Parts {
   readonly users: UserStore;
 }
 
+/** How many there are of what does not end by itself at once. */
+export interface Sessions {
+  readonly allocations: number;
+  readonly calls: number;
+}
+
 /** How long the end waits for work that is under way. */
 const lastWorkMs = 1_000;
 
@@ -217,8 +223,8 @@ export class Daemon implements AsyncDisposable {
     return this.#host.capacity;
   }
 
-  get allocations(): number {
-    return this.#host.stats.server.allocations;
+  get sessions(): Sessions {
+    return { allocations: this.#host.stats.server.allocations, calls: this.#sip?.callCount ?? 0 };
   }
 
   get iceUris(): string[] {
@@ -279,15 +285,15 @@ export class Daemon implements AsyncDisposable {
     if (restart.length > 0) this.#log.warn({ options: restart.map(fileKey) }, "restart-needed");
   }
 
-  /** Refuses new sessions and waits for the others; resolves with the number that is left at the deadline. */
-  async drain(signal: AbortSignal): Promise<number> {
+  /** Refuses new sessions and waits for the others; resolves with those that are left at the deadline. */
+  async drain(signal: AbortSignal): Promise<Sessions> {
     this.#draining = true;
     const deadline = this.#config.drainDeadline * 1000;
     const [allocations, calls = 0] = await Promise.all([
       this.#host.drain(deadline, signal),
       this.#sip?.drain(deadline, signal),
     ]);
-    return allocations + calls;
+    return { allocations, calls };
   }
 
   /** Ends every session and closes everything. */

@@ -2,6 +2,7 @@
 import { formatAddress, formatIp } from "../core/base/address.ts";
 import { parsePrefix, prefixContains } from "../core/base/prefix.ts";
 import { isLoopback } from "./address-plan.ts";
+import type { Config } from "./config/config.ts";
 import { formatDuration } from "./config/kinds.ts";
 import type { Daemon } from "./daemon.ts";
 import { iceServersBlock } from "./ice-servers.ts";
@@ -67,8 +68,9 @@ function room({ capacity }: Daemon): string {
 
 function warnings({ config, plan }: Daemon): string {
   const found: string[] = [];
-  if (config.tlsPort !== undefined && isSelfSigned(config)) {
-    found.push("Warning: TLS shows a self-signed certificate, which browsers refuse: set tls-cert and tls-key.");
+  const whoRefuses = isSelfSigned(config) ? refusing(config) : "";
+  if (whoRefuses !== "") {
+    found.push(`Warning: TLS shows a self-signed certificate, which ${whoRefuses} refuse: set tls-cert and tls-key.`);
   }
   const advertised = plan.relays.map((relay) => relay.advertised);
   const near = advertised.filter((a) => isLoopback(a) || privateRanges.some((range) => prefixContains(range, a)));
@@ -79,6 +81,13 @@ function warnings({ config, plan }: Daemon): string {
     );
   }
   return found.join("\n");
+}
+
+/** Who asks for a certificate that somebody vouches for: "" where nothing is served over TLS. */
+function refusing({ tlsPort, sipDomain, sipsPort }: Config): string {
+  const browsers = tlsPort === undefined ? [] : ["browsers"];
+  const phones = sipDomain === undefined || sipsPort === undefined ? [] : ["most telephones"];
+  return [...browsers, ...phones].join(" and ");
 }
 
 function next({ config }: Daemon): string {

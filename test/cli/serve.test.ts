@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -438,6 +438,21 @@ suite("it does not start", () => {
       taken.close();
     }
   });
+
+  for (const option of ["sip-port", "sips-port"] as const) {
+    test(`when the port of ${option} is taken, and says which option it is`, async () => {
+      const taken = createServer();
+      await new Promise<void>((done) => taken.listen(0, "127.0.0.1", done));
+      const { port } = taken.address() as AddressInfo;
+      const other = option === "sip-port" ? "sips-port" : "sip-port";
+      try {
+        const flags = ["--sip-domain", "example.org", `--${option}`, `${port}`, `--${other}`, "off"];
+        assert.match(await refusedStart(flags), new RegExp(`127\\.0\\.0\\.1:${port}\\. .*choose.* ${option}\\.`));
+      } finally {
+        taken.close();
+      }
+    });
+  }
 
   test("when the HTTP port is taken", async () => {
     const ports = await freeDaemonPorts();

@@ -1,8 +1,8 @@
 /** Phones and calls in words: the ones that help when something is wrong. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { callWords, phoneWords, streamWords } from "../../src/cli/sip-words.ts";
-import type { ShownCall, ShownRegistration, ShownStream } from "../../src/server/services/sip/shown.ts";
+import { callWords, phoneWords, streamWords, troubleWords } from "../../src/cli/sip-words.ts";
+import type { ShownCall, ShownRegistration, ShownStream, ShownTrouble } from "../../src/server/services/sip/shown.ts";
 
 const now = Date.parse("2026-03-01T12:10:00.000Z");
 
@@ -68,6 +68,10 @@ const call: ShownCall = {
   callee: { name: "bob", transport: "tls", remote: "198.51.100.7:40000" },
   started: "2026-03-01T12:08:30.000Z",
   answered: "2026-03-01T12:08:40.000Z",
+  ended: null,
+  end: null,
+  isResumed: false,
+  troubles: [],
   direct: null,
   site: null,
   streams: [stream],
@@ -84,6 +88,41 @@ test("a call whose media is not relayed says where that goes", () => {
   assert.equal(within, "talking for 1 min 20 s; media goes direct, within the site office");
   const ringing = callWords({ ...call, state: "ringing", answered: null, direct: "policy" }, now);
   assert.equal(ringing, "ringing for 1 min 30 s; goes direct once answered, end not observed");
+});
+
+test("a call that is over says how long it was, and by whom it ended", () => {
+  const over = { ...call, state: "ended", ended: "2026-03-01T12:09:40.000Z", end: "hung up by callee" } as const;
+  assert.equal(callWords(over, now), "talked for 1 min 0 s: hung up by bob");
+  assert.equal(callWords({ ...over, callee: null, called: "echo" }, now), "talked for 1 min 0 s: hung up by echo");
+  assert.equal(callWords({ ...over, end: "no media came" }, now), "talked for 1 min 0 s: no media came");
+  const never = { ...over, answered: null, end: "cancelled by caller" };
+  assert.equal(callWords(never, now), "not answered, over after 1 min 10 s: cancelled by alice");
+  const direct = { ...over, direct: "policy", end: "end not observed" } as const;
+  assert.equal(callWords(direct, now), "answered after 10 s, went direct: end not observed");
+  assert.deepEqual(
+    streamWords({ ...stream, heard: "2026-03-01T12:09:39.000Z", remote: null }, over, now).slice(1),
+    ["bob heard nothing: where it is gets known when its first packets come"],
+    "of silence after its end nothing is said",
+  );
+});
+
+test("a call that began before a restart says so", () => {
+  const since = "it began before a restart, and is known again since then";
+  assert.equal(callWords({ ...call, isResumed: true }, now), `talking for 1 min 20 s; ${since}`);
+  const over = { ...call, isResumed: true, ended: "2026-03-01T12:09:40.000Z", end: "hung up by caller" };
+  assert.equal(callWords(over, now), `talked for 1 min 0 s: hung up by alice; ${since}`);
+});
+
+test("each trouble says whose it is, when, and what it usually comes from", () => {
+  const said = (what: ShownTrouble["what"], isOver = false): string =>
+    troubleWords({ what, name: "bob", at: "2026-03-01T12:09:15.000Z", isOver });
+  assert.match(said("never-acknowledged"), /^bob did not acknowledge .* \(12:09:15 UTC\).*Record-Route.*ALG.*TLS/);
+  assert.match(said("no-route"), /^bob leaves out Record-Route/);
+  assert.match(said("flow-lost"), /^the connection of bob was lost \(12:09:15 UTC\): .*registers again$/);
+  assert.match(said("flow-lost", true), /^the connection of bob was lost \(12:09:15 UTC\), and is back$/);
+  assert.match(said("unreachable"), /^nothing reached bob \(12:09:15 UTC\): /);
+  assert.match(said("no-media"), /^no sound .* \(12:09:15 UTC\)/);
+  assert.match(said("no-ports"), /media-ports/);
 });
 
 const troubles = (given: Partial<ShownStream>, of: ShownCall = call): string[] =>

@@ -64,6 +64,10 @@ export class SipEdge implements Machine<EdgeOutput> {
     return this.#state.calls.reports();
   }
 
+  get callCount(): number {
+    return this.#state.calls.size;
+  }
+
   /** Calls that are over, of the last hour, 200 at most; the latest last. */
   endedCalls(now: Instant): CallReport[] {
     return this.#state.calls.ended(now);

@@ -80,7 +80,7 @@ export class SipHost implements AsyncDisposable {
   readonly #lookups: KeyLookups<SipKeyQuery, SipUserKeys>;
   readonly #trunkNames: TrunkNames;
   readonly #phones: PhoneConnections = new PhoneConnections();
-  readonly #emptying: Emptying = new Emptying(() => this.calls().length === 0);
+  readonly #emptying: Emptying = new Emptying(() => this.callCount === 0);
   #closing: Promise<void> | undefined;
 
   /** Opens nothing yet: `listen` does, once for each of the listeners of `config`. */
@@ -160,7 +160,7 @@ export class SipHost implements AsyncDisposable {
   async drain(deadlineMs: number, signal?: AbortSignal): Promise<number> {
     this.#driver.input((edge) => edge.handleDrain());
     await this.#emptying.wait(deadlineMs, signal);
-    return this.calls().length;
+    return this.callCount;
   }
 
   /** Every phone that is registered. */
@@ -168,9 +168,18 @@ export class SipHost implements AsyncDisposable {
     return this.#machine.bindings();
   }
 
+  get callCount(): number {
+    return this.#machine.callCount;
+  }
+
   /** Every call that there is. */
   calls(): CallReport[] {
     return this.#machine.calls();
+  }
+
+  /** Calls that are over, of the last hour, 200 at most; the latest last. */
+  endedCalls(): CallReport[] {
+    return this.#machine.endedCalls(monotonicNow());
   }
 
   /** Who was refused in the last hour, the latest first. */

@@ -115,7 +115,8 @@ export function createHttpApp(options: HttpAppOptions): Hono {
   app.get("/healthz", (c) => {
     const draining = options.isDraining();
     const { allocations } = options.stats().server;
-    const body = { status: draining ? "draining" : "ok", version: options.version, allocations };
+    const calls = options.sip && { calls: options.sip.callCount };
+    const body = { status: draining ? "draining" : "ok", version: options.version, allocations, ...calls };
     return c.json(body, draining ? 503 : 200);
   });
 
@@ -142,6 +143,7 @@ export function createHttpApp(options: HttpAppOptions): Hono {
       (c) => refuse(c) ?? c.json({ registrations: sip.registrations(), refused: sip.refusals() }),
     );
     app.get("/calls", (c) => refuse(c) ?? c.json({ calls: sip.calls() }));
+    app.get("/calls/ended", (c) => refuse(c) ?? c.json({ calls: sip.endedCalls() }));
   }
 
   app.on(["GET", "POST"], "/credentials", limitBody, async (c) => {
@@ -156,7 +158,8 @@ export function createHttpApp(options: HttpAppOptions): Hono {
     return c.json({ username, credential, ttl, urls, iceServers: [{ urls, username, credential }] });
   });
 
-  const rest = sip === undefined ? "SIP is off: there is no sip-domain." : "There are /registrations and /calls.";
+  const rest =
+    sip === undefined ? "SIP is off: there is no sip-domain." : "There are /registrations, /calls and /calls/ended.";
   app.notFound((c) => c.json({ error: `There is /healthz, /metrics and /credentials. ${rest}` }, 404));
   app.onError((_, c) => c.json({ error: "Something failed here; the log says what." }, 500));
   return app;

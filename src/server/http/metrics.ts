@@ -89,7 +89,7 @@ function addTurnMetrics({ gauge, counter, counters }: Writer<HostStats>): void {
 
 function addSipMetrics({ gauge, counter, counters }: Writer<SipView>): void {
   gauge("sip_registrations", "Phones registered now.", (s) => s.phones);
-  gauge("sip_calls", "Calls now, ringing ones too.", (s) => s.calls().length);
+  gauge("sip_calls", "Calls now, ringing ones too.", (s) => s.callCount);
   counter("sip_requests", "Requests that came.", (s) => s.stats.edge.requests);
   counters("sip_refused", "Requests refused or dropped.", "reason", (s) => Object.entries(s.stats.edge.refused));
   counters("sip_messages_in", "Messages that came.", "transport", (s) => messages(s, "messagesIn"));

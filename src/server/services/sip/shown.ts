@@ -1,7 +1,7 @@
 /** What is told of phones and calls over HTTP: plain values, times as ISO 8601 in UTC, addresses as text. */
 import { type Address, formatAddress } from "../../../core/base/address.ts";
 import type { Instant } from "../../../core/base/machine.ts";
-import type { CallParty, CallReport, CallState } from "../../../core/edge/call.ts";
+import type { CallParty, CallReport, CallState, CallTrouble } from "../../../core/edge/call.ts";
 import type { EdgeRefusal } from "../../../core/edge/outputs.ts";
 import type { RefusalReport } from "../../../core/edge/refusals.ts";
 import type { RelayDrop } from "../../../core/relay/outputs.ts";
@@ -76,6 +76,14 @@ export interface ShownStream extends ShownMedia {
   readonly control: ShownMedia | null;
 }
 
+export interface ShownTrouble {
+  readonly what: CallTrouble;
+  /** Whose it is, where it is one side's. */
+  readonly name: string | null;
+  readonly at: string;
+  readonly isOver: boolean;
+}
+
 export interface ShownCall {
   readonly number: number;
   readonly callId: string;
@@ -86,6 +94,12 @@ export interface ShownCall {
   readonly callee: ShownParty | null;
   readonly started: string;
   readonly answered: string | null;
+  readonly ended: string | null;
+  /** Why it is over. */
+  readonly end: string | null;
+  /** It began before a restart, and is known again since then. */
+  readonly isResumed: boolean;
+  readonly troubles: readonly ShownTrouble[];
   /** Why its media does not go through the relay; null: it does. */
   readonly direct: CallReport["direct"] | null;
   /** The site that both sides are of, where that is why. */
@@ -135,8 +149,22 @@ export function shownRefusal(
 }
 
 export function shownCall(call: CallReport, clock: Clock): ShownCall {
-  const { number, callId, state, caller, called, callee, startedAt, answeredAt, direct, site, media } = call;
-  const legs = media?.legs ?? [];
+  const {
+    number,
+    callId,
+    state,
+    caller,
+    called,
+    callee,
+    startedAt,
+    answeredAt,
+    endedAt,
+    end,
+    isResumed,
+    direct,
+    site,
+  } = call;
+  const legs = call.media?.legs ?? [];
   const phones = legs.filter(({ isService }) => !isService);
   const isPhone = callee !== undefined && !legs.some(({ leg, isService }) => isService && leg === callee.leg);
   return {
@@ -145,6 +173,15 @@ export function shownCall(call: CallReport, clock: Clock): ShownCall {
     callee: isPhone ? shownParty(callee) : null,
     started: clock.iso(startedAt),
     answered: clock.isoOrNull(answeredAt),
+    ended: clock.isoOrNull(endedAt),
+    end: end ?? null,
+    isResumed,
+    troubles: call.troubles.map(({ what, name, at, isOver }) => ({
+      what,
+      name: name ?? null,
+      at: clock.iso(at),
+      isOver,
+    })),
     direct: direct ?? null,
     site: site ?? null,
     // A side that has not said yet what it would like to send has no kind.

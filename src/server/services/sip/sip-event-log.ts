@@ -47,9 +47,10 @@ export class SipEventLog {
     }
     const { number: call, state, end } = event.call;
     const whose = isPersonal ? sides(event.call) : {};
-    if (event.type === "trouble")
-      this.#flood.write("info", { call, what: event.what, state, ...whose }, "call-trouble");
-    else if (event.what === "ended") {
+    if (event.type === "trouble") {
+      const who = isPersonal && event.name !== undefined ? { whose: event.name } : {};
+      this.#flood.write("info", { call, what: event.what, state, ...who, ...whose }, "call-trouble");
+    } else if (event.what === "ended") {
       this.#flood.write(
         "info",
         { call, end, seconds: seconds(event.call), ...media(event.call), ...whose },

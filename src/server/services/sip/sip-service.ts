@@ -31,7 +31,11 @@ export interface SipView {
   readonly phones: number;
   registrations(): ShownRegistration[];
   refusals(): ShownRefusal[];
+  /** Now, ringing ones too. */
+  readonly callCount: number;
   calls(): ShownCall[];
+  /** Of the last hour, the latest last. */
+  endedCalls(): ShownCall[];
 }
 
 export interface SipParts {
@@ -87,6 +91,10 @@ export class SipService implements SipView, AsyncDisposable {
     return count;
   }
 
+  get callCount(): number {
+    return this.#host.callCount;
+  }
+
   registrations(): ShownRegistration[] {
     const clock = clockNow();
     return [...this.#host.bindings()].map((binding) => shownRegistration(binding, clock));
@@ -100,6 +108,11 @@ export class SipService implements SipView, AsyncDisposable {
   calls(): ShownCall[] {
     const clock = clockNow();
     return this.#host.calls().map((call) => shownCall(call, clock));
+  }
+
+  endedCalls(): ShownCall[] {
+    const clock = clockNow();
+    return this.#host.endedCalls().map((call) => shownCall(call, clock));
   }
 
   /** Phones that were registered before a restart, but for those whose users are gone. */
