@@ -12,6 +12,7 @@ import type { SipRequest } from "../sip/message/message.ts";
 import type { Carriage } from "../sip/proxy/outputs.ts";
 import type { Call, CallSide } from "./call.ts";
 import type { Calls } from "./calls.ts";
+import { type Destination, ICE_TAG } from "./routing.ts";
 import { replaceSession, sessionOf } from "./session-body.ts";
 import { contactPlaces, type MediaPlaces, mediaPlaces, type Site, sharedSite } from "./sites.ts";
 
@@ -61,7 +62,8 @@ export class MediaPath {
     }
     const request = ++this.#lastRequest;
     this.#waiting.set(request, passage);
-    this.#relay.describe({ request, from: legs[0], to: legs[1], role, document }, now);
+    const offersIce = role === "offer" && to.trunk === undefined && saysIce(passage);
+    this.#relay.describe({ request, from: legs[0], to: legs[1], role, document, offersIce }, now);
     return undefined;
   }
 
@@ -147,4 +149,16 @@ function placesIn(onward: Passage["onward"]): MediaPlaces {
   const { contacts } = branch.fork.server.request;
   const contact = contacts === "*" || contacts === MALFORMED ? undefined : contacts[0];
   return contact && contactPlaces(contact.uriText);
+}
+
+/**
+ * Whether the receiver of an offer has said to speak ICE. Some phones that do speak nothing else, baresip among them; to
+ * others its lines would be a larger datagram and no use.
+ */
+function saysIce({ onward }: Passage): boolean {
+  if (onward.kind === "ack") return false;
+  const { hop, fork } = onward.branch;
+  if (onward.kind === "request") return (hop as Partial<Destination>).speaksIce === true;
+  const { contacts } = fork.server.request;
+  return contacts !== "*" && contacts !== MALFORMED && contacts[0]?.params.has(ICE_TAG) === true;
 }

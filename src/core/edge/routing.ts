@@ -1,7 +1,9 @@
 /** Where a request goes that begins something: to a user's phones, or through a trunk. */
 import type { Instant } from "../base/machine.ts";
 import { isSameFlow, type SipFlow, type SipTarget } from "../sip/flow.ts";
+import { MALFORMED } from "../sip/message/characters.ts";
 import type { SipRequest } from "../sip/message/message.ts";
+import { parseParams } from "../sip/message/params.ts";
 import { isSipUri, withoutHeaders } from "../sip/message/uri.ts";
 import type { Hop } from "../sip/proxy/hop.ts";
 import { userOf } from "../sip/registrar/address-of-record.ts";
@@ -18,12 +20,17 @@ const SPEAKS_WITHIN = 6_000;
 /** Milliseconds that phones ring before those with a smaller q do: four rings or five. */
 const RINGS_FOR = 20_000;
 
+/** RFC 5768 §4.3: a phone that speaks ICE says so in its Contact. */
+export const ICE_TAG = "+sip.ice";
+
 /** A hop, and who is there. */
 export interface Destination extends Hop {
   readonly name: string;
   /** The flow that its dialog's requests take; a trunk's has no connection yet. */
   readonly flow: SipFlow;
   readonly trunk: Trunk | undefined;
+  /** It has said so when it registered. */
+  readonly speaksIce?: boolean;
 }
 
 export interface Route {
@@ -79,13 +86,13 @@ export class Routing {
     return groups;
   }
 
-  #phone({ aor, contact, path, flow }: Binding): Destination {
+  #phone({ aor, contact, params, path, flow }: Binding): Destination {
     const name = aor.slice("sip:".length, aor.lastIndexOf("@"));
     const sentBy = this.#names.nameFor(flow);
     // RFC 3261 §16.6 step 2: what a Request-URI may not have is left out.
     const uri = withoutHeaders(contact);
     const hop = { to: flow, uri, routes: path, recordRoute: [], sentBy, ringsFor: RINGS_FOR };
-    return { ...hop, name, flow, trunk: undefined };
+    return { ...hop, name, flow, trunk: undefined, speaksIce: hasIceTag(params) };
   }
 
   /** `written`: with its escapes, as it goes on. */
@@ -117,4 +124,10 @@ export class Routing {
     const overStream = this.#trunks.overStream(target, now);
     return { ...hop, overStream, sentBy: this.#names.nameForTrunk(target), name, flow, trunk };
   }
+}
+
+/** `params`: of a Contact, `;q=0.5;+sip.ice`. */
+function hasIceTag(params: string): boolean {
+  const parsed = params === "" ? undefined : parseParams(params, 0, params.length);
+  return parsed !== undefined && parsed !== MALFORMED && parsed.has(ICE_TAG);
 }

@@ -50,6 +50,7 @@ export function agreed(
 function treatIce({ crypto }: RelayState, stream: LegStream, treatment: IceTreatment): void {
   stream.ice = treatment;
   const theirs = stream.description?.ice;
+  if (treatment === "ends" && stream.lite !== undefined) stream.lite.of ??= theirs?.ufrag;
   stream.key = treatment === "passes" && theirs !== undefined ? keyOf(crypto, theirs.password) : undefined;
   if (treatment !== undefined) return;
   for (const component of [stream.media, stream.control]) component.nominated = undefined;

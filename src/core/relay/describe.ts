@@ -24,6 +24,8 @@ export interface DescriptionRequest {
   readonly to: LegId;
   readonly role: "offer" | "answer";
   readonly document: SdpDocument;
+  /** Whether ICE is offered to a receiver of whom nothing is known, where the sender speaks none. */
+  readonly offersIce?: boolean;
 }
 
 export interface PendingDescription {
@@ -33,6 +35,7 @@ export interface PendingDescription {
   readonly role: "offer" | "answer";
   readonly document: SdpDocument;
   readonly description: CallDescription;
+  readonly offersIce: boolean;
 }
 
 export function describe(state: RelayState, asked: DescriptionRequest, now: Instant): void {
@@ -48,7 +51,15 @@ export function describe(state: RelayState, asked: DescriptionRequest, now: Inst
   const description = describeSdp(document);
   if (description.streams.length > state.config.quotas.streams) return refuse(state, request, "too-many-streams");
   if (to.place === undefined) return refuse(state, request, "no-address");
-  const pending: PendingDescription = { request, from, to, role, document, description };
+  const pending: PendingDescription = {
+    request,
+    from,
+    to,
+    role,
+    document,
+    description,
+    offersIce: asked.offersIce ?? false,
+  };
   for (const [index, stream] of description.streams.entries()) {
     if (!isCarried(stream) || to.party.service !== undefined) continue;
     const receiver = to.stream(index);
@@ -85,9 +96,9 @@ function isReady({ to, description }: PendingDescription): boolean {
 }
 
 function forward(state: RelayState, pending: PendingDescription, now: Instant): void {
-  const { request, from, to, role, document, description } = pending;
+  const { request, from, to, role, document, description, offersIce } = pending;
   if (to.place === undefined) return refuse(state, request, "no-address");
-  const ice = iceTreatments(role, from, to, description);
+  const ice = iceTreatments(role, from, to, description, offersIce);
   prepareLite(state, role, from, to, ice);
   const forwarded = rewritten(document, description, to, to.place.address.advertised, ice);
   if (role === "answer") agreed(state, to, from, description, ice, now);

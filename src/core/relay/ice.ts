@@ -18,8 +18,8 @@ export interface LiteEnd {
   readonly ufrag: string;
   readonly password: string;
   readonly key: HmacKey;
-  /** The party's own ufrag: with another one it begins anew (RFC 8445 §9). */
-  readonly of: string;
+  /** The party's own ufrag: with another one it begins anew (RFC 8445 §9). Undefined where it was only offered yet. */
+  of: string | undefined;
 }
 
 /** What the receiver of a description is told of each of its streams. */
@@ -28,6 +28,7 @@ export function iceTreatments(
   from: Leg,
   to: Leg,
   { streams }: CallDescription,
+  offersIce: boolean,
 ): readonly IceTreatment[] {
   // A provider's servers are where they say, and what a phone's network looks like is none of their business.
   const speaks = [from, to].every(({ party }) => party.proven !== undefined);
@@ -40,9 +41,11 @@ export function iceTreatments(
   if (passes.includes(true)) return passes.map((is) => (is ? "passes" : undefined));
   return streams.map((stream, index) => {
     if (!isCarried(stream) || to.party.proven === undefined) return undefined;
-    const known = role === "answer" ? to.offerTo(from)?.streams[index]?.ice : to.streams[index]?.description?.ice;
+    const there = role === "answer" ? to.offerTo(from)?.streams[index] : to.streams[index]?.description;
+    // Who has not said anything yet may speak it.
+    if (there === undefined) return role === "offer" && offersIce ? "ends" : undefined;
     // RFC 8445 §6.1.1: between two lite agents nobody checks anything.
-    if (known === undefined || known.isLite) return undefined;
+    if (there.ice === undefined || there.ice.isLite) return undefined;
     return role === "answer" || to.streams[index]?.ice === "ends" ? "ends" : undefined;
   });
 }
@@ -58,16 +61,18 @@ export function prepareLite(
   for (const [index, treatment] of treatments.entries()) {
     const stream = to.stream(index);
     const theirs = role === "answer" ? to.offerTo(from)?.streams[index]?.ice : stream.description?.ice;
-    if (treatment !== "ends" || theirs === undefined || stream.lite?.of === theirs.ufrag) continue;
-    stream.lite = freshEnd(state.random, state.crypto, theirs.ufrag);
+    if (treatment !== "ends") continue;
+    const isSame = theirs === undefined || stream.lite?.of === undefined || stream.lite.of === theirs.ufrag;
+    if (stream.lite === undefined || !isSame) stream.lite = freshEnd(state.random, state.crypto);
+    stream.lite.of ??= theirs?.ufrag;
   }
 }
 
 /** RFC 8445 §5.3: at least 24 bits of randomness in the fragment, and 128 in the password. */
-function freshEnd(random: Random, crypto: Crypto, of: string): LiteEnd {
+function freshEnd(random: Random, crypto: Crypto): LiteEnd {
   const ufrag = encodeBase64(random.bytes(6));
   const password = encodeBase64(random.bytes(18));
-  return { ufrag, password, key: keyOf(crypto, password), of };
+  return { ufrag, password, key: keyOf(crypto, password), of: undefined };
 }
 
 export function keyOf(crypto: Crypto, password: string): HmacKey {

@@ -335,4 +335,31 @@ suite("phones that both speak ICE", () => {
     const echoed = world.packet(from, stream.media.address as Address, rtp({ ssrc: 1, sequence: 1 }));
     assert.equal(echoed && formatAddress(echoed.remote), "198.51.100.7:17000");
   });
+
+  test("RFC 5768 §4.3: one that says so is offered it, though the other speaks none; others are not", () => {
+    const world = new World();
+    const alice = registered(world, "alice", { outside: "198.51.100.7" });
+    const bob = new Phone(world, "bob", { outside: "192.0.2.9", inside: "192.168.1.5" });
+    const registration = bob.registration();
+    registration.headers.set("Contact", `<${bob.contact}>;q=0.5;+sip.ice`);
+    assert.equal(bob.ask(registration).status, 200);
+    const carol = registered(world, "carol", { outside: "192.0.2.10", inside: "192.168.1.6" });
+    alice.ask(alice.invitation("bob"));
+    assert.match(bob.request("INVITE").body, /^a=ice-lite\r$/m);
+    alice.ask(alice.invitation("carol"));
+    assert.doesNotMatch(carol.request("INVITE").body, /ice-|candidate/);
+  });
+
+  test("and so is a caller that brings no offer", () => {
+    for (const tag of ["", ";+sip.ice"]) {
+      const world = new World();
+      const alice = registered(world, "alice", { outside: "198.51.100.7" });
+      const bob = registered(world, "bob", { outside: "192.0.2.9", inside: "192.168.1.5" });
+      const invite = alice.invitation("bob", undefined, "");
+      invite.headers.set("Contact", `<${alice.contact}>${tag}`);
+      alice.ask(invite);
+      bob.answer(200);
+      assert.equal(alice.response.body.includes("a=ice-lite"), tag !== "");
+    }
+  });
 });

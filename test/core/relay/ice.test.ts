@@ -209,6 +209,23 @@ suite("where one party speaks it, it ends here", () => {
     assert.equal(world.sent.length, 2);
   });
 
+  test("who has not said yet whether it speaks it is offered it, where that is asked for; who does not is as ever", () => {
+    const world = new RelayWorld();
+    const session = world.openSession();
+    const [a, b] = [world.addLeg(session, "198.51.100.7"), world.addLeg(session, "198.51.100.80")];
+    const offered = world.forwarded("offer", a, b, plain, true);
+    const ends = lite(offered);
+    assert.doesNotMatch(world.forwarded("answer", b, a, bobs), /ice|candidate/);
+    const bob = new Phone(world, b, formatAddress(BOBS), 2002).hears(offered);
+    assert.equal(world.arrive(rtp({ ssrc: 1, sequence: 1 }), BOBS, bob.target), undefined);
+    world.arrive(check(BOB, ends), BOBS, bob.target);
+    assert.equal(world.sent.length, 1);
+    assert.equal(bob.place, formatAddress(BOBS));
+    assert.equal(lite(world.forwarded("offer", a, b, plain, true)).password, ends.password, "it goes on");
+    world.forwarded("answer", b, a, plain);
+    assert.doesNotMatch(world.forwarded("offer", a, b, plain, true), /ice|candidate/);
+  });
+
   test("a call without it hears nothing of it, and STUN is noise there", () => {
     const { world, alice, offer, answer } = call(plain, plain);
     assert.doesNotMatch(offer + answer, /ice|candidate/);

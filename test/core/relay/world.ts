@@ -159,18 +159,24 @@ export class RelayWorld {
   }
 
   /** The description that is forwarded, or why it is not; undefined: not yet. */
-  describe(role: "offer" | "answer", from: LegId, to: LegId, text: string): () => SdpDocument | string | undefined {
+  describe(
+    role: "offer" | "answer",
+    from: LegId,
+    to: LegId,
+    text: string,
+    offersIce = false,
+  ): () => SdpDocument | string | undefined {
     const document = parseSdp(text);
     assert.ok(typeof document !== "string", String(document));
     const request = ++this.#requests;
-    this.relay.describe({ request, from, to, role, document }, this.now);
+    this.relay.describe({ request, from, to, role, document, offersIce }, this.now);
     this.drain();
     assert.equal(document.format(), text, "what is handed in stays");
     return () => this.results.get(request);
   }
 
-  forwarded(role: "offer" | "answer", from: LegId, to: LegId, text: string): string {
-    const result = this.describe(role, from, to, text)();
+  forwarded(role: "offer" | "answer", from: LegId, to: LegId, text: string, offersIce = false): string {
+    const result = this.describe(role, from, to, text, offersIce)();
     assert.ok(result !== undefined && typeof result !== "string", String(result));
     return result.format();
   }
