@@ -34,6 +34,7 @@ const packages = {
   sipp: "sip-tester",
   stun: "stun-client",
   "systemd-analyze": "systemd",
+  tc: "iproute2",
   tshark: "tshark",
   turnserver: "coturn",
   turnutils_natdiscovery: "coturn",

@@ -113,18 +113,19 @@ export class Outbox {
     to: Readonly<Address>,
   ): boolean {
     if (!this.#isSendable(socket, whole, to)) return false;
+    this.#stats.packetsOut++;
+    this.#stats.bytesOut += whole;
     const batch = this.#batch;
     const isLent = data === this.#lentView;
     if (!batch.hasRoom(isLent ? 0 : length)) this.flush();
     const entry = isLent ? batch.add(this.#lentAt + offset, length, to) : batch.addCopy(data, offset, length, to);
     if (channel !== NO_CHANNEL) batch.prefix(entry, channel, length);
+    if (!socket.queue.isEmpty) return this.#enqueue(socket, entry);
     if (socket.head === NO_ENTRY) {
       socket.head = entry;
       this.#touched.push(socket);
     } else batch.link(socket.tail, entry);
     socket.tail = entry;
-    this.#stats.packetsOut++;
-    this.#stats.bytesOut += whole;
     return true;
   }
 
@@ -145,14 +146,13 @@ export class Outbox {
   }
 
   #transmit(socket: MmsgSocket, head: number): void {
-    if (!socket.queue.isEmpty) return this.#enqueue(socket, head);
     const batch = this.#batch;
     if (batch.nextOf(head) === NO_ENTRY && !batch.hasHeader(head)) return this.#transmitOne(socket, head);
     let count = batch.compose(head, socket.segmentLimit);
     for (let message = 0; message < count; ) {
       const sent = batch.send(socket.descriptor, message, count - message);
       if (sent >= 0) message += sent;
-      else if (sent === -EAGAIN) return this.#enqueue(socket, batch.firstOf(message));
+      else if (sent === -EAGAIN) return void this.#enqueue(socket, batch.firstOf(message));
       else if (batch.isMerged(message) && (sent === -EINVAL || sent === -EMSGSIZE || sent === -EIO)) {
         // The way there is narrower than a segment, or the interface cannot do it: from here on smaller ones, or none.
         this.#lowerLimit(socket, sent === -EIO ? 0 : batch.lengthOf(batch.firstOf(message)));
@@ -176,8 +176,10 @@ export class Outbox {
     socket.segmentLimit = segmentSteps.find((step) => step < refused) ?? 0;
   }
 
-  #enqueue(socket: MmsgSocket, head: number): void {
+  /** Whether there was room for the whole chain. */
+  #enqueue(socket: MmsgSocket, head: number): boolean {
     const { queue } = socket;
+    let hadRoom = true;
     if (queue.isEmpty) this.#onWaiting(socket, true);
     for (let entry = head; entry !== NO_ENTRY; entry = this.#batch.nextOf(entry)) {
       const length = this.#batch.lengthOf(entry);
@@ -185,11 +187,13 @@ export class Outbox {
         this.#batch.destinationOf(entry, this.#destination);
         queue.push(this.#batch.copyOf(entry), copyAddress(this.#destination));
       } else {
+        hadRoom = false;
         // It was counted when it was accepted.
         this.#stats.packetsOut--;
         this.#stats.bytesOut -= length;
         this.#stats.drops["queue-full"]++;
       }
     }
+    return hadRoom;
   }
 }

@@ -11,12 +11,12 @@ import { datapathCompliance } from "./compliance.ts";
 datapathCompliance("dgram", () => new DgramDatapath());
 
 const run = promisify(execFile);
-const congestion = fileURLToPath(new URL("./dgram-congestion.ts", import.meta.url));
-const exhaustion = fileURLToPath(new URL("./dgram-exhaustion.ts", import.meta.url));
+const congestion = fileURLToPath(new URL("./congestion.ts", import.meta.url));
+const exhaustion = fileURLToPath(new URL("./exhaustion.ts", import.meta.url));
 
 // On loopback the kernel always has room. With this option Node never tries a send at once, so everything queues.
 test("what the kernel has no room for waits, in order and unharmed, up to a bound", async () => {
-  const { stdout } = await run(process.execPath, ["--test-udp-no-try-send", congestion]);
+  const { stdout } = await run(process.execPath, ["--test-udp-no-try-send", congestion, "dgram", "400", "100"]);
   const { accepted, stats, received, wrong } = JSON.parse(stdout);
   assert.equal(accepted, 256);
   assert.equal(received, 256);
@@ -26,7 +26,7 @@ test("what the kernel has no room for waits, in order and unharmed, up to a boun
 });
 
 test("the bytes that may wait are bounded too", async () => {
-  const { stdout } = await run(process.execPath, ["--test-udp-no-try-send", congestion, "60000"]);
+  const { stdout } = await run(process.execPath, ["--test-udp-no-try-send", congestion, "dgram", "400", "60000"]);
   const { accepted, stats } = JSON.parse(stdout);
   assert.equal(accepted, Math.floor((1 << 20) / 60_004));
   assert.equal(stats.drops["queue-full"], 400 - accepted);
@@ -52,7 +52,7 @@ test("a datagram of few hops arrives on its own host, and is dropped and counted
 });
 
 test("without descriptors a bind fails as exhausted, and works again after a release", async () => {
-  const command = `ulimit -n 80 && exec "${process.execPath}" "${exhaustion}"`;
+  const command = `ulimit -n 80 && exec "${process.execPath}" "${exhaustion}" dgram`;
   const { stdout } = await run("/bin/sh", ["-c", command]);
   const { bindFailures, sockets, opened } = JSON.parse(stdout);
   assert.ok(opened > 10, `${opened} sockets opened`);

@@ -1,5 +1,65 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { MmsgDatapath } from "../../../src/node/datapath/mmsg.ts";
-import { requireForeign } from "../../support/peers.ts";
+import { requireForeign, requirePeer, requirePrivilege } from "../../support/peers.ts";
 import { datapathCompliance } from "./compliance.ts";
 
-datapathCompliance("mmsg", () => new MmsgDatapath(), requireForeign());
+const foreign = requireForeign();
+datapathCompliance("mmsg", () => new MmsgDatapath(), foreign);
+
+const run = promisify(execFile);
+const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+const congestion = script("./congestion.ts");
+
+test("without descriptors a bind fails as exhausted, and works again after a release", { skip: foreign }, async () => {
+  const command = `ulimit -n 80 && exec "${process.execPath}" "${script("./exhaustion.ts")}" mmsg`;
+  const { stdout } = await run("/bin/sh", ["-c", command]);
+  const { bindFailures, sockets, opened } = JSON.parse(stdout);
+  assert.ok(opened > 10, `${opened} sockets opened`);
+  assert.deepEqual(bindFailures, { busy: 0, exhausted: 100 - opened, gone: 0 });
+  assert.equal(sockets, opened);
+});
+
+describe("mmsg on a network of its own", {
+  skip: foreign || requirePeer("unshare", "ip", "tc") || requirePrivilege("sys-admin", "net-admin"),
+}, () => {
+  /** Runs a script of this directory where loopback is as `setup` makes it. */
+  async function runWhere(setup: string, ...args: readonly string[]): Promise<string> {
+    const command = `ip link set lo up && ${setup} && exec "${process.execPath}" ${args.join(" ")}`;
+    const { stdout } = await run("unshare", ["--net", "/bin/sh", "-c", command]);
+    return stdout;
+  }
+
+  /** Datagrams wait in the interface, so that the socket's own buffer fills. */
+  const slow = (rate: string) => `tc qdisc add dev lo root tbf rate ${rate} burst 100k latency 60s`;
+
+  test("what the kernel has no room for waits, in order and unharmed, up to a bound", async () => {
+    const { accepted, stats, received, wrong } = JSON.parse(
+      await runWhere(slow("20mbit"), congestion, "mmsg 2000 1000"),
+    );
+    assert.ok(accepted > 256 && accepted < 2_000, `${accepted} accepted`);
+    assert.equal(stats.drops["queue-full"], 2_000 - stats.packetsOut);
+    assert.equal(received, stats.packetsOut);
+    assert.equal(wrong, 0);
+  });
+
+  test("the bytes that may wait are bounded too", async () => {
+    const { stats, received, wrong } = JSON.parse(await runWhere(slow("20mbit"), congestion, "mmsg 100 60000"));
+    // Some more are in the socket's own buffer, or have left meanwhile.
+    const waited = Math.floor((1 << 20) / 60_004);
+    assert.ok(stats.packetsOut >= waited && stats.packetsOut <= waited + 20, `${stats.packetsOut} sent`);
+    assert.equal(stats.drops["queue-full"], 100 - stats.packetsOut);
+    assert.deepEqual([received, wrong], [stats.packetsOut, 0]);
+  });
+
+  test("what is too long for the way is not sent many at a time, and arrives", async () => {
+    for (const size of [1_400, 1_472 - 4, 1_473 - 4, 3_000, 9_000]) {
+      const args = [congestion, `mmsg 100 ${size}`];
+      const { stats, received, wrong } = JSON.parse(await runWhere("ip link set lo mtu 1500", ...args));
+      assert.deepEqual([stats.packetsOut, received, wrong, stats.socketErrors], [100, 100, 0, 0], `${size} bytes`);
+    }
+  });
+});

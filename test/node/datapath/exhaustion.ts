@@ -1,11 +1,11 @@
-/** A child of dgram.test.ts, with few descriptors: opens sockets until there are none left, then one after a release. */
+/** A child of the datapaths' tests (`exhaustion.ts DATAPATH`), with few descriptors: opens sockets until there are none left, then one after a release. */
 import { type Address, parseIp } from "../../../src/core/base/address.ts";
-import { DgramDatapath } from "../../../src/node/datapath/dgram.ts";
+import { createDatapath, type DatapathKind } from "../../../src/node/datapath/choice.ts";
 import { until } from "../../support/until.ts";
 import { Recorder } from "./compliance.ts";
 
 const loopback = parseIp("127.0.0.1") as Address;
-const datapath = new DgramDatapath();
+const datapath = createDatapath(process.argv[2] as DatapathKind);
 const sinks = Array.from({ length: 100 }, () => new Recorder());
 for (const sink of sinks) datapath.bind(loopback, "relay", sink);
 await until("every bind to end", () => sinks.every((sink) => sink.address ?? sink.failure));
