@@ -10,7 +10,7 @@ import type { GatewayDeclaration, SiteDeclaration, Topology } from "../../src/la
 import { requireIpv6, requirePeer, requirePrivilege } from "../support/peers.ts";
 import { until } from "../support/until.ts";
 import type { PhoneOptions } from "./sip/baresip.ts";
-import { Office } from "./sip/office.ts";
+import { Office, serverHost } from "./sip/office.ts";
 import { assertHeardOnly, connect, hangUp, holdAndResume, talk } from "./sip/talk.ts";
 
 const skip =
@@ -28,6 +28,8 @@ interface Party extends Partial<PhoneOptions> {
   readonly gateways: readonly GatewayDeclaration[];
   /** With the caller of its cell. */
   readonly sharesNat?: true;
+  /** What its line does by itself about the NAT, with Postern as its STUN server. */
+  readonly medianat?: "stun" | "ice";
 }
 
 const behind = (nat: NatName, more: Partial<GatewayDeclaration> = {}): Party => ({ gateways: [{ nat, ...more }] });
@@ -70,6 +72,21 @@ const cells: readonly Cell[] = [
     caller: behind("port-restricted cone"),
     callee: { ...behind("symmetric, random"), transport: "tls" },
   },
+  {
+    title: "E12: a line with STUN, and one without",
+    caller: { ...behind("port-restricted cone"), medianat: "stun" },
+    callee: behind("symmetric, random"),
+  },
+  {
+    title: "lines with STUN, one behind a symmetric NAT, where its address is wrong",
+    caller: { ...behind("symmetric, random"), medianat: "stun" },
+    callee: { ...behind("restricted cone"), medianat: "stun" },
+  },
+  {
+    title: "lines with ICE",
+    caller: { ...behind("port-restricted cone"), medianat: "ice" },
+    callee: { ...behind("port-restricted cone"), medianat: "ice" },
+  },
 ];
 
 const caller = (i: number) => `caller-${i}`;
@@ -99,11 +116,9 @@ describe("phones behind NATs", { skip, concurrency: 4 }, () => {
 
   for (const [i, cell] of cells.entries()) {
     test(`${cell.title}: both call, hold, resume and hang up`, async () => {
-      const { gateways: _, sharesNat: __, ...callers } = cell.caller;
-      const { gateways: ___, sharesNat: ____, ...callees } = cell.callee;
       const [one, other] = await Promise.all([
-        office.phone(caller(i), { user: caller(i), tone: 440 + 70 * i, ...callers }),
-        office.phone(callee(i), { user: callee(i), tone: 1_000 + 140 * i, ...callees }),
+        office.phone(caller(i), { user: caller(i), tone: 440 + 50 * i, ...optionsOf(cell.caller, office) }),
+        office.phone(callee(i), { user: callee(i), tone: 1_000 + 120 * i, ...optionsOf(cell.callee, office) }),
       ]);
       await connect(one, other);
       await talk(one, other);
@@ -186,6 +201,12 @@ describe("phones behind NATs", { skip, concurrency: 4 }, () => {
     }
   });
 });
+
+function optionsOf({ gateways: _, sharesNat: __, medianat, ...options }: Party, office: Office): Partial<PhoneOptions> {
+  if (medianat === undefined) return options;
+  const stunServer = `stun:${serverHost}:${office.daemon.ports.port}`;
+  return { ...options, account: `medianat=${medianat};stunserver="${stunServer}"` };
+}
 
 function isIpv6(address: string): boolean {
   return address.includes(":");
