@@ -4,7 +4,7 @@ import type { ShownRefusal, ShownRegistration } from "../server/services/sip/sho
 import { askDaemon, DAEMON_OPTIONS } from "./ask-daemon.ts";
 import { addConfigFlags, type ConfigFlags } from "./config-flags.ts";
 import { refusalLines } from "./refusal-words.ts";
-import { ago, phoneWords } from "./sip-words.ts";
+import { ago, phoneWords, wayWords } from "./sip-words.ts";
 
 export function addRegistrationsCommand(program: Command): void {
   const command = program
@@ -28,6 +28,8 @@ async function registrations({ json, ...flags }: { json?: boolean } & ConfigFlag
     const left = Math.max(0, Math.round((Date.parse(expires) - now) / 1000));
     console.log(`${user}   ${transport} ${remote}   ${phoneWords(phone, now)}`);
     console.log(`    says it is ${contact}${userAgent === null ? "" : `, ${userAgent}`}`);
+    const way = wayWords(phone);
+    if (way !== undefined) console.log(`    ${way}`);
     console.log(`    registered ${ago(registered, now)} ago, for another ${left} s`);
   }
   for (const line of refusalLines(answer.refused, now)) console.log(line);

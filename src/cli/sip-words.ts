@@ -19,6 +19,11 @@ export function phoneWords(phone: ShownRegistration, now: number): string {
   return answered === null ? "reachable, not probed yet" : `reachable, answered ${ago(answered, now)} ago`;
 }
 
+/** What a person should know of the way to the phone; undefined where there is nothing to know. */
+export function wayWords({ through }: ShownRegistration): string | undefined {
+  return through === null ? undefined : `came through ${through}, so its NAT cannot be kept open from here`;
+}
+
 export function callWords(call: ShownCall, now: number): string {
   const { state, answered, started, ended } = call;
   if (ended !== null) return `${endWords(call, Date.parse(ended))}${call.isResumed ? `; ${resumedWords}` : ""}`;

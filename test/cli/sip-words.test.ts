@@ -1,7 +1,7 @@
 /** Phones and calls in words: the ones that help when something is wrong. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { callWords, phoneWords, streamWords, troubleWords } from "../../src/cli/sip-words.ts";
+import { callWords, phoneWords, streamWords, troubleWords, wayWords } from "../../src/cli/sip-words.ts";
 import type { ShownCall, ShownRegistration, ShownStream, ShownTrouble } from "../../src/server/services/sip/shown.ts";
 
 const now = Date.parse("2026-03-01T12:10:00.000Z");
@@ -11,6 +11,7 @@ const phone: ShownRegistration = {
   contact: "sip:bob@192.168.1.5",
   transport: "udp",
   remote: "198.51.100.7:40000",
+  through: null,
   userAgent: null,
   registered: "2026-03-01T12:05:00.000Z",
   expires: "2026-03-01T12:15:00.000Z",
@@ -36,6 +37,14 @@ test("a phone's state says whether calls reach it, and what keeps it known", () 
   assert.equal(phoneWords(brisk, now), "has not answered 2 probes", "it registers sooner than a NAT forgets");
   assert.equal(phoneWords({ ...phone, transport: "tls" }, now), "reachable while its connection is open");
   assert.match(phoneWords({ ...phone, state: "flow-lost" }, now), /^connection lost; .* by 12:15:00 UTC$/);
+});
+
+test("of a phone behind another proxy it is said what cannot be done for it from here", () => {
+  assert.equal(wayWords(phone), undefined);
+  assert.equal(
+    wayWords({ ...phone, through: "sip.provider.net:5070" }),
+    "came through sip.provider.net:5070, so its NAT cannot be kept open from here",
+  );
 });
 
 const stream: ShownStream = {

@@ -30,6 +30,7 @@ function record(given: Partial<BindingRecord> = {}): BindingRecord {
     callId: "c",
     cseq: 7,
     path: ["<sip:edge.example.org;lr>"],
+    through: undefined,
     userAgent: undefined,
     flow: { transport: "udp", local: at("192.0.2.1", 5060), remote: at("2001:db8::9", 40_000), connection: 0 },
     registeredAt: 1_700_000_000 as UnixSeconds,
@@ -40,7 +41,10 @@ function record(given: Partial<BindingRecord> = {}): BindingRecord {
 
 test("what is stored is found by the next process, every field of it, and the file is its owner's alone", () => {
   const path = newPath();
-  const kept = [record(), record({ contact: "sip:b@x", instance: undefined, userAgent: "phone", path: [] })];
+  const kept = [
+    record(),
+    record({ contact: "sip:b@x", instance: undefined, userAgent: "phone", path: [], through: "proxy:5070" }),
+  ];
   {
     using store = LocationStore.open(path, silent);
     for (const one of kept) store.store(one);
@@ -101,4 +105,22 @@ test("a write that fails is logged, and the next one works", () => {
   store.store(record());
   store.write();
   assert.equal(store.all().length, 1);
+});
+
+test("a file of before, when proxies were not noted, is read and written", () => {
+  const path = newPath();
+  {
+    using store = LocationStore.open(path, silent);
+    store.store(record());
+  }
+  {
+    const old = new DatabaseSync(path);
+    old.exec("ALTER TABLE binding DROP COLUMN through");
+    old.close();
+  }
+  using store = LocationStore.open(path, silent);
+  assert.deepEqual(store.all(), [record()]);
+  store.store(record({ through: "proxy" }));
+  store.write();
+  assert.deepEqual(store.all(), [record({ through: "proxy" })]);
 });

@@ -230,7 +230,8 @@ export class Calls {
     side.flow = flow;
     if (side.lost !== undefined) side.lost.isOver = true;
     side.lost = undefined;
-    if (side.leg !== undefined && side.trunk === undefined) this.#relay.handleFlowChanged(side.leg, flow.remote);
+    if (side.leg !== undefined && side.trunk === undefined && side.isProxied !== true)
+      this.#relay.handleFlowChanged(side.leg, flow.remote);
   }
 
   handleTimeout(now: Instant): void {

@@ -131,9 +131,9 @@ export class MediaPath {
 
   #leg(call: Call, side: CallSide): LegId | undefined {
     if (side.leg !== undefined || call.session === undefined) return side.leg;
-    const { flow, trunk } = side;
-    // A trunk's signaling proves nothing of its media: its ranges do.
-    const proven = trunk === undefined ? flow.remote : undefined;
+    const { flow, trunk, isProxied } = side;
+    // A trunk's signaling proves nothing of its media: its ranges do. Nor does that of a proxy before the phone.
+    const proven = trunk === undefined && isProxied !== true ? flow.remote : undefined;
     const leg = this.#relay.addLeg(call.session, { local: flow.local, proven, ranges: trunk?.media ?? [] });
     if (leg === "legs") return undefined;
     side.leg = leg;

@@ -33,7 +33,7 @@ export function sideOf(state: EdgeState, party: DialogParty): CallSide {
   if (isTrunk) return { name: trunk === undefined ? "" : name, flow, trunk, leg: undefined };
   const binding =
     flow.transport === "udp" ? phonesOf(state, name).find((one) => isMarked(state, one, party)) : undefined;
-  return { name, flow: binding?.flow ?? flow, trunk, leg: undefined };
+  return { name, flow: binding?.flow ?? flow, trunk, isProxied: binding?.through !== undefined, leg: undefined };
 }
 
 /** Where a request goes within its dialog. */

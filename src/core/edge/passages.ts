@@ -45,8 +45,8 @@ function calleeTag({ message }: Carriage, owner: ForkOwner): string | undefined 
 export function calleeOf(call: Call, branch: Branch): CallSide {
   const known = call.branches.get(branch);
   if (known !== undefined) return known;
-  const { name, flow, trunk } = branch.hop as Destination;
-  const callee: CallSide = { name, flow, trunk, leg: undefined };
+  const { name, flow, trunk, isProxied } = branch.hop as Destination;
+  const callee: CallSide = { name, flow, trunk, isProxied, leg: undefined };
   call.branches.set(branch, callee);
   call.tried.push(callee);
   return callee;

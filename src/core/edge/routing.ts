@@ -31,6 +31,8 @@ export interface Destination extends Hop {
   readonly trunk: Trunk | undefined;
   /** It has said so when it registered. */
   readonly speaksIce?: boolean;
+  /** Another proxy stands before it. */
+  readonly isProxied?: boolean;
 }
 
 export interface Route {
@@ -67,7 +69,7 @@ export class Routing {
       return { status: 404, reason: "Not One of Our Users" };
     }
     const all = this.#registrar.bindingsOf(`sip:${user}@${this.#config.domain}`);
-    const bindings = all.filter(({ flow }) => !isSameFlow(flow, from));
+    const bindings = all.filter((one) => !isCaller(one, request, from));
     const reachable = bindings.filter(({ state }) => state !== "flow-lost");
     if (reachable.length > 0) return { called: user, groups: this.#groups(reachable) };
     if (bindings.length > 0) return { status: 480, reason: "Phone Has Lost Its Connection" };
@@ -86,13 +88,14 @@ export class Routing {
     return groups;
   }
 
-  #phone({ aor, contact, params, path, flow }: Binding): Destination {
+  #phone({ aor, contact, params, path, flow, through }: Binding): Destination {
     const name = aor.slice("sip:".length, aor.lastIndexOf("@"));
     const sentBy = this.#names.nameFor(flow);
     // RFC 3261 §16.6 step 2: what a Request-URI may not have is left out.
     const uri = withoutHeaders(contact);
     const hop = { to: flow, uri, routes: path, recordRoute: [], sentBy, ringsFor: RINGS_FOR };
-    return { ...hop, name, flow, trunk: undefined, speaksIce: hasIceTag(params) };
+    const isProxied = through !== undefined;
+    return { ...hop, name, flow, trunk: undefined, speaksIce: hasIceTag(params), isProxied };
   }
 
   /** `written`: with its escapes, as it goes on. */
@@ -130,4 +133,10 @@ export class Routing {
 function hasIceTag(params: string): boolean {
   const parsed = params === "" ? undefined : parseParams(params, 0, params.length);
   return parsed !== undefined && parsed !== MALFORMED && parsed.has(ICE_TAG);
+}
+
+/** Behind a proxy all phones are on one flow: the Contact tells them apart. */
+function isCaller({ flow, contact, through }: Binding, { contacts }: SipRequest, from: SipFlow): boolean {
+  if (!isSameFlow(flow, from)) return false;
+  return through === undefined || (Array.isArray(contacts) && contacts[0]?.uriText === contact);
 }

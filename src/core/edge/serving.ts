@@ -9,6 +9,7 @@ import { judgeRequest } from "../sip/message/judge.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import { isSipUri } from "../sip/message/uri.ts";
 import { addressOfRecord, userOf } from "../sip/registrar/address-of-record.ts";
+import { cameThrough } from "../sip/registrar/proxied.ts";
 import type { ServerTransaction } from "../sip/transaction/server.ts";
 import type { CallSide } from "./call.ts";
 import { isRefusedCall, refuseCall, withRoom } from "./call-room.ts";
@@ -113,7 +114,8 @@ function begin(
   if (isRefusedCall(state, transaction, { user: trunk === undefined ? name : undefined, trunk, flow }, now)) return;
   const open = withRoom(state, route);
   if (open === undefined) return refuseCall(state, transaction, "trunk-calls", flow, name, now);
-  const caller: CallSide = { name, flow, trunk, leg: undefined };
+  const isProxied = cameThrough(request) !== undefined;
+  const caller: CallSide = { name, flow, trunk, isProxied, leg: undefined };
   const call = state.calls.begin(request, caller, route.called, now);
   if (call === undefined) return respond(state, transaction, 482, now, { reason: "Call Is Already There" });
   call.isDirect = isDirect(state.config, request, caller, open);

@@ -262,7 +262,8 @@ export class SipEdge implements Machine<EdgeOutput> {
     if (output.kind === "probe") this.#probe(output.binding, now);
     else if (output.kind === "binding") {
       const { what, binding, was } = output;
-      if (was !== undefined) calls.handleMoved(was, binding.flow);
+      // Behind a proxy others are on that flow too, and stay there.
+      if (was !== undefined && binding.through === undefined) calls.handleMoved(was, binding.flow);
       if (what === "flow-lost") calls.handleFlowLost(binding.flow, now);
       outputs.push({ kind: "event", event: { type: "binding", what, binding } });
     } else outputs.push(output);

@@ -23,6 +23,8 @@ export interface BindingRecord {
   readonly cseq: number;
   /** RFC 3327: the Path values through which it is reached, first to last. */
   readonly path: readonly string[];
+  /** Its REGISTER came through another proxy, which is named as it names itself; undefined: straight from the phone. */
+  readonly through?: string | undefined;
   readonly userAgent: string | undefined;
   readonly flow: SipFlow;
   readonly registeredAt: UnixSeconds;

@@ -19,6 +19,7 @@ export class Entry implements Binding {
   readonly callId: string;
   readonly cseq: number;
   readonly path: readonly string[];
+  readonly through: string | undefined;
   readonly userAgent: string | undefined;
   readonly flow: Binding["flow"];
   readonly registeredAt: Binding["registeredAt"];
@@ -39,6 +40,7 @@ export class Entry implements Binding {
     this.callId = record.callId;
     this.cseq = record.cseq;
     this.path = record.path;
+    this.through = record.through;
     this.userAgent = record.userAgent;
     this.flow = record.flow;
     this.registeredAt = record.registeredAt;

@@ -20,6 +20,7 @@ import { addressOfRecord } from "./address-of-record.ts";
 import type { Binding, BindingRecord } from "./binding.ts";
 import { PROBE_INTERVAL, type RegistrarConfig, UNANSWERED_PROBES } from "./config.ts";
 import { Entry, Location } from "./location.ts";
+import { cameThrough } from "./proxied.ts";
 import { type AskedContact, type Refused, readRegister } from "./register-request.ts";
 
 /** What became of a binding. `moved`: the phone's public address, or its connection, is another than before. */
@@ -187,6 +188,7 @@ export class Registrar implements Machine<RegistrarOutput> {
   ): void {
     const wall = this.#ports.wallClock.now();
     const userAgent = request.header("user-agent");
+    const through = cameThrough(request);
     const entry = new Entry({
       aor: old?.aor ?? detached(aor),
       contact: old?.contact === asked.text ? old.contact : detached(asked.text),
@@ -196,6 +198,7 @@ export class Registrar implements Machine<RegistrarOutput> {
       callId: old?.callId === request.callId ? old.callId : detached(request.callId),
       cseq: request.cseq.number,
       path: request.list("path").map(detached),
+      through: through === undefined ? undefined : detached(through).slice(0, 128),
       userAgent: userAgent === undefined ? undefined : detached(userAgent).slice(0, 128),
       flow,
       registeredAt: wall,

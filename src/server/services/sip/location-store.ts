@@ -32,6 +32,7 @@ const schema = `
     remote TEXT NOT NULL,
     registered_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
+    through TEXT,
     PRIMARY KEY (aor, contact)
   ) STRICT, WITHOUT ROWID;
 `;
@@ -54,6 +55,7 @@ interface Row {
   readonly remote: string;
   readonly registered_at: UnixSeconds;
   readonly expires_at: UnixSeconds;
+  readonly through: string | null;
 }
 
 export class LocationStore implements SipLocation, Disposable {
@@ -70,7 +72,10 @@ export class LocationStore implements SipLocation, Disposable {
     this.#failures = new FailureLog(log, "registrations-unwritable");
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;");
     database.exec(schema);
-    this.#put = database.prepare(`INSERT OR REPLACE INTO binding VALUES (${Array(14).fill("?").join()})`);
+    // A file of before has no such column.
+    const columns = database.prepare("SELECT name FROM pragma_table_info('binding')").all();
+    if (!columns.some(({ name }) => name === "through")) database.exec("ALTER TABLE binding ADD COLUMN through TEXT");
+    this.#put = database.prepare(`INSERT OR REPLACE INTO binding VALUES (${Array(15).fill("?").join()})`);
     this.#remove = database.prepare("DELETE FROM binding WHERE aor = ? AND contact = ?");
   }
 
@@ -131,12 +136,12 @@ export class LocationStore implements SipLocation, Disposable {
 
   #insert(binding: BindingRecord): void {
     const { aor, contact, params, priority, instance = null, callId, cseq, path, userAgent = null, flow } = binding;
-    const { registeredAt, expiresAt } = binding;
+    const { registeredAt, expiresAt, through = null } = binding;
     const places = [flow.transport, formatAddress(flow.local), formatAddress(flow.remote)] as const;
     this.#put.run(
       ...[aor, contact, params, priority, instance, callId, cseq, JSON.stringify(path), userAgent],
       ...places,
-      ...[registeredAt, expiresAt],
+      ...[registeredAt, expiresAt, through],
     );
   }
 
@@ -154,6 +159,7 @@ function recordOf(row: Row, local: Address, remote: Address): BindingRecord {
     instance: row.instance ?? undefined,
     callId: row.call_id,
     path: JSON.parse(row.path) as string[],
+    through: row.through ?? undefined,
     userAgent: row.user_agent ?? undefined,
     flow: { transport, local, remote, connection: 0 },
     registeredAt: row.registered_at,

@@ -16,6 +16,8 @@ export interface ShownRegistration {
   readonly transport: SipTransport;
   /** Where it really is. */
   readonly remote: string;
+  /** The proxy that its registration came through, as that names itself; null: straight from the phone. */
+  readonly through: string | null;
   readonly userAgent: string | null;
   readonly registered: string;
   readonly expires: string;
@@ -126,12 +128,13 @@ export class Clock {
 }
 
 export function shownRegistration(binding: Binding, clock: Clock): ShownRegistration {
-  const { aor, contact, flow, userAgent, registeredAt, expiresAt, state, unanswered, answeredAt } = binding;
+  const { aor, contact, flow, through, userAgent, registeredAt, expiresAt, state, unanswered, answeredAt } = binding;
   return {
     user: aor.slice("sip:".length, aor.lastIndexOf("@")),
     contact,
     transport: flow.transport,
     remote: formatAddress(flow.remote),
+    through: through ?? null,
     userAgent: userAgent ?? null,
     registered: new Date(registeredAt * 1000).toISOString(),
     expires: new Date(expiresAt * 1000).toISOString(),
