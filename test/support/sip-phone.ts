@@ -18,6 +18,25 @@ import { until } from "./until.ts";
 const ports = { crypto: nodeCrypto, random: new PooledRandom() };
 let lastBranch = 0;
 
+/** RFC 3261 §17.1.2.2: timers E and F. */
+const [t1, t2, transactionMs] = [500, 4_000, 32_000];
+
+/** Sends it again, as phones do over UDP, until what is awaited is there. */
+export async function repeating<T>(send: () => void, awaited: Promise<T>): Promise<T> {
+  let interval = t1;
+  const again = (): void => {
+    send();
+    interval = Math.min(interval * 2, t2);
+    timer = setTimeout(again, interval);
+  };
+  let timer = setTimeout(again, interval);
+  try {
+    return await awaited;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 export interface SipAccount {
   readonly user: string;
   readonly domain: string;
@@ -79,6 +98,8 @@ export class SipPhone implements AsyncDisposable {
   readonly ip: string;
   /** What it offers and answers with: voice, or T.38 (ITU-T T.38 annex D). */
   kind: "voice" | "fax" = "voice";
+  /** Where messages may be lost: it sends a request again until it is answered, for as long as a transaction lasts. */
+  repeatsItself = false;
   readonly requests: SipRequest[] = [];
   readonly responses: SipResponse[] = [];
   /** What came to its media port, and from which port. */
@@ -136,7 +157,11 @@ export class SipPhone implements AsyncDisposable {
 
   /** The first request of this method that comes, or has come. */
   request(method: string): Promise<SipRequest> {
-    return until(`a ${method} to ${this.account.user}`, () => this.requests.find((one) => one.method === method));
+    return until(
+      `a ${method} to ${this.account.user}`,
+      () => this.requests.find((one) => one.method === method),
+      this.repeatsItself ? { within: transactionMs } : {},
+    );
   }
 
   /** Sends what is no message, or none that this phone would write. */
@@ -266,10 +291,14 @@ export class SipPhone implements AsyncDisposable {
     return again;
   }
 
-  #final({ callId, cseq }: SipRequest): Promise<SipResponse> {
-    return until(`an answer to ${cseq.method} ${cseq.number} of ${this.account.user}`, () =>
-      this.responses.find((one) => one.callId === callId && one.cseq.number === cseq.number && one.status >= 200),
+  async #final(request: SipRequest): Promise<SipResponse> {
+    const { callId, cseq } = request;
+    const answered = until(
+      `an answer to ${cseq.method} ${cseq.number} of ${this.account.user}`,
+      () => this.responses.find((one) => one.callId === callId && one.cseq.number === cseq.number && one.status >= 200),
+      this.repeatsItself ? { within: transactionMs } : {},
     );
+    return this.repeatsItself ? repeating(() => this.send(request), answered) : answered;
   }
 
   #build(method: string, uri: string, headers: readonly HeaderLine[]): SipRequest {
