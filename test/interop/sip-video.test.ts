@@ -67,17 +67,23 @@ describe("a video call between two phones behind NATs", { skip }, () => {
     ]);
   });
   after(() => office?.[Symbol.asyncDispose]());
+  const streamsNow = async () => (await office.told<ShownCall>("calls"))[0]?.streams ?? [];
 
-  test("O14: pictures and sound pass, both ways", async () => {
+  test("O14, L18: pictures, sound and the reports of both pass, both ways", async () => {
     await using atAlice = await Capture.start(office, "alice");
     await using atBob = await Capture.start(office, "bob");
     await connect(alice, bob);
     await talk(alice, bob);
     const streams = await until("pictures from both", async () => {
-      const [call] = await office.told<ShownCall>("calls");
-      const shown = call?.streams.filter(({ kind }) => kind === "video") ?? [];
+      const shown = (await streamsNow()).filter(({ kind }) => kind === "video");
       return shown.length === 2 && shown.every(({ packetsOut }) => packetsOut > pictures) && shown;
     });
+    const reported = async () => {
+      const all = await streamsNow();
+      return all.length === 4 && all.every(({ control }) => control !== null && control.packetsOut > 0);
+    };
+    // RFC 3550 §6.2: every five seconds or so; the first may come before it is known whose it is.
+    await until("reports of all four streams", reported, { within: 30_000 });
     assert.deepEqual(
       streams.map(({ by, drops }) => [by, drops.stranger]),
       [
