@@ -61,6 +61,7 @@ class ImportedKey {
 export const nodeCrypto: Crypto = {
   md5: (data) => digest("md5", data),
   sha256: (data) => digest("sha256", data),
+  hashText: (algorithm, text) => hash(algorithm, Buffer.from(text, "latin1"), "hex"),
   importKey: (bytes) => new ImportedKey(bytes) as HmacKey,
   hmacSha1: (key, data) => (key as ImportedKey).sign("sha1", data),
   hmacSha256: (key, data) => (key as ImportedKey).sign("sha256", data),

@@ -15,6 +15,8 @@ export class KeyLookups<Query, Keys extends object> {
   readonly #answer: (query: Query, keys: Keys | undefined) => void;
   readonly #failures: FailureLog;
   readonly #outstanding: Set<AbortController> = new Set();
+  /** For the next lookup: what was answered at once has left it unused. */
+  #spare: AbortController | undefined;
   #isClosed = false;
 
   constructor(answer: (query: Query, keys: Keys | undefined) => void, log: Log) {
@@ -24,7 +26,8 @@ export class KeyLookups<Query, Keys extends object> {
 
   start(query: Query, find: Find<Keys>): void {
     if (this.#isClosed) return;
-    const given = new AbortController();
+    const given = this.#spare ?? new AbortController();
+    this.#spare = undefined;
     let found: ReturnType<typeof find>;
     try {
       found = find(given.signal);
@@ -32,7 +35,10 @@ export class KeyLookups<Query, Keys extends object> {
       this.#failures.report(error);
     }
     if (found instanceof Promise) this.#wait(query, found, given);
-    else this.#answer(query, found);
+    else {
+      this.#spare = given;
+      this.#answer(query, found);
+    }
   }
 
   /** Gives up what is outstanding; nothing is answered any more. */

@@ -36,8 +36,12 @@ test("hashes and HMACs of every length are those of OpenSSL's own HMAC, one key 
       const data = random.bytes(length);
       assert.equal(hex(nodeCrypto.hmacSha1(key, data)), createHmac("sha1", bytes).update(data).digest("hex"));
       assert.equal(hex(nodeCrypto.hmacSha256(key, data)), createHmac("sha256", bytes).update(data).digest("hex"));
-      assert.equal(hex(nodeCrypto.md5(data)), createHash("md5").update(data).digest("hex"));
-      assert.equal(hex(nodeCrypto.sha256(data)), createHash("sha256").update(data).digest("hex"));
+      const text = Buffer.from(data).toString("latin1");
+      for (const algorithm of ["md5", "sha256"] as const) {
+        const expected = createHash(algorithm).update(data).digest("hex");
+        assert.equal(hex(nodeCrypto[algorithm](data)), expected);
+        assert.equal(nodeCrypto.hashText(algorithm, text), expected);
+      }
     }
   }
 });

@@ -37,6 +37,32 @@ test("a key is looked up once, until its user changes", () => {
   assert.deepEqual(asked, ["alice", "bob", "alice", "bob"]);
 });
 
+test("a wrong password takes one look into the database, of who is known as of who is not", () => {
+  let asked = 0;
+  let alice = newKeys();
+  const keys = new PhoneKeys((name) => {
+    asked++;
+    return name === "alice" ? alice : undefined;
+  });
+  const looks = (name: string): number => {
+    const before = asked;
+    keys.find(name);
+    keys.doubt(name);
+    return asked - before;
+  };
+  assert.deepEqual([looks("alice"), looks("nobody")], [1, 1], "not kept yet");
+  keys.find("alice");
+  assert.deepEqual([looks("alice"), looks("nobody")], [1, 1], "kept");
+  keys.find("alice");
+  alice = newKeys();
+  looks("alice");
+  assert.deepEqual(
+    Buffer.from(keys.find("alice")?.md5 ?? []),
+    Buffer.from(alice.md5),
+    "another password is noticed at once",
+  );
+});
+
 test("who is unknown is looked up every time, and may be there the next", () => {
   const users = new Map<string, SipUserKeys>();
   const keys = new PhoneKeys((name) => users.get(name));

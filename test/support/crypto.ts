@@ -11,6 +11,7 @@ function hmac(hash: string, key: HmacKey, data: Uint8Array): Uint8Array {
 export const testCrypto: Crypto = {
   md5: (data) => createHash("md5").update(data).digest(),
   sha256: (data) => createHash("sha256").update(data).digest(),
+  hashText: (algorithm, text) => createHash(algorithm).update(text, "latin1").digest("hex"),
   importKey: (bytes) => createSecretKey(bytes) as HmacKey,
   hmacSha1: (key, data) => hmac("sha1", key, data),
   hmacSha256: (key, data) => hmac("sha256", key, data),

@@ -135,10 +135,11 @@ export class World {
         return call(...args);
       };
     };
-    const { md5, sha256, importKey, hmacSha1, hmacSha256 } = crypto;
+    const { md5, sha256, hashText, importKey, hmacSha1, hmacSha256 } = crypto;
     return {
       md5: counted(md5),
       sha256: counted(sha256),
+      hashText: counted(hashText),
       importKey,
       hmacSha1: counted(hmacSha1),
       hmacSha256: counted(hmacSha256),

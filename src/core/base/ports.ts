@@ -11,6 +11,8 @@ export interface HmacKey {
 export interface Crypto {
   md5(data: Uint8Array): Uint8Array;
   sha256(data: Uint8Array): Uint8Array;
+  /** Of a binary string, one character a byte; in lower-case hexadecimal, as digest authentication computes on. */
+  hashText(algorithm: "md5" | "sha256", text: string): string;
   importKey(bytes: Uint8Array): HmacKey;
   hmacSha1(key: HmacKey, data: Uint8Array): Uint8Array;
   hmacSha256(key: HmacKey, data: Uint8Array): Uint8Array;

@@ -74,10 +74,10 @@ export class Quotas {
   of({ user, trunk, flow }: Owner): readonly Account[] {
     if (trunk !== undefined) return [this.ofTrunk(trunk)];
     if (this.#size >= this.#sweepAt) this.#sweep();
-    const accounts = [this.#account("source", sourceOf(flow))];
-    if (user !== undefined) accounts.push(this.#account("user", user));
-    if (flow.connection !== 0) accounts.push(this.#account("connection", flow.connection));
-    return accounts;
+    const source = this.#account("source", sourceOf(flow));
+    const owner = user === undefined ? [source] : [source, this.#account("user", user)];
+    // Every transaction keeps one: an array that grows has room for sixteen.
+    return flow.connection === 0 ? owner : [...owner, this.#account("connection", flow.connection)];
   }
 
   ofTrunk({ name, calls }: Trunk): Account {

@@ -33,9 +33,9 @@ export function digestResponse(
   ha1: Uint8Array,
   { method, uri, nonce, nonceCount, cnonce }: DigestInputs,
 ): string {
-  const ha2 = digestHash(crypto, algorithm, `${method}:${uri}`);
-  const text = `${hexOf(ha1)}:${nonce}:${nonceCount}:${cnonce}:auth:${hexOf(ha2)}`;
-  return hexOf(digestHash(crypto, algorithm, text));
+  const hash = algorithm === "MD5" ? "md5" : "sha256";
+  const ha2 = crypto.hashText(hash, `${method}:${uri}`);
+  return crypto.hashText(hash, `${hexOf(ha1)}:${nonce}:${nonceCount}:${cnonce}:auth:${ha2}`);
 }
 
 export function digestHash(crypto: Crypto, algorithm: DigestAlgorithm, text: string): Uint8Array {

@@ -53,13 +53,18 @@ export class HeaderField {
     const { source } = this;
     let line = "";
     let from = this.at;
-    for (const { at, end, text } of edits.sort((a, b) => a.at - b.at)) {
+    for (const { at, end, text } of inOrder(edits)) {
       line += source.slice(from, at) + text;
       from = end;
     }
     line += source.slice(from, this.end);
     return new HeaderField(this.name, line, 0, source.indexOf(":", this.at) - this.at, line.length);
   }
+}
+
+function inOrder(edits: Edit[]): Edit[] {
+  const isSorted = edits.every(({ at }, i) => i === 0 || (edits[i - 1] as Edit).at <= at);
+  return isSorted ? edits : edits.sort((a, b) => a.at - b.at);
 }
 
 export function headerField(name: string, value: string): HeaderField {
@@ -72,11 +77,13 @@ export function parseList<T extends { readonly end: number }>(
   { source, valueAt, valueEnd }: HeaderField,
   parse: (text: string, at: number, end: number) => T | Malformed,
 ): readonly T[] | Malformed {
-  const list: T[] = [];
+  let list: T[] | undefined;
   for (let at = valueAt; ; ) {
     const element = parse(source, at, valueEnd);
     if (element === MALFORMED) return MALFORMED;
-    list.push(element);
+    // Nearly all have one alone; an array that grows has room for sixteen.
+    if (list === undefined) list = [element];
+    else list.push(element);
     const comma = skipSpace(source, element.end, valueEnd);
     if (comma >= valueEnd) return list;
     if (source.charCodeAt(comma) !== 0x2c) return MALFORMED;

@@ -39,13 +39,17 @@ export class Headers {
   /** The value of every field of this name. */
   values(name: string): string[] {
     const canonical = canonicalName(name);
-    return this.#fields.filter((field) => field.name === canonical).map((field) => field.value);
+    const values: string[] = [];
+    for (const field of this.#fields) if (field.name === canonical) values.push(field.value);
+    return values;
   }
 
   /** The elements of all fields of this name, where a comma is between elements. */
   list(name: string): string[] {
     const canonical = canonicalName(name);
-    return this.#fields.filter((field) => field.name === canonical).flatMap((field) => splitList(field));
+    const elements: string[] = [];
+    for (const field of this.#fields) if (field.name === canonical) elements.push(...splitList(field));
+    return elements;
   }
 
   /** Those of all fields of this name, parsed. */

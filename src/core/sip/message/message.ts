@@ -126,10 +126,12 @@ export abstract class SipMessageBase {
 
   /** Authorization, Proxy-Authorization, WWW-Authenticate, Proxy-Authenticate: those that keep to their grammar. */
   credentials(name: string): Credentials[] {
-    return this.headers
-      .values(name)
-      .map(parseCredentials)
-      .filter((one) => one !== MALFORMED);
+    const list: Credentials[] = [];
+    for (const value of this.headers.values(name)) {
+      const one = parseCredentials(value);
+      if (one !== MALFORMED) list.push(one);
+    }
+    return list;
   }
 
   /** The Event header's package, without its parameters. */

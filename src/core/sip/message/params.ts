@@ -76,9 +76,14 @@ function isRepeated(list: readonly Param[], name: string): boolean {
   return false;
 }
 
+/** An array that grows has room for sixteen; few have more than three, and all are of every message. */
+function withParam(list: readonly Param[], param: Param): readonly Param[] {
+  return list.length === 0 ? [param] : [...list, param];
+}
+
 /** From `at`, where a semicolon or space before one may be, to what is no parameter. */
 export function parseParams(text: string, at: number, end: number): Params | Malformed {
-  let list: Param[] | undefined;
+  let list = NONE;
   let i = at;
   for (;;) {
     const semicolon = skipSpace(text, i, end);
@@ -95,16 +100,15 @@ export function parseParams(text: string, at: number, end: number): Params | Mal
       if (i <= valueAt) return MALFORMED;
       value = text.slice(valueAt, i);
     }
-    list ??= [];
     if (list.length === MAX_PARAMS || isRepeated(list, name)) return MALFORMED;
-    list.push({ name, text: value, at: nameAt, end: i });
+    list = withParam(list, { name, text: value, at: nameAt, end: i });
   }
-  return new Params(list ?? NONE, i);
+  return new Params(list, i);
 }
 
 /** RFC 3261 §19.1.1: from the first semicolon to "?" or the end. */
 export function parseUriParams(text: string, at: number, end: number): Params | Malformed {
-  let list: Param[] | undefined;
+  let list = NONE;
   let i = at;
   while (i < end && text.charCodeAt(i) === 0x3b) {
     const nameAt = i + 1;
@@ -118,9 +122,8 @@ export function parseUriParams(text: string, at: number, end: number): Params | 
       if (i === valueAt) return MALFORMED;
       value = text.slice(valueAt, i);
     }
-    list ??= [];
     if (list.length === MAX_PARAMS || isRepeated(list, name)) return MALFORMED;
-    list.push({ name, text: value, at: nameAt, end: i });
+    list = withParam(list, { name, text: value, at: nameAt, end: i });
   }
-  return new Params(list ?? NONE, i);
+  return new Params(list, i);
 }

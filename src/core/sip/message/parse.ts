@@ -22,23 +22,22 @@ function cutFields(text: string, from: number, fields: HeaderField[]): number | 
   let at = from;
   for (;;) {
     if (text.startsWith("\r\n", at)) return at + 2;
-    const colon = colonAt(text, at);
+    const nameEnd = tokenEnd(text, at);
+    const colon = nameEnd > at ? colonAt(text, nameEnd) : -1;
     if (colon < 0) return "bad-header";
     const end = fieldEnd(text, colon);
     if (end < 0) return "bad-header";
     if (fields.length === MAX_HEADER_FIELDS) return "too-many-headers";
-    const nameEnd = tokenEnd(text, at);
     fields.push(new HeaderField(canonicalName(text.slice(at, nameEnd)), text, at, colon, end));
     at = end;
   }
 }
 
 // RFC 3261 §7.3.1: space may be between a name and its colon, and nothing else may.
-function colonAt(text: string, at: number): number {
-  const nameEnd = tokenEnd(text, at);
+function colonAt(text: string, nameEnd: number): number {
   let i = nameEnd;
   while (text.charCodeAt(i) === 0x20 || text.charCodeAt(i) === 0x09) i++;
-  return nameEnd > at && text.charCodeAt(i) === 0x3a ? i : -1;
+  return text.charCodeAt(i) === 0x3a ? i : -1;
 }
 
 /** Behind the field's last line: the one that no line with space at its begin follows. -1 for a line break of one byte. */
@@ -64,11 +63,11 @@ function repeatedField(fields: readonly HeaderField[]): boolean {
 }
 
 const mandatory = [
-  ["via", "missing-via"],
-  ["from", "missing-from"],
-  ["to", "missing-to"],
-  ["call-id", "missing-call-id"],
-  ["cseq", "missing-cseq"],
+  { name: "via", code: "missing-via" },
+  { name: "from", code: "missing-from" },
+  { name: "to", code: "missing-to" },
+  { name: "call-id", code: "missing-call-id" },
+  { name: "cseq", code: "missing-cseq" },
 ] as const;
 
 function isWrongAddress(headers: Headers, name: "from" | "to"): boolean {
@@ -85,7 +84,7 @@ function isCallId(text: string): boolean {
 /** What every message must have; undefined when it has. */
 function wrongFields(message: SipMessage): RefusalCode | undefined {
   const { headers } = message;
-  for (const [name, code] of mandatory) if (headers.field(name) === undefined) return code;
+  for (const { name, code } of mandatory) if (headers.field(name) === undefined) return code;
   if (repeatedField(headers.fields)) return "repeated-header";
   if (headers.field("via")?.parsed(readVias) === MALFORMED) return "bad-via";
   if (isWrongAddress(headers, "from")) return "bad-from";
@@ -141,7 +140,8 @@ function parseRequestLine(line: string): StartLine | undefined {
   const uri = line.slice(methodEnd + 1, versionAt);
   const version = line.slice(versionAt + 5);
   let wrong: RefusalCode | undefined;
-  if (line.charCodeAt(methodEnd) !== 0x20 || /[ \t]/.test(uri) || uri === "" || !/^\d+\.\d+$/.test(version)) {
+  const isVersion = version === "2.0" || /^\d+\.\d+$/.test(version);
+  if (line.charCodeAt(methodEnd) !== 0x20 || uri === "" || uri.includes(" ") || uri.includes("\t") || !isVersion) {
     wrong = "bad-request-line";
   } else if (version !== "2.0") wrong = "bad-version";
   return { make: (headers, body) => new SipRequest(line.slice(0, methodEnd), uri, headers, body), wrong };

@@ -4,6 +4,7 @@
  *
  * The four procedures stand in files of their own; here messages find the transaction that they belong to.
  */
+import { detached } from "../../base/detached.ts";
 import type { Instant, Machine } from "../../base/machine.ts";
 import type { Ports } from "../../base/ports.ts";
 import { hexOf } from "../digest/algorithm.ts";
@@ -141,7 +142,8 @@ export class Transactions implements Machine<TransactionOutput> {
     return this.#keyed.key;
   }
 
-  #begin(key: string, request: SipRequest, from: SipFlow, holders: readonly Holder[]): void {
+  #begin(found: string, request: SipRequest, from: SipFlow, holders: readonly Holder[]): void {
+    const key = detached(found);
     const transaction = new ServerTransaction(key, request, from, holders);
     for (const holder of holders) holder.transactions++;
     this.#keyed = undefined;

@@ -15,6 +15,8 @@ export class PhoneKeys {
   readonly #find: (name: string) => SipUserKeys | undefined;
   /** Both keys of each as one binary string: a third of what two arrays of bytes take. */
   readonly #known: Map<string, string> = new Map();
+  /** Whose keys were given last, where that took no look into the database. */
+  #given: string | undefined;
 
   constructor(find: (name: string) => SipUserKeys | undefined) {
     this.#find = find;
@@ -22,12 +24,22 @@ export class PhoneKeys {
 
   find(name: string): SipUserKeys | undefined {
     const known = this.#known.get(name);
+    this.#given = known && name;
     if (known !== undefined) return unpacked(known);
     const found = this.#find(name);
     if (found === undefined) return undefined;
     if (this.#known.size >= most) this.#known.clear();
     this.#known.set(detached(name), packed(found));
     return found;
+  }
+
+  /**
+   * A wrong password was shown just now: what is known may be an old one. And that a password is wrong takes as long to
+   * find out of a user as of nobody.
+   */
+  doubt(name: string): void {
+    if (this.#given === name) this.#find(name);
+    this.forget(name);
   }
 
   /** The user was removed, or has a new password. */

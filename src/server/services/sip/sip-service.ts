@@ -69,7 +69,10 @@ export class SipService implements SipView, AsyncDisposable {
       datapath: new DgramDatapath(),
       keys: (username) => this.#keys.find(username),
       location: this.#location,
-      onEvent: this.#events.report,
+      onEvent: (event) => {
+        if (event.type === "wrong-password") this.#keys.doubt(event.user);
+        this.#events.report(event);
+      },
       log,
     });
     this.#listeners = new SipListeners(this.#host, config, log, parts.identity);
