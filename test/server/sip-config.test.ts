@@ -145,9 +145,14 @@ test("how many calls there may be: of a user, and through a trunk", async () => 
   assert.equal((await trunk("gate from=192.0.2.7")).calls, undefined);
   const key = new Secret("a secret of thirty-two bytes, or so");
   const plan = { listen: [], relays: [], own: [], discovery: [] };
-  const limitOf = async (flags: Readonly<Record<string, unknown>>) =>
-    sipConfig(await load(flags), "example.org", plan, key).limits.callsPer.user;
-  assert.deepEqual([await limitOf({}), await limitOf({ sipCallsPerUser: "3" })], [20, 3]);
+  const limitsOf = async (flags: Readonly<Record<string, unknown>>) => {
+    const { limits, relay } = sipConfig(await load(flags), "example.org", plan, key);
+    return [limits.callsPer.user, relay.quotas.sessionsPerOwner];
+  };
+  // And media for all of them.
+  assert.deepEqual(await limitsOf({}), [20, 100]);
+  assert.deepEqual(await limitsOf({ sipCallsPerUser: "3" }), [3, 100]);
+  assert.deepEqual(await limitsOf({ sipCallsPerUser: "300" }), [300, 300]);
 });
 
 test("a printed line can be given back", async () => {

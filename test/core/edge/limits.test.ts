@@ -208,6 +208,16 @@ suite("transactions at once", () => {
     assert.deepEqual(world.edge.calls(), []);
   });
 
+  test("of a source are those of an IPv4 address or of an IPv6 /56", () => {
+    const quotas = new Quotas(DEFAULT_EDGE_LIMITS);
+    const { flow } = new Phone(new World(), "alice", { outside: "198.51.100.1" });
+    const accountAt = (ip: string) =>
+      quotas.of({ user: undefined, trunk: undefined, flow: { ...flow, remote: at(ip, 1) } })[0];
+    assert.equal(accountAt("2001:db8:1:200::1"), accountAt("2001:db8:1:2ff:8000::2"));
+    assert.notEqual(accountAt("2001:db8:1:200::1"), accountAt("2001:db8:1:300::1"));
+    assert.notEqual(accountAt("198.51.100.1"), accountAt("198.51.100.2"));
+  });
+
   test("of owners that come and go leave no account behind", () => {
     const quotas = new Quotas(DEFAULT_EDGE_LIMITS);
     const { flow } = new Phone(new World(), "alice", { outside: "198.51.100.1" });

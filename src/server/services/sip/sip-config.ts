@@ -40,7 +40,10 @@ export function sipConfig(config: Config, domain: string, plan: AddressPlan, key
       addresses: plan.relays,
       ports: config.mediaPorts,
       ownAddresses: plan.own,
-      quotas: DEFAULT_RELAY_QUOTAS,
+      quotas: {
+        ...DEFAULT_RELAY_QUOTAS,
+        sessionsPerOwner: Math.max(DEFAULT_RELAY_QUOTAS.sessionsPerOwner, config.sipCallsPerUser),
+      },
       mediaTimeout: DEFAULT_MEDIA_TIMEOUT_MS,
       setupTimeout: DEFAULT_SETUP_TIMEOUT_MS,
     },
