@@ -8,8 +8,11 @@ import type { NatName } from "../../src/lab/nats.ts";
 import { type Passage, passagesOf } from "../../src/lab/passages.ts";
 import { plan } from "../../src/lab/topology.ts";
 import type { ShownCall } from "../../src/server/services/sip/shown.ts";
+import { runChild } from "../support/child.ts";
+import { postern } from "../support/daemon.ts";
 import { requirePeer, requirePrivilege } from "../support/peers.ts";
 import { until } from "../support/until.ts";
+import { through } from "./networks.ts";
 import type { Baresip } from "./sip/baresip.ts";
 import { Office, serverHost } from "./sip/office.ts";
 import { assertHeardOnly, connect, hangUp, holdAndResume, talk } from "./sip/talk.ts";
@@ -76,7 +79,11 @@ describe("media that is not relayed", { skip, concurrency: 3 }, () => {
     assert.ok(traced(bob, "BYE").every((line) => line.startsWith(`BYE sip:bob-`) || line.startsWith("BYE sip:bob@")));
     assert.equal(bob.log.includes("Record-Route"), false);
     assert.equal(office.daemon.child.output().includes('"method":"BYE"'), false);
-    assert.equal((await office.told<ShownCall>("calls")).length, 0);
+    assert.deepEqual(await office.told<ShownCall>("calls"), []);
+    const { dataDir, ports } = office.daemon;
+    const flags = ["--ended", "--data-dir", dataDir, "--http-listen", `127.0.0.1:${ports.httpPort}`];
+    const words = await runChild([...through(office.network.at("server")), ...postern("calls", ...flags)]);
+    assert.match(words, /alice .* to bob .*: answered after \d+ s, went direct: end not observed/);
   });
 
   test("with the policy direct a phone behind a NAT is anchored all the same", async () => {
@@ -176,4 +183,48 @@ describe("phones that speak ICE", { skip, concurrency: 2 }, () => {
       assert.equal((await ended(office))["end"], "hung up by callee");
     });
   }
+});
+
+describe("DTLS-SRTP from phone to phone", { skip, concurrency: 2 }, () => {
+  const config = ["module dtls_srtp.so"];
+
+  test("through symmetric NATs, with ICE: handshake and sound go through us", async () => {
+    const topology = {
+      outside: ["server"],
+      sites: users.map((user) => ({
+        ...{ name: `${user}'s`, hosts: [user], gateways: [{ nat: "symmetric, random" as const }] },
+      })),
+    };
+    await using office = await Office.open(topology, { users });
+    const stun = `stunserver="stun:${serverHost}:${office.daemon.ports.port}"`;
+    const account = `medianat=ice;${stun};mediaenc=dtls_srtp`;
+    const [alice, bob] = await Promise.all([
+      office.phone("alice", { user: "alice", tone: 440, account, config }),
+      office.phone("bob", { user: "bob", tone: 1_000, account, config }),
+    ]);
+    await connect(alice, bob);
+    await talk(alice, bob);
+    await hangUp(bob, alice);
+    await heardEachOther(alice, bob);
+    for (const { log } of [alice, bob]) {
+      assert.match(log, /m=audio \d+ UDP\/TLS\/RTP\/SAVPF/);
+      assert.match(log, /wait_secure=1/, "no sound before the handshake is over");
+    }
+  });
+
+  test("without ICE, who begins the handshake behind a NAT, the other on the internet", async () => {
+    const gateways = [{ nat: "symmetric, random" as const }];
+    const topology = { outside: ["server", "alice"], sites: [{ name: "home", hosts: ["bob"], gateways }] };
+    await using office = await Office.open(topology, { users });
+    const account = "mediaenc=dtls_srtp";
+    const [alice, bob] = await Promise.all([
+      office.phone("alice", { user: "alice", tone: 440, account, config }),
+      office.phone("bob", { user: "bob", tone: 1_000, account, config }),
+    ]);
+    await connect(alice, bob);
+    await talk(alice, bob);
+    await hangUp(alice, bob);
+    await heardEachOther(alice, bob);
+    assert.ok((await relayed(office)) > 100);
+  });
 });
