@@ -119,18 +119,19 @@ export class Calls {
     call.answeredAt = now;
     call.answeredBy = callee;
     this.deadlines.set(call, after(now, ACK_WITHIN));
-    if (callee.site !== undefined) this.#leaveAlone(call);
+    this.freeUnwanted(call);
     this.#tell("answered", call);
     if (call.isDirect) this.end(call, NOT_OBSERVED, now);
   }
 
-  /** What was relayed for other phones that rang is wanted no more. */
-  #leaveAlone(call: Call): void {
-    if (call.session === undefined) return;
+  /** Within a site nothing is relayed: what was, for other phones that rang, is wanted no more once none of them has a leg. */
+  freeUnwanted(call: Call): void {
+    if (call.session === undefined || call.answeredBy?.site === undefined) return;
+    if (call.tried.some(({ leg }) => leg !== undefined)) return;
     this.#relay.closeSession(call.session);
     this.#sessions.delete(call.session);
     call.session = undefined;
-    for (const side of [call.caller, ...call.tried]) side.leg = undefined;
+    call.caller.leg = undefined;
   }
 
   /** A later INVITE of the call was answered, too; `by`: who has sent it. */
@@ -163,6 +164,7 @@ export class Calls {
     if (callee.leg !== undefined) this.#relay.closeLeg(callee.leg);
     callee.leg = undefined;
     if (caller.leg !== undefined && answeredBy?.leg !== undefined) this.#relay.confirm(caller.leg, answeredBy.leg, now);
+    this.freeUnwanted(call);
   }
 
   end(call: Call, why: string, now: Instant): void {

@@ -134,6 +134,7 @@ export function handleBranchOver(state: EdgeState, branch: Branch): void {
   if (callee.leg === undefined) return;
   state.relay.closeLeg(callee.leg);
   callee.leg = undefined;
+  state.calls.freeUnwanted(owner.call);
 }
 
 export function handleForkOver(state: EdgeState, fork: Fork, now: Instant): void {

@@ -92,9 +92,9 @@ export class MediaPath {
    */
   #isLeftAlone({ call, from, to, role, onward }: Passage, document: SdpDocument): boolean {
     const callee = from === call.caller ? to : from;
+    if (callee.leg !== undefined) return false;
     // Another phone has taken it, in a site: what this one still says comes to nothing.
     if (call.answeredBy?.site !== undefined && callee !== call.answeredBy) return true;
-    if (callee.leg !== undefined) return false;
     const places = mediaPlaces(document);
     // Who wants nothing anywhere, to hold, is where it was.
     if (places?.length !== 0) from.places = places;

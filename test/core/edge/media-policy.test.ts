@@ -230,7 +230,7 @@ suite("within a site", () => {
   test("hold by 0.0.0.0 stays within; and who has left the site is relayed from the next offer on", () => {
     const world = new World(config);
     const [alice, bob] = [registered(world, "alice", inside), registered(world, "bob", beside)];
-    const { answer } = answered(alice, bob);
+    const { answer, invite } = answered(alice, bob);
     alice.send(alice.within(answer, "ACK"));
     const offer = (body: string): SipRequest => {
       const before = bob.requests.length;
@@ -246,6 +246,10 @@ suite("within a site", () => {
     };
     const held = alice.sdp().replace("c=IN IP4 192.168.1.5", "c=IN IP4 0.0.0.0");
     assert.equal(offer(held).body, held);
+    const resumed = bob.within(invite, "INVITE", { body: bob.sdp() });
+    bob.send(resumed);
+    assert.equal(alice.request("INVITE").body, bob.sdp());
+    alice.send(createResponse(alice.request("INVITE"), 488));
     alice.move("203.0.113.77", 41_000);
     const moved = offer(voiceSdp("10.0.0.2:7000"));
     assert.match(moved.body, new RegExp(`c=IN IP4 ${EDGE}`));
@@ -265,11 +269,34 @@ suite("within a site", () => {
     assert.ok(world.ports.size > 0);
     bob.answer(200);
     assert.equal(alice.response.body, bob.sdp());
-    assert.equal(world.ports.size, 0);
-    mobile.answer(183, { body: mobile.sdp() });
+    mobile.answer(487, { body: "" });
     assert.equal(world.ports.size, 0);
     assert.equal(world.edge.calls()[0]?.site, "office");
   });
+
+  for (const preferred of ["within", "outside"] as const) {
+    test(`both answer at once, and the caller keeps the one ${preferred}: its media is where it should be`, () => {
+      const world = new World(config);
+      const [alice, bob] = [registered(world, "alice", inside), registered(world, "bob", beside)];
+      const mobile = registered(world, "bob", { outside: "192.0.2.9", inside: "192.168.44.5" });
+      alice.ask(alice.invitation("bob"));
+      bob.answer(200);
+      const first = alice.response;
+      mobile.answer(200);
+      const second = alice.response;
+      assert.match(second.body, new RegExp(`c=IN IP4 ${EDGE}`));
+      for (const answer of [first, second]) alice.send(alice.within(answer, "ACK"));
+      const [left, gone] = preferred === "within" ? [second, mobile] : [first, bob];
+      alice.send(alice.within(left, "BYE"));
+      gone.send(createResponse(gone.request("BYE"), 200));
+      const [call] = world.edge.calls();
+      assert.equal(call?.site, preferred === "within" ? "office" : undefined);
+      assert.equal(call?.media?.isConfirmed, preferred === "within" ? undefined : true);
+      assert.equal(world.ports.size > 0, preferred === "outside");
+      world.pass(30_000);
+      assert.equal(world.edge.calls().length, 1);
+    });
+  }
 
   test("of two phones the other takes the call: it is anchored", () => {
     const world = new World(config);
