@@ -30,6 +30,12 @@ export interface Foreign {
 let loaded: Foreign | Error | undefined;
 
 function load(): Foreign | Error {
+  // Elsewhere the structures have other layouts.
+  if (process.platform !== "linux" || (process.arch !== "x64" && process.arch !== "arm64")) {
+    return new Error(
+      `foreign functions are called on Linux, on x64 and arm64, not on ${process.platform} ${process.arch}`,
+    );
+  }
   try {
     return createRequire(import.meta.url)(`@koromix/koffi-${process.platform}-${process.arch}`) as Foreign;
   } catch (error) {

@@ -103,9 +103,9 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
   datapath: {
     group: "General",
     kind: choice("auto", "mmsg", "dgram"),
-    fallback: "dgram",
+    fallback: "auto",
     description:
-      "What moves UDP packets: mmsg is batched system calls, on Linux alone, for about half the CPU time a packet; dgram is Node's own sockets, which work everywhere; auto is mmsg where it can be had. With mmsg, a server that cannot have it does not start.",
+      "What moves UDP packets: mmsg is batched system calls, on Linux alone, for about half the CPU time a packet; dgram is Node's own sockets, which work everywhere; auto is mmsg where it can be had, and the log says once where it cannot. With mmsg, a server that cannot have it does not start.",
   },
 
   listen: {

@@ -1,7 +1,7 @@
 /** SIP in the daemon: one edge for one domain, its users, its phones' places and its log. */
 import { join } from "node:path";
 import { monotonicNow } from "../../../node/clock.ts";
-import { DgramDatapath } from "../../../node/datapath/dgram.ts";
+import { chooseDatapath, createDatapath } from "../../../node/datapath/choice.ts";
 import type { TlsIdentity } from "../../../node/net/tls-identity.ts";
 import { SipHost, type SipHostStats } from "../../../node/sip/sip-host.ts";
 import type { AddressPlan } from "../../address-plan.ts";
@@ -66,7 +66,7 @@ export class SipService implements SipView, AsyncDisposable {
     this.#events = new SipEventLog(log);
     this.#host = new SipHost({
       config: edge,
-      datapath: new DgramDatapath(),
+      datapath: createDatapath(chooseDatapath(config.datapath).kind),
       keys: (username) => this.#keys.find(username),
       location: this.#location,
       onEvent: (event) => {
