@@ -6,6 +6,7 @@
  *   npm run bench                          everything: about a quarter of an hour on a machine that does nothing else
  *   npm run bench -- --quick               the same in about a minute, for a first look: one round, small packets
  *   npm run bench -- --only memory         one part: relaying, requesting or memory
+ *   npm run bench -- relay                 the same as --only relaying
  *   npm run bench -- --rounds 5 --seconds 1.5   how often, and how long each run measures
  *   npm run bench -- --report FILE.json    prints the tables of an earlier run; with --document also into the docs
  *   npm run bench -- ice                   a quarter of an hour, as root; also with --quick, --rounds, --report, --document
@@ -25,10 +26,9 @@ import { measureRelaying, type RelayCell } from "./relaying.ts";
 import { measureMemory } from "./remembering.ts";
 import { formatReport, type Report } from "./report.ts";
 import { measureRequesting } from "./requesting.ts";
-import { type BenchServer, type ServerName, startServer } from "./servers.ts";
+import { type BenchServer, serverNames, startServer } from "./servers.ts";
 import { benchSip } from "./sip/main.ts";
 
-const names: readonly ServerName[] = ["postern", "coturn"];
 const pacedRate = 20_000;
 
 const {
@@ -46,8 +46,8 @@ const {
   },
 });
 
-if (subject !== undefined && subject !== "ice" && subject !== "sip")
-  throw new Error(`there is no benchmark of ${subject}: ice, sip, or none named`);
+if (subject !== undefined && !["relay", "ice", "sip"].includes(subject))
+  throw new Error(`there is no benchmark of ${subject}: relay, ice, sip, or none named`);
 if (subject === "ice") await benchIce(flags);
 else if (subject === "sip") await benchSip(flags);
 else if (flags.report === undefined) await bench();
@@ -65,14 +65,15 @@ async function bench(): Promise<void> {
   const rounds = Number(flags.rounds ?? (flags.quick ? 1 : 5));
   const secondsPerRun = Number(flags.seconds ?? (flags.quick ? 0.7 : 3));
   const progress = (line: string) => process.stderr.write(`${line}\n`);
-  const does = (part: string) => flags.only === undefined || flags.only === part;
+  const only = subject === "relay" ? "relaying" : flags.only;
+  const does = (part: string) => only === undefined || only === part;
 
   let relaying: Report["relaying"] = [];
   let requesting: Report["requesting"] = [];
   if (does("relaying") || does("requesting")) {
     const servers: BenchServer[] = [];
     try {
-      for (const name of names) servers.push(await startServer(name));
+      for (const name of serverNames) servers.push(await startServer(name));
       const plan = { cells: cells(), rounds, seconds: secondsPerRun, rate: pacedRate };
       if (does("relaying")) relaying = await measureRelaying(servers, plan, progress);
       if (does("requesting")) requesting = await measureRequesting(servers, plan, progress);
@@ -80,7 +81,9 @@ async function bench(): Promise<void> {
       await Promise.all(servers.map(({ relay }) => relay.stop()));
     }
   }
-  const memory = does("memory") ? await measureMemory(names, flags.quick ? [1_000] : [1_000, 10_000], progress) : [];
+  const memory = does("memory")
+    ? await measureMemory(serverNames, flags.quick ? [1_000] : [1_000, 10_000], progress)
+    : [];
   const when = new Date().toISOString();
   const on = { ...machine(), coturn: coturnVersion() };
   const report: Report = { when, machine: on, rounds, secondsPerRun, pacedRate, relaying, requesting, memory };
@@ -89,9 +92,13 @@ async function bench(): Promise<void> {
 }
 
 function cells(): RelayCell[] {
-  const sizes = flags.quick ? [172] : [172, 1_200];
-  return [1, 100, 1_000].flatMap((allocations) =>
-    sizes.flatMap((size) => (["to-peer", "to-client"] as const).map((direction) => ({ allocations, size, direction }))),
+  const voice = { size: 172, burst: 1 };
+  const shapes = flags.quick ? [voice] : [voice, { size: 1_200, burst: 1 }];
+  const evenly = [1, 100, 1_000].flatMap((allocations) => shapes.map((shape) => ({ allocations, ...shape })));
+  // A frame of video is several packets at once.
+  const frames = { allocations: 100, size: 1_200, burst: 16 };
+  return [...evenly, frames].flatMap((cell) =>
+    (["to-peer", "to-client"] as const).map((direction) => ({ ...cell, direction })),
   );
 }
 

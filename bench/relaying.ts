@@ -4,12 +4,14 @@
  * saturation is only the length of the generator's window. Rounds alternate between the servers.
  */
 import { generate } from "./generator.ts";
-import type { BenchServer, ServerName } from "./servers.ts";
+import { type BenchServer, type ServerName, serverNames } from "./servers.ts";
 
 export interface RelayCell {
   readonly allocations: number;
   readonly size: number;
   readonly direction: "to-peer" | "to-client";
+  /** So many packets in a row for the same allocation. */
+  readonly burst: number;
 }
 
 export interface RelayRun {
@@ -60,8 +62,7 @@ export async function measureRelaying(
     for (const cell of cells) await run(server, cell, { rate: 0, seconds: Math.min(seconds, 1) });
   }
   const results = cells.map((cell): RelayResult => {
-    const none = () => ({ saturated: [], paced: [] });
-    return { ...cell, runs: { postern: none(), coturn: none() } };
+    return { ...cell, runs: eachServer(() => ({ saturated: [], paced: [] })) };
   });
   for (let round = 0; round < rounds; round++) {
     progress(`relaying, round ${round + 1} of ${rounds}`);
@@ -74,4 +75,8 @@ export async function measureRelaying(
     }
   }
   return results;
+}
+
+export function eachServer<T>(make: () => T): Record<ServerName, T> {
+  return Object.fromEntries(serverNames.map((name) => [name, make()])) as Record<ServerName, T>;
 }

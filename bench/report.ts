@@ -2,7 +2,7 @@
 import { type RelayResult, type RelayRun, saturatedFrom } from "./relaying.ts";
 import type { MemoryResult } from "./remembering.ts";
 import type { RateResult, RateRun } from "./requesting.ts";
-import type { ServerName } from "./servers.ts";
+import { type ServerName, serverNames } from "./servers.ts";
 import { type Spread, spread } from "./statistics.ts";
 
 export interface Report {
@@ -18,12 +18,13 @@ export interface Report {
 }
 
 /** Packets (or requests) per CPU second, Postern's over coturn's, round by round. */
-function ratio(runs: Record<ServerName, readonly { cpuMicroseconds: number }[]>): Spread {
-  return spread(runs.postern.map((run, i) => (runs.coturn[i]?.cpuMicroseconds ?? Number.NaN) / run.cpuMicroseconds));
+type Costs = readonly { readonly cpuMicroseconds: number }[];
+function ratio(own: Costs, coturn: Costs): Spread {
+  return spread(own.map((run, i) => (coturn[i]?.cpuMicroseconds ?? Number.NaN) / run.cpuMicroseconds));
 }
 
-export function relayRatio(result: RelayResult): Spread {
-  return ratio({ postern: result.runs.postern.saturated, coturn: result.runs.coturn.saturated });
+export function relayRatio({ runs }: RelayResult, name: ServerName, how: "saturated" | "paced" = "saturated"): Spread {
+  return ratio(runs[name][how], runs.coturn[how]);
 }
 
 export const number = (value: number, digits = 0) =>
@@ -37,7 +38,7 @@ export function markdown(head: readonly string[], rows: readonly (readonly strin
   return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
 }
 
-const serverNames: readonly ServerName[] = ["postern", "coturn"];
+const isPostern = (name: ServerName) => name !== "coturn";
 const each = <Run>(runs: readonly Run[], field: (run: Run) => number) => spread(runs.map(field));
 
 function saturatedTable(results: readonly RelayResult[]): string {
@@ -48,6 +49,7 @@ function saturatedTable(results: readonly RelayResult[]): string {
       return [
         String(result.allocations),
         `${result.size} B`,
+        String(result.burst),
         result.direction.replace("-", " "),
         name,
         range(each(runs, ({ packetsPerSecond }) => packetsPerSecond)),
@@ -55,7 +57,7 @@ function saturatedTable(results: readonly RelayResult[]): string {
           each(runs, ({ cpuMicroseconds }) => cpuMicroseconds),
           2,
         ),
-        name === "postern" ? range(relayRatio(result), 2) : "",
+        isPostern(name) ? range(relayRatio(result, name), 2) : "",
         idle ? `not saturated (${number(each(runs, ({ utilization }) => utilization).min, 2)})` : "",
       ];
     }),
@@ -63,6 +65,7 @@ function saturatedTable(results: readonly RelayResult[]): string {
   const head = [
     "allocations",
     "payload",
+    "in a row",
     "direction",
     "server",
     "packets/s",
@@ -80,12 +83,14 @@ function pacedTable(results: readonly RelayResult[]): string {
       return [
         String(result.allocations),
         `${result.size} B`,
+        String(result.burst),
         result.direction.replace("-", " "),
         name,
         range(
           each(runs, ({ cpuMicroseconds }) => cpuMicroseconds),
           1,
         ),
+        isPostern(name) ? range(relayRatio(result, name, "paced"), 2) : "",
         range(
           each(runs, ({ lossPercent }) => lossPercent),
           3,
@@ -95,7 +100,18 @@ function pacedTable(results: readonly RelayResult[]): string {
       ];
     }),
   );
-  const head = ["allocations", "payload", "direction", "server", "CPU µs/packet", "loss %", "p50 µs", "p99 µs"];
+  const head = [
+    "allocations",
+    "payload",
+    "in a row",
+    "direction",
+    "server",
+    "CPU µs/packet",
+    "Postern/coturn",
+    "loss %",
+    "p50 µs",
+    "p99 µs",
+  ];
   return markdown(head, rows);
 }
 
@@ -116,7 +132,7 @@ function rateTable(results: readonly RateResult[]): string {
           each(all, ({ utilization }) => utilization),
           2,
         ),
-        name === "postern" ? range(ratio(runs), 2) : "",
+        isPostern(name) ? range(ratio(all, runs.coturn), 2) : "",
         String(failed),
       ];
     }),

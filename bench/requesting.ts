@@ -1,5 +1,6 @@
 /** How many requests a second: Bindings, and whole lives of allocations (challenge, allocation, release). */
 import { generate } from "./generator.ts";
+import { eachServer } from "./relaying.ts";
 import type { BenchServer, ServerName } from "./servers.ts";
 
 export interface RateRun {
@@ -31,7 +32,7 @@ export async function measureRequesting(
   const results: RateResult[] = [];
   for (const [name, load] of Object.entries(workloads)) {
     progress(name);
-    const runs: RateResult["runs"] = { postern: [], coturn: [] };
+    const runs: RateResult["runs"] = eachServer(() => []);
     for (const server of servers) await generate("ratesgen", { ...server.flags, ...load, seconds: 1 });
     for (let round = 0; round < rounds; round++) {
       for (const server of round % 2 === 0 ? servers : servers.toReversed()) {

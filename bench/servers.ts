@@ -1,5 +1,5 @@
 /**
- * Postern and coturn, started alike: pinned to one core, long-term credentials, one listening UDP address each. Limits
+ * Postern, on each of its datapaths, and coturn, started alike: pinned to one core, long-term credentials, one listening UDP address each. Limits
  * stay on; only the quotas that a load of one user from one machine would meet are raised.
  */
 import { startCoturn } from "../test/support/coturn.ts";
@@ -8,10 +8,15 @@ import { startPostern } from "../test/support/postern.ts";
 import type { RelayOptions, RelayUnderTest } from "../test/support/relay-under-test.ts";
 import { serverCore } from "./generator.ts";
 
-export type ServerName = "postern" | "coturn";
+export const serverNames = ["postern mmsg", "postern dgram", "coturn"] as const;
+export type ServerName = (typeof serverNames)[number];
 
 const user = { name: "bench", password: "a long enough password" };
-const addresses: Record<ServerName, string> = { postern: "127.0.0.1", coturn: "127.0.0.3" };
+const addresses: Record<ServerName, string> = {
+  "postern mmsg": "127.0.0.1",
+  "postern dgram": "127.0.0.4",
+  coturn: "127.0.0.3",
+};
 /** Neither server's own address, so that both relay to it by socket. */
 const peer = "127.0.0.2";
 
@@ -31,8 +36,9 @@ export async function startServer(name: ServerName): Promise<BenchServer> {
     highQuotas: true,
     port: await freePort(),
     through: serverCore,
+    postern: { datapath: name.replace("postern ", "") },
   };
-  const relay = await (name === "postern" ? startPostern(options) : startCoturn(options));
+  const relay = await (name === "coturn" ? startCoturn(options) : startPostern(options));
   const flags = {
     server: addresses[name],
     port: options.port,

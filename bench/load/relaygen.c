@@ -3,7 +3,7 @@
  *
  * Every allocation has a client socket with a source address of its own; one peer socket stands for all peers. Packets
  * go one way, round robin over the allocations, either as fast as they come out again (a window of packets under way)
- * or at a fixed rate, evenly spaced. Each carries when it was sent and whether that was before the warm-up ended; only
+ * or at a fixed rate, evenly spaced; one at a time, or so many in a burst for the same allocation. Each carries when it was sent and whether that was before the warm-up ended; only
  * those sent after it count. The server's CPU time is read from the scheduler at both ends of the measured interval.
  * Prints one line of JSON.
  */
@@ -30,11 +30,11 @@ enum { SAMPLES = 4 << 20 };
 
 static struct {
   const char *server, *peer;
-  int port, pid, allocations, size, rate, window, to_peer;
+  int port, pid, allocations, size, rate, burst, window, to_peer;
   double warmup, seconds;
   struct account account;
 } options = {
-    .server = "127.0.0.1", .peer = "127.0.0.2", .port = 3478, .allocations = 1, .size = 172, .window = 192,
+    .server = "127.0.0.1", .peer = "127.0.0.2", .port = 3478, .allocations = 1, .size = 172, .burst = 1, .window = 192,
     .to_peer = 1, .warmup = 0.5, .seconds = 3};
 
 /* In front of every payload. */
@@ -55,7 +55,7 @@ static struct mmsghdr out[BATCH], in[BATCH];
 static struct {
   uint64_t sent, received, bad, last_arrival;
   long under_way;
-  int next;
+  int next, of_burst;
   uint32_t measured;
   uint32_t *latency;
   size_t samples;
@@ -65,7 +65,8 @@ static void parse(int argc, char **argv) {
   static const struct option names[] = {
       {"server", 1, 0, 's'}, {"port", 1, 0, 'p'}, {"peer", 1, 0, 'e'}, {"pid", 1, 0, 'i'}, {"user", 1, 0, 'u'},
       {"password", 1, 0, 'w'}, {"allocations", 1, 0, 'n'}, {"size", 1, 0, 'l'}, {"rate", 1, 0, 'r'},
-      {"window", 1, 0, 'W'}, {"seconds", 1, 0, 't'}, {"warmup", 1, 0, 'T'}, {"direction", 1, 0, 'd'}, {0, 0, 0, 0}};
+      {"window", 1, 0, 'W'}, {"seconds", 1, 0, 't'}, {"warmup", 1, 0, 'T'}, {"direction", 1, 0, 'd'},
+      {"burst", 1, 0, 'b'}, {0, 0, 0, 0}};
   for (int o; (o = getopt_long(argc, argv, "", names, NULL)) != -1;) switch (o) {
       case 's': options.server = optarg; break;
       case 'p': options.port = atoi(optarg); break;
@@ -76,6 +77,7 @@ static void parse(int argc, char **argv) {
       case 'n': options.allocations = atoi(optarg); break;
       case 'l': options.size = atoi(optarg); break;
       case 'r': options.rate = atoi(optarg); break;
+      case 'b': options.burst = atoi(optarg); break;
       case 'W': options.window = atoi(optarg); break;
       case 't': options.seconds = atof(optarg); break;
       case 'T': options.warmup = atof(optarg); break;
@@ -139,7 +141,7 @@ static size_t write_packet(int k, int i, uint64_t now) {
 
 static int advance(void) {
   int i = run.next;
-  run.next = (i + 1) % options.allocations;
+  if (++run.of_burst >= options.burst) run.of_burst = 0, run.next = (i + 1) % options.allocations;
   return i;
 }
 
@@ -203,7 +205,7 @@ static void receive_some(void) {
   }
 }
 
-/* How many packets may go now: what the window has room for, or one whenever the rate says so. */
+/* How many packets may go now: what the window has room for, or a burst whenever the rate says so. */
 static int allowance(uint64_t now, uint64_t *due) {
   if (options.rate == 0) {
     if (now - run.last_arrival > GIVE_UP) run.under_way = 0, run.last_arrival = now;
@@ -213,9 +215,9 @@ static int allowance(uint64_t now, uint64_t *due) {
     return room > BATCH ? BATCH : room < 0 ? 0 : (int)room;
   }
   if (now < *due) return 0;
-  *due += 1000000000ull / (uint64_t)options.rate;
+  *due += 1000000000ull * (uint64_t)options.burst / (uint64_t)options.rate;
   if (now > *due + 20 * MILLISECONDS) *due = now;
-  return 1;
+  return options.burst;
 }
 
 static void relay_until(uint64_t end) {
