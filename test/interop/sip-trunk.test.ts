@@ -1,4 +1,4 @@
-/** Kamailio as a provider, known by its address: calls go out through it and come in, with sound both ways. */
+/** Kamailio as a provider, known by its address or its name: calls go out through it and come in, with sound both ways. */
 import { globSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -20,7 +20,19 @@ const topology = {
 };
 const [provider, exchange] = ["203.0.113.61", "203.0.113.62"];
 const number = "+4930123456";
-const trunk = `provider from=${provider} media=${exchange} to=udp:${provider}:5060 prefixes=+ users=alice`;
+
+/** Its first server is not there. */
+const names = {
+  "SRV _sip._udp.provider.example": ["10 0 5060 gone.provider.example", "20 0 5060 gate.provider.example"],
+  "SRV _sip._tcp.provider.example": ["10 0 5060 gate.provider.example"],
+  "A gone.provider.example": ["203.0.113.63"],
+  "A gate.provider.example": [provider],
+};
+const trunks = {
+  "its address": `provider from=${provider} media=${exchange} to=udp:${provider}:5060 prefixes=+ users=alice`,
+  "its name, whose first server is gone": `provider media=${exchange} to=provider.example prefixes=+ users=alice`,
+  "its name, over TCP": `provider media=${exchange} to=sip:provider.example;transport=tcp prefixes=+ users=alice`,
+};
 
 async function startKamailio(office: Office, home: string): Promise<Child> {
   const template = await readFile(new URL("sip/kamailio.cfg", import.meta.url), "utf8");
@@ -37,37 +49,42 @@ async function startKamailio(office: Office, home: string): Promise<Child> {
   return child;
 }
 
-describe("a trunk to Kamailio", { skip }, () => {
-  let office: Office;
-  let home: string;
-  let alice: Baresip;
-  let desk: Baresip;
-  before(async () => {
-    home = await mkdtemp(join(tmpdir(), "postern-kamailio-"));
-    office = await Office.open(topology, { users: ["alice"], flags: ["--sip-trunks", trunk] });
-    await startKamailio(office, home);
-    alice = await office.phone("alice", { user: "alice", tone: 440 });
-    const account = { user: number, tone: 1_000, domain: exchange, server: `${provider}:5060`, expires: 0 };
-    desk = await office.phone("exchange", account, "not awaited");
-  });
-  after(async () => {
-    await office?.[Symbol.asyncDispose]();
-    await rm(home, { recursive: true, force: true });
-  });
+for (const [by, trunk] of Object.entries(trunks)) {
+  describe(`a trunk to Kamailio by ${by}`, { skip }, () => {
+    let office: Office;
+    let home: string;
+    let alice: Baresip;
+    let desk: Baresip;
+    before(async () => {
+      home = await mkdtemp(join(tmpdir(), "postern-kamailio-"));
+      office = await Office.open(topology, { users: ["alice"], flags: ["--sip-trunks", trunk], names });
+      await startKamailio(office, home);
+      if (trunk.includes("provider.example")) {
+        await until("the name", () => office.logged("trunk-name-resolved").length > 0);
+      }
+      alice = await office.phone("alice", { user: "alice", tone: 440 });
+      const account = { user: number, tone: 1_000, domain: exchange, server: `${provider}:5060`, expires: 0 };
+      desk = await office.phone("exchange", account, "not awaited");
+    });
+    after(async () => {
+      await office?.[Symbol.asyncDispose]();
+      await rm(home, { recursive: true, force: true });
+    });
 
-  test("a user calls a number through it", async () => {
-    await connect(alice, desk, `sip:${number}@example.org`);
-    await talk(alice, desk);
-    await hangUp(desk, alice);
-    await assertHeardOnly(alice, desk);
-    await assertHeardOnly(desk, alice);
-  });
+    test("a user calls a number through it", async () => {
+      await connect(alice, desk, `sip:${number}@example.org`);
+      await talk(alice, desk);
+      await hangUp(desk, alice);
+      await assertHeardOnly(alice, desk);
+      await assertHeardOnly(desk, alice);
+    });
 
-  test("it calls a user", async () => {
-    await connect(desk, alice, `sip:alice@${provider}`);
-    await talk(desk, alice);
-    await hangUp(desk, alice);
-    await assertHeardOnly(alice, desk);
-    await assertHeardOnly(desk, alice);
+    test("it calls a user", async () => {
+      await connect(desk, alice, `sip:alice@${provider}`);
+      await talk(desk, alice);
+      await hangUp(desk, alice);
+      await assertHeardOnly(alice, desk);
+      await assertHeardOnly(desk, alice);
+    });
   });
-});
+}

@@ -1,7 +1,8 @@
 /** Postern with SIP on the internet of the lab, with users, and the phones that a test puts behind its NATs. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { UnixSeconds } from "../../../src/core/base/machine.ts";
 import { Network } from "../../../src/lab/network.ts";
 import { serverAddresses, type Topology } from "../../../src/lab/topology.ts";
@@ -9,6 +10,7 @@ import { becomeOwner, openDataDirectory } from "../../../src/server/data-directo
 import { UserStore } from "../../../src/server/users/user-store.ts";
 import { type Child, type ChildOptions, runChild, startChild } from "../../support/child.ts";
 import { logLines, postern, type RunningDaemon, startDaemon } from "../../support/daemon.ts";
+import type { NameZone } from "../../support/name-server.ts";
 import { until } from "../../support/until.ts";
 import { through } from "../networks.ts";
 import { Baresip, type PhoneOptions } from "./baresip.ts";
@@ -27,6 +29,8 @@ export interface OfficeOptions {
   readonly flags?: readonly string[];
   /** Where the server listens besides its first address of IPv4. */
   readonly alsoOn?: readonly string[];
+  /** Names that the server can look up; without them there is no DNS. */
+  readonly names?: NameZone;
 }
 
 export class Office implements AsyncDisposable {
@@ -36,21 +40,26 @@ export class Office implements AsyncDisposable {
   readonly #phones: Baresip[] = [];
   readonly #children: Child[] = [];
 
-  static async open(topology: Topology, { users, flags = [], alsoOn = [] }: OfficeOptions): Promise<Office> {
+  static async open(topology: Topology, { users, flags = [], alsoOn = [], names }: OfficeOptions): Promise<Office> {
     const home = await mkdtemp(join(tmpdir(), "postern-office-"));
     const dataDir = join(home, "data");
     becomeOwner(openDataDirectory(dataDir));
     enroll(join(dataDir, "users.db"), users);
     const network = await Network.build(topology);
+    const nameServer = names === undefined ? undefined : await startNames(network, names);
     try {
+      const asking = nameServer === undefined ? [] : await askingNames(home);
       const daemon = await startDaemon({
         dataDir,
         listen: [serverHost, ...alsoOn],
         flags: ["--sip-domain", domain, "--media-ports", "40000-40999", "--log-level", "debug", ...flags],
-        through: through(network.at("server")),
+        through: [...through(network.at("server")), ...asking],
       });
-      return new Office(network, daemon, home);
+      const office = new Office(network, daemon, home);
+      if (nameServer !== undefined) office.#children.push(nameServer);
+      return office;
     } catch (error) {
+      await nameServer?.stop();
       await network[Symbol.asyncDispose]();
       throw error;
     }
@@ -106,6 +115,22 @@ export class Office implements AsyncDisposable {
     await this.network[Symbol.asyncDispose]();
     await rm(this.#home, { recursive: true, force: true });
   }
+}
+
+/** A name server beside Postern. */
+async function startNames(network: Network, names: NameZone): Promise<Child> {
+  const program = fileURLToPath(new URL("name-server.ts", import.meta.url));
+  const place = network.at("server");
+  const child = await startChild([...through(place), process.execPath, program, serverHost, JSON.stringify(names)]);
+  await until("the name server", async () => (await place.run(["ss", "-Hlun"])).includes(`${serverHost}:53`));
+  return child;
+}
+
+/** What a command is started through to ask it. */
+async function askingNames(home: string): Promise<string[]> {
+  const config = join(home, "resolv.conf");
+  await writeFile(config, `nameserver ${serverHost}\n`);
+  return ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', config];
 }
 
 function enroll(path: string, names: readonly string[]): void {
