@@ -90,10 +90,11 @@ export class Gatekeeper {
       if (!this.#budgets.takeOfTrunk(trunk, now)) return refused("trunk-budget", undefined, trunk.name);
       return { kind: "admitted", identity: { kind: "trunk", trunk } };
     }
+    // Before any budget: over a stream its end would be told.
+    if (isScanner(request)) return refused("scanner");
     const claim = this.#claimOf(request, flow);
     const standing = isKnownFlow ? "phone" : typeof claim === "string" ? "stranger" : "proven";
     if (!this.#budgets.take(flow, standing, now)) return refused("over-budget", this.#later(request, flow));
-    if (isScanner(request)) return refused("scanner");
     if (claim === "malformed") return refused("malformed", this.#response(request, 400, "Malformed Credentials"));
     if (claim === "absent") return this.#ask(request, flow, isKnownFlow);
     if (claim === "stale") return refused("stranger", this.#challenge(request, flow, true));

@@ -94,8 +94,8 @@ suite("passwords that are wrong", () => {
 suite("refused lately", () => {
   test("says who, why and how often, the latest first, for an hour", () => {
     const world = new World();
-    const scanner = new Phone(world, "100", { outside: "203.0.113.9" });
-    for (let i = 0; i < 41; i++) {
+    const scanner = new Phone(world, "100", { outside: "203.0.113.9", transport: "tcp" });
+    for (let i = 0; i < 410; i++) {
       const scan = scanner.invitation("bob");
       scan.headers.set("User-Agent", "friendly-scanner");
       scanner.send(scan);
@@ -106,7 +106,7 @@ suite("refused lately", () => {
     for (let i = 0; i < 2; i++) show(phone, "old");
     assert.deepEqual(lately(world), [
       ["wrong-password", "alice", 2],
-      ["scanner", undefined, 41],
+      ["scanner", undefined, 410],
     ]);
     const [, scan] = world.edge.refusals(world.now);
     assert.deepEqual([scan?.remote.w3, world.now - (scan?.lastAt ?? 0)], [at("203.0.113.9", 0).w3, 60_000]);
