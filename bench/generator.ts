@@ -14,7 +14,7 @@ const parts = {
 
 /** The server has the first core to itself, the generator the second. */
 export const serverCore = ["taskset", "-c", "0"];
-const generatorCore = ["taskset", "-c", "1"];
+export const generatorCore = ["taskset", "-c", "1"];
 
 export type Generator = keyof typeof parts;
 

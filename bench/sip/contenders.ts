@@ -45,7 +45,6 @@ export async function startPosternSip({ network, users }: SipServerOptions): Pro
     auth: "users",
     realm: "turn.bench.example",
     "sip-domain": domain,
-    "sips-port": "off",
     "allow-peers": ["10.0.0.0/8"],
     "http-listen": "127.0.0.1:8080",
   };

@@ -35,15 +35,18 @@ async function run({ quick, only, rounds, seconds }: SipFlags): Promise<void> {
     users: 10_000,
     talking: quick ? [100, 500] : [1, 100, 250, 500, 750],
     phones: 20_000,
+    connections: quick ? 1_000 : 5_000,
     does: (part) => only === undefined || only === part,
   };
   await using network = await BenchNetwork.build();
   const measurement = new SipMeasurement(network, plan, (line) => process.stderr.write(`${line}\n`));
   const memory = await measurement.memory();
+  const connections = await measurement.connectionsMemory();
   const when = new Date().toISOString();
   const on = { ...machine(), ...versions() };
   const load = await measurement.underLoad();
-  const report: SipReport = { when, machine: on, rounds: plan.rounds, secondsPerRun: plan.seconds, ...load, memory };
+  const held = { memory, connections };
+  const report: SipReport = { when, machine: on, rounds: plan.rounds, secondsPerRun: plan.seconds, ...load, ...held };
   print(report);
   console.log(`\nAll runs: ${await saveReport(report, "sip-")}`);
 }

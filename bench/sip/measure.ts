@@ -6,7 +6,10 @@
  * costs and what the server may do at most; and then at a fixed rate, from nine tenths of that downwards until one counts.
  */
 import { readFile } from "node:fs/promises";
-import { generate } from "../generator.ts";
+import { join } from "node:path";
+import { startChild } from "../../test/support/child.ts";
+import { until } from "../../test/support/until.ts";
+import { generate, generatorCore } from "../generator.ts";
 import {
   domain,
   password,
@@ -66,6 +69,15 @@ export interface PhonesMemory {
   readonly heldKilobytes: number;
 }
 
+/** Of Postern alone: Kamailio's configuration has UDP only. */
+export interface ConnectionsMemory {
+  readonly transport: "tcp" | "tls";
+  readonly connections: number;
+  /** With one connection. */
+  readonly idleKilobytes: number;
+  readonly heldKilobytes: number;
+}
+
 export interface SipPlan {
   readonly rounds: number;
   readonly seconds: number;
@@ -73,6 +85,8 @@ export interface SipPlan {
   /** Calls with sound at once. */
   readonly talking: readonly number[];
   readonly phones: number;
+  /** Phones on TCP, and on TLS. */
+  readonly connections: number;
   does(part: "registering" | "calling" | "talking" | "memory"): boolean;
 }
 
@@ -158,6 +172,39 @@ export class SipMeasurement {
       this.#progress(JSON.stringify(results.at(-1)));
     }
     return results;
+  }
+
+  /** Phones that stay connected, registered and quiet. */
+  async connectionsMemory(): Promise<ConnectionsMemory[]> {
+    if (!this.#plan.does("memory")) return [];
+    const results: ConnectionsMemory[] = [];
+    const { connections } = this.#plan;
+    for (const transport of ["tcp", "tls"] as const) {
+      await using server = await startPosternSip({ network: this.#network, users: connections });
+      const idleKilobytes = await this.#heldBy(server, transport, 1);
+      const heldKilobytes = await this.#heldBy(server, transport, connections);
+      results.push({ transport, connections, idleKilobytes, heldKilobytes });
+      this.#progress(JSON.stringify(results.at(-1)));
+    }
+    return results;
+  }
+
+  async #heldBy(server: SipServer, transport: "tcp" | "tls", count: number): Promise<number> {
+    const script = join(import.meta.dirname, "connected-phones.ts");
+    const port = transport === "tcp" ? 5060 : 5061;
+    const whose = [transport, server.address, String(port), domain, password, String(count)];
+    const command = [...this.#network.generator, ...generatorCore, process.execPath, script, ...whose];
+    const phones = await startChild(command, { holdInput: true });
+    try {
+      const ready = () => {
+        if (phones.ending() !== undefined) throw new Error(`the phones ended:\n${phones.output()}`);
+        return phones.output().includes("registered");
+      };
+      await until("the phones to be registered", ready, { within: 300_000 });
+      return await memoryOf(server);
+    } finally {
+      await phones.stop();
+    }
   }
 
   async #findRate(server: SipServer, flags: Workload["flags"]): Promise<RateRun> {

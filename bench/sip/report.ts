@@ -3,7 +3,7 @@ import type { Verdict } from "../goals.ts";
 import { markdown, number, range } from "../report.ts";
 import { type Spread, spread } from "../statistics.ts";
 import type { SipServerName } from "./contenders.ts";
-import type { PhonesMemory, RateResult, RateRun, TalkResult, TalkRun } from "./measure.ts";
+import type { ConnectionsMemory, PhonesMemory, RateResult, RateRun, TalkResult, TalkRun } from "./measure.ts";
 
 export interface SipReport {
   readonly when: string;
@@ -13,6 +13,7 @@ export interface SipReport {
   readonly rates: readonly RateResult[];
   readonly talks: readonly TalkResult[];
   readonly memory: readonly PhonesMemory[];
+  readonly connections: readonly ConnectionsMemory[];
 }
 
 const names: readonly SipServerName[] = ["postern", "kamailio"];
@@ -147,7 +148,19 @@ function memoryTable(results: readonly PhonesMemory[]): string {
   return markdown(["server", "idle MB", "phones", "MB with them", "KB each"], rows);
 }
 
-export function formatSip({ when, machine, rounds, secondsPerRun, rates, talks, memory }: SipReport): string {
+function connectionsTable(results: readonly ConnectionsMemory[]): string {
+  const rows = results.map(({ transport, connections, idleKilobytes, heldKilobytes }) => [
+    transport.toUpperCase(),
+    number(idleKilobytes / 1024, 1),
+    number(connections),
+    number(heldKilobytes / 1024, 1),
+    number((heldKilobytes - idleKilobytes) / (connections - 1), 1),
+  ]);
+  return markdown(["Postern's phones on", "MB with one", "connections", "MB with them", "KB each"], rows);
+}
+
+export function formatSip(report: SipReport): string {
+  const { when, machine, rounds, secondsPerRun, rates, talks, memory, connections } = report;
   const on = Object.entries(machine).map(([what, value]) => `${what} ${value}`);
   const parts = [
     `${when.slice(0, 10)}: ${on.join("; ")}. Medians of ${rounds} rounds of ${secondsPerRun} s (least-most).`,
@@ -155,6 +168,7 @@ export function formatSip({ when, machine, rounds, secondsPerRun, rates, talks, 
   if (rates.length > 0) parts.push("### Registrations and calls", rateTable(rates));
   if (talks.length > 0) parts.push("### Calls with sound", talkTable(talks));
   if (memory.length > 0) parts.push("### Registered phones", memoryTable(memory));
+  if (connections.length > 0) parts.push("### Connected phones", connectionsTable(connections));
   return parts.join("\n\n");
 }
 
