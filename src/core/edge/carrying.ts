@@ -176,7 +176,7 @@ export function handleAck(state: EdgeState, request: SipRequest, flow: SipFlow, 
   const dialog = own?.kind === "dialog" ? contextOf(state, request, own.token) : routeless;
   // It cannot be challenged: what moves media, or shows no token, has to come from where its sender is.
   const isProven = dialog?.isRouteless !== true && !hasSession(request);
-  if (dialog === undefined || hasComeTooFar || !(isProven || isFromItsSide(state, dialog, flow))) {
+  if (dialog === undefined || hasComeTooFar || !(isProven || isFromItsSide(state, dialog, flow, request))) {
     state.stats.refused.stranger++;
     return;
   }

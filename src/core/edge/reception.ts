@@ -14,6 +14,7 @@ import type { EdgeRefusal, SipKeyQuery, SipUserKeys } from "./outputs.ts";
 import { isPhoneOf, partyOf, sideOf } from "./parties.ts";
 import { fullOf, nameOf, type Owner } from "./quotas.ts";
 import { noteRefusal } from "./refusals.ts";
+import { resumes } from "./resuming.ts";
 import type { Arrival, DialogContext, EdgeState } from "./state.ts";
 
 /** One message, a binary string, and the flow that it came by. */
@@ -77,7 +78,7 @@ function handleNew(state: EdgeState, request: SipRequest, flow: SipFlow, now: In
   const dialog = own.kind === "dialog" ? contextOf(state, request, own.token) : routelessOf(state, request);
   // Without a token it is the password that proves whose it is.
   const isProven = dialog !== undefined && dialog.isRouteless !== true;
-  const isWithin = isProven ? isFromItsSide(state, dialog, flow) : state.services.knows(request, flow);
+  const isWithin = isProven ? isFromItsSide(state, dialog, flow, request) : state.services.knows(request, flow);
   if (isWithin) return begin(state, request, { flow, identity: undefined, dialog }, now);
   const admission = state.gatekeeper.examine(request, flow, isKnownFlow(state, flow), now);
   if (admission.kind === "lookup") {
@@ -166,12 +167,14 @@ export function noteRouteless(state: EdgeState, { call, from, isRouteless }: Dia
 }
 
 /** Whether it comes from where its sender is: by the dialog, or by what the same user has registered, and is then. */
-export function isFromItsSide(state: EdgeState, { from }: DialogContext, flow: SipFlow): boolean {
+export function isFromItsSide(state: EdgeState, dialog: DialogContext, flow: SipFlow, request: SipRequest): boolean {
+  const { from } = dialog;
   const trunk = state.gatekeeper.trunkAt(flow);
   if (trunk !== undefined) return from.trunk === trunk;
   // One that only takes calls has no source but where it takes them.
   if (from.trunk !== undefined) return state.trunks.isAt(from.trunk, flow);
-  if (isSameFlow(from.flow, flow)) return true;
+  // Who begins a call once more proves to be a user still, by what is registered or by the password.
+  if (isSameFlow(from.flow, flow) && !resumes(request, dialog)) return true;
   if (!isPhoneOf(state, from.name, flow)) return false;
   state.calls.move(from, flow);
   return true;

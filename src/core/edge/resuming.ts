@@ -23,7 +23,7 @@ export function resumed(
   dialog: DialogContext,
   now: Instant,
 ): DialogContext | number {
-  if (dialog.call !== undefined || !offersMedia(request)) return dialog;
+  if (!resumes(request, dialog)) return dialog;
   // RFC 3261 §14.2: it was not changed, and goes on as it was agreed.
   if (state.calls.size >= state.config.limits.calls) return 503;
   const { from, to, token } = dialog;
@@ -37,8 +37,9 @@ export function resumed(
   return call === undefined ? 481 : { ...dialog, call };
 }
 
-/** An INVITE without an offer asks for one. */
-function offersMedia(request: SipRequest): boolean {
+/** Whether a request makes a call known again. An INVITE without an offer asks for one. */
+export function resumes(request: SipRequest, { call }: DialogContext): boolean {
+  if (call !== undefined) return false;
   return request.method === "INVITE" || (request.method === "UPDATE" && hasSession(request));
 }
 

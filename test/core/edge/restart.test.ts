@@ -94,6 +94,18 @@ test("after a restart another user's registration or password proves nothing", (
   assert.equal(bob.requests.length, before);
 });
 
+test("after a restart the flow alone proves nothing: who has been removed since then asks for nothing in a call", () => {
+  const call = talk("udp");
+  const { alice, bob } = call;
+  const next = restart(call);
+  next.edge.handleUserRemoved("bob", next.now);
+  next.settle();
+  const before = alice.requests.length;
+  bob.send(bob.within(bob.request("INVITE"), "INVITE", { body: bob.sdp() }));
+  assert.equal(bob.response.status, 407);
+  assert.deepEqual([alice.requests.length, next.edge.calls().length], [before, 0]);
+});
+
 suite("a phone's connection is replaced during a call", () => {
   for (const [how, instance, contact] of [
     ["with the same Contact", "", undefined],
