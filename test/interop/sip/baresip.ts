@@ -26,6 +26,8 @@ export interface PhoneOptions {
   readonly namespace?: Namespace;
   /** Hertz. */
   readonly tone: number;
+  /** Seconds: so long it can speak; two minutes when not given. */
+  readonly speaksFor?: number;
   /** Seconds between registrations; 0: none. */
   readonly expires?: number;
   /** More of baresip's account parameters: `stunserver="stun:…";medianat=stun`. */
@@ -72,7 +74,7 @@ export class Baresip implements AsyncDisposable {
     const address = options.address ?? network.addressOf(place);
     tonesPlayed.add(options.tone);
     await mkdir(join(home, "heard"));
-    await writeFile(join(home, "tone.wav"), tone(options.tone, toneSeconds));
+    await writeFile(join(home, "tone.wav"), tone(options.tone, options.speaksFor ?? toneSeconds));
     await writeFile(join(home, "config"), configuration(home, address, options));
     await writeFile(join(home, "accounts"), `${account(options)}\n`);
     await writeFile(join(home, "contacts"), `${options.contact ?? ""}\n`);

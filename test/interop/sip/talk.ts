@@ -14,6 +14,8 @@ const silent = 0.001;
 const foreign = 0.1;
 /** Tenths of a second. */
 const enough = 10;
+/** Counting packets takes a program or two each time: of a busy machine that is not asked to be quick. */
+const patience = { within: 20_000 } as const;
 
 /** Calls, and resolves when both are connected. */
 export async function connect(caller: Baresip, callee: Baresip, uri = `sip:${callee.user}@${domain}`): Promise<void> {
@@ -88,29 +90,38 @@ async function received(network: Network, { place }: Baresip): Promise<number> {
 /** Resolves when it has got so many more packets of sound. */
 export async function moreSound(network: Network, phone: Baresip, count: number): Promise<void> {
   const before = await received(network, phone);
-  await until(`${phone.user} to get sound`, async () => (await received(network, phone)) >= before + count);
+  const hasMore = async () => (await received(network, phone)) >= before + count;
+  await until(`${phone.user} to get sound`, hasMore, patience);
 }
 
 /**
  * Puts the call on hold, and takes it back: nobody is heard meanwhile, and then both are. baresip 1.0 records nothing
- * after a hold, so packets are counted.
+ * after a hold, so packets are counted. `meanwhile` lasts as long as the hold does.
  */
-export async function holdAndResume(network: Network, who: Baresip, other: Baresip): Promise<void> {
+export async function holdAndResume(
+  network: Network,
+  who: Baresip,
+  other: Baresip,
+  meanwhile: () => Promise<unknown> = async () => {},
+): Promise<void> {
   const counts = () => Promise.all([received(network, who), received(network, other)]);
   await change(who, other, "hold");
   let last = await counts();
   let same = 0;
-  await until("nobody to speak while the call is on hold", async () => {
+  const isSilent = async () => {
     const now = await counts();
     same = now.every((count, i) => count === last[i]) ? same + 1 : 0;
     last = now;
     return same >= 5;
-  });
+  };
+  await until("nobody to speak while the call is on hold", isSilent, patience);
+  await meanwhile();
   await change(who, other, "resume");
-  await until("both to be heard again", async () => {
+  const isHeard = async () => {
     const now = await counts();
     return now.every((count, i) => count > last[i]! + 50);
-  });
+  };
+  await until("both to be heard again", isHeard, patience);
 }
 
 async function change(who: Baresip, other: Baresip, command: "hold" | "resume"): Promise<void> {
