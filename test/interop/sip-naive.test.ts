@@ -47,6 +47,14 @@ function naivePhones(office: Office, { stun = false, expires = 60 } = {}): Promi
   ]);
 }
 
+/** One that believes what STUN says, in its signaling too. */
+function naivePhone(office: Office, user: string, ...callee: readonly string[]): Promise<Child> {
+  const script = new URL("sip/naive-phone.ts", import.meta.url).pathname;
+  const { network, daemon } = office;
+  const servers = [`${network.addressOf("naive")}:5060`, serverHost, `${daemon.ports.port}`];
+  return office.start(user, [process.execPath, script, network.addressOf(user), user, ...servers, ...callee]);
+}
+
 async function worksWithPostern(office: Office): Promise<void> {
   const [alice, bob] = await Promise.all([
     office.phone("alice", { user: "alice", tone: 440 }),
@@ -92,6 +100,36 @@ describe("phones behind NATs, and a naive proxy", { skip, concurrency: 2 }, () =
     await hangUp(bob, alice);
     await assertHeardOnly(alice, bob);
     await assertHeardOnly(bob, alice);
+  });
+
+  test("L12: put into Via and Contact too, they bring even the answers of a proxy that believes them", async () => {
+    await using office = await Office.open(homes("port-restricted cone"), { users });
+    await startNaive(office, "via");
+    const bob = await naivePhone(office, "bob");
+    await until("bob to be registered", () => bob.output().includes("REGISTER 200"));
+    const alice = await naivePhone(office, "alice", "bob");
+    for (const phone of [alice, bob]) await until("a second of sound", () => phone.output().includes("heard "));
+    assert.match(alice.output(), /INVITE 200/);
+    assert.match(bob.output(), /got ACK/);
+    // Each speaks to, and hears from, just where the other has found itself to be.
+    const [, placeOfAlice] = /is \S+ (\S+)/.exec(alice.output()) ?? [];
+    assert.ok(placeOfAlice);
+    assert.ok(bob.output().includes(`speaks ${placeOfAlice}`));
+    assert.ok(bob.output().includes(`heard ${placeOfAlice}`));
+  });
+
+  test("L13: behind symmetric NATs such answers come to a mapping that is not the proxy's, and are not let in", async () => {
+    await using office = await Office.open(homes("symmetric, random"), { users });
+    await startNaive(office, "via");
+    const alice = await naivePhone(office, "alice", "bob");
+    const [, place = ""] =
+      /is (\S+)/.exec(await until("addresses", () => alice.output().includes("is ") && alice.output())) ?? [];
+    const isAnswer = ({ direction, source, destination }: Passage) => {
+      return direction === "arrived" && source === `${office.network.addressOf("naive")}:5060` && destination === place;
+    };
+    const arrived = async () => packets(await passagesOf(office.network.at("home router")), isAnswer);
+    await until("answers at the router", async () => (await arrived()) >= 3);
+    assert.doesNotMatch(alice.output(), /REGISTER 200/);
   });
 
   test("L10: without STUN the private addresses in descriptions carry nothing", async () => {
