@@ -170,9 +170,9 @@ export function noteRouteless(state: EdgeState, { call, from, isRouteless }: Dia
 export function isFromItsSide(state: EdgeState, dialog: DialogContext, flow: SipFlow, request: SipRequest): boolean {
   const { from } = dialog;
   const trunk = state.gatekeeper.trunkAt(flow);
-  if (trunk !== undefined) return from.trunk === trunk;
-  // One that only takes calls has no source but where it takes them.
-  if (from.trunk !== undefined) return state.trunks.isAt(from.trunk, flow);
+  // One that only takes calls has no source but where it takes them, which may be another trunk's, too.
+  if (from.trunk !== undefined) return from.trunk === trunk || state.trunks.isAt(from.trunk, flow);
+  if (trunk !== undefined) return false;
   // Who begins a call once more proves to be a user still, by what is registered or by the password.
   if (isSameFlow(from.flow, flow) && !resumes(request, dialog)) return true;
   if (!isPhoneOf(state, from.name, flow)) return false;

@@ -293,6 +293,18 @@ suite("a trunk on TCP or TLS", () => {
     gates[0].send(gates[0].invitation("alice"));
     assert.equal(invites(alice), 0);
   });
+
+  test("may speak within its calls where another trunk is, too", () => {
+    const target = { transport: "udp", address: at(first, 5060) } as const;
+    const home = trunk({ name: "home", target, sources: [parsePrefix(first) as Prefix], prefixes: ["+49"] });
+    const world = trunk({ name: "world", target, prefixes: ["+", "00"] });
+    const { alice, gates } = scene(home, { trunks: [home, world] });
+    alice.ask(alice.invitation("0031123"));
+    gates[0].answer(200);
+    alice.send(alice.within(alice.response, "ACK"));
+    gates[0].send(gates[0].within(gates[0].request("INVITE"), "BYE"));
+    assert.equal(alice.request("BYE").method, "BYE");
+  });
 });
 
 suite("RFC 3261 §18.1.1: a request to a trunk on UDP that is too large for that", () => {
