@@ -32,7 +32,7 @@ function homes(nat: NatName) {
 async function startNaive(office: Office, answersTo: "via" | "source"): Promise<Child> {
   const script = new URL("sip/naive-proxy.ts", import.meta.url).pathname;
   const child = await office.start("naive", [process.execPath, script, office.network.addressOf("naive"), answersTo]);
-  await until("the naive proxy", () => child.output().includes("ready"));
+  await until("the naive proxy", () => child.output().includes("ready"), { within: 20_000 });
   return child;
 }
 
@@ -47,12 +47,21 @@ function naivePhones(office: Office, { stun = false, expires = 60 } = {}): Promi
   ]);
 }
 
-/** One that believes what STUN says, in its signaling too. */
-function naivePhone(office: Office, user: string, ...callee: readonly string[]): Promise<Child> {
+/** One that believes what STUN says, in its signaling too; it has asked. */
+async function naivePhone(office: Office, user: string, ...callee: readonly string[]): Promise<Child> {
   const script = new URL("sip/naive-phone.ts", import.meta.url).pathname;
   const { network, daemon } = office;
   const servers = [`${network.addressOf("naive")}:5060`, serverHost, `${daemon.ports.port}`];
-  return office.start(user, [process.execPath, script, network.addressOf(user), user, ...servers, ...callee]);
+  const child = await office.start(user, [
+    process.execPath,
+    script,
+    network.addressOf(user),
+    user,
+    ...servers,
+    ...callee,
+  ]);
+  await until("the naive phone", () => child.output().includes("is "), { within: 20_000 });
+  return child;
 }
 
 async function worksWithPostern(office: Office): Promise<void> {
@@ -122,13 +131,12 @@ describe("phones behind NATs, and a naive proxy", { skip, concurrency: 2 }, () =
     await using office = await Office.open(homes("symmetric, random"), { users });
     await startNaive(office, "via");
     const alice = await naivePhone(office, "alice", "bob");
-    const [, place = ""] =
-      /is (\S+)/.exec(await until("addresses", () => alice.output().includes("is ") && alice.output())) ?? [];
+    const [, place = ""] = /is (\S+)/.exec(alice.output()) ?? [];
     const isAnswer = ({ direction, source, destination }: Passage) => {
       return direction === "arrived" && source === `${office.network.addressOf("naive")}:5060` && destination === place;
     };
     const arrived = async () => packets(await passagesOf(office.network.at("home router")), isAnswer);
-    await until("answers at the router", async () => (await arrived()) >= 3);
+    await until("answers at the router", async () => (await arrived()) >= 3, { within: 10_000 });
     assert.doesNotMatch(alice.output(), /REGISTER 200/);
   });
 
