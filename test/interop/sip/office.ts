@@ -35,7 +35,8 @@ export interface OfficeOptions {
 
 export class Office implements AsyncDisposable {
   readonly network: Network;
-  readonly daemon: RunningDaemon;
+  daemon: RunningDaemon;
+  readonly #start: () => Promise<RunningDaemon>;
   readonly #home: string;
   readonly #phones: Baresip[] = [];
   readonly #children: Child[] = [];
@@ -49,13 +50,14 @@ export class Office implements AsyncDisposable {
     const nameServer = names === undefined ? undefined : await startNames(network, names);
     try {
       const asking = nameServer === undefined ? [] : await askingNames(home);
-      const daemon = await startDaemon({
-        dataDir,
-        listen: [serverHost, ...alsoOn],
-        flags: ["--sip-domain", domain, "--media-ports", "40000-40999", "--log-level", "debug", ...flags],
-        through: [...through(network.at("server")), ...asking],
-      });
-      const office = new Office(network, daemon, home);
+      const start = () =>
+        startDaemon({
+          dataDir,
+          listen: [serverHost, ...alsoOn],
+          flags: ["--sip-domain", domain, "--media-ports", "40000-40999", "--log-level", "debug", ...flags],
+          through: [...through(network.at("server")), ...asking],
+        });
+      const office = new Office(network, await start(), start, home);
       if (nameServer !== undefined) office.#children.push(nameServer);
       return office;
     } catch (error) {
@@ -65,9 +67,10 @@ export class Office implements AsyncDisposable {
     }
   }
 
-  private constructor(network: Network, daemon: RunningDaemon, home: string) {
+  private constructor(network: Network, daemon: RunningDaemon, start: () => Promise<RunningDaemon>, home: string) {
     this.network = network;
     this.daemon = daemon;
+    this.#start = start;
     this.#home = home;
   }
 
@@ -87,6 +90,12 @@ export class Office implements AsyncDisposable {
       throw new Error(`${(cause as Error).message}; it wrote:\n${phone.log}`, { cause });
     });
     return phone;
+  }
+
+  /** Postern ends, and begins anew with what it has kept. */
+  async restart(): Promise<void> {
+    await this.daemon[Symbol.asyncDispose]();
+    this.daemon = await this.#start();
   }
 
   /** Starts a program at a place, which ends with all of this at the latest. */
