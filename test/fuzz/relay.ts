@@ -8,6 +8,7 @@ import type { StreamDescription } from "../../src/core/call/description.ts";
 import { describeSdp } from "../../src/core/call/sdp.ts";
 import { isCarried } from "../../src/core/relay/carried.ts";
 import { parseSdp } from "../../src/core/sdp/document.ts";
+import { ALICE, BOB, check, iceLines, response } from "../core/relay/checks.ts";
 import { at, type Call, NATED, PUBLIC, RELAY_4, RelayWorld, setUp, voiceSdp } from "../core/relay/world.ts";
 import { rtcp, rtp } from "../core/rtp/packets.ts";
 import type { SeededRandom } from "../support/crypto.ts";
@@ -26,6 +27,9 @@ const seeds: readonly Uint8Array[] = [
   rtp({ payload: 10, sequence: 7, ssrc: 1001 }),
   rtp({ payload: 10, sequence: 8, ssrc: 2002, payloadType: 101 }),
   rtcp(1001),
+  check(ALICE, BOB, { nominates: true }),
+  check(BOB, ALICE),
+  response(check(BOB, ALICE), ALICE),
 ];
 
 function isPartys(address: Readonly<Address>): boolean {
@@ -87,7 +91,9 @@ export const relayTarget: Target = {
   seeds,
   run(input: Uint8Array, random: SeededRandom): boolean {
     const world = new RelayWorld();
-    const call = setUp(world);
+    // With ICE at neither end, at one, or at both.
+    const [one, other] = [ALICE, BOB].map((own) => (random.oneIn(2) ? iceLines(own) : []));
+    const call = setUp(world, { ...NATED, more: one ?? [] }, { ...PUBLIC, more: other ?? [] });
     if (random.oneIn(2)) {
       call.caller.talk(3);
       call.callee.talk(3);

@@ -8,6 +8,7 @@ export {
   type EdgePlaces,
   type Trunk,
 } from "./config.ts";
+export type { MediaPolicy } from "./media-policy.ts";
 export type {
   EdgeEvent,
   EdgeOutput,
@@ -16,4 +17,5 @@ export type {
   SipUserKeys,
 } from "./outputs.ts";
 export { SipEdge } from "./sip-edge.ts";
+export type { Site } from "./sites.ts";
 export type { EdgeStats } from "./state.ts";

@@ -22,10 +22,10 @@ export type MediaPolicy = "anchored" | "direct";
 export function isDirect(
   { media }: Pick<EdgeConfig, "media">,
   invite: SipRequest,
-  { flow, trunk }: CallSide,
+  { flow, trunk, isProxied }: CallSide,
   { groups }: Route,
 ): boolean {
-  if (media !== "direct" || trunk !== undefined) return false;
+  if (media !== "direct" || trunk !== undefined || isProxied === true) return false;
   const { contacts } = invite;
   const contact = contacts === "*" || contacts === MALFORMED ? undefined : contacts[0]?.uri;
   if (contact === undefined || !isSipUri(contact) || isBehindNat(contact, flow)) return false;
@@ -33,7 +33,12 @@ export function isDirect(
     const uri = parseUri(callee.uri);
     const isReachable = callee.trunk === undefined && callee.flow.remote.family === flow.remote.family;
     return (
-      isReachable && callee.routes.length === 0 && uri !== MALFORMED && isSipUri(uri) && !isBehindNat(uri, callee.flow)
+      isReachable &&
+      callee.routes.length === 0 &&
+      callee.isProxied !== true &&
+      uri !== MALFORMED &&
+      isSipUri(uri) &&
+      !isBehindNat(uri, callee.flow)
     );
   });
 }

@@ -23,13 +23,13 @@ export interface Site {
 /** Where a party wants its media: nothing where it wants none for now; undefined where it says names. */
 export type MediaPlaces = readonly Readonly<Address>[] | undefined;
 
-/** The site that both are of; undefined where there is none. A trunk is of none. */
+/** The site that both are of; undefined where there is none. A trunk is of none, nor is who has come through another proxy. */
 export function sharedSite(sites: readonly Site[], one: CallSide, other: CallSide): Site | undefined {
   return sites.find((site) => isOf(site, one) && isOf(site, other));
 }
 
-function isOf({ prefixes, behind }: Site, { flow, trunk, places }: CallSide): boolean {
-  if (trunk !== undefined || places === undefined || places.length === 0) return false;
+function isOf({ prefixes, behind }: Site, { flow, trunk, isProxied, places }: CallSide): boolean {
+  if (trunk !== undefined || isProxied === true || places === undefined || places.length === 0) return false;
   const isThere = anyPrefixContains(prefixes, flow.remote) || anyPrefixContains(behind, flow.remote);
   return isThere && places.every((place) => anyPrefixContains(prefixes, place));
 }

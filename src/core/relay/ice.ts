@@ -31,7 +31,7 @@ export function iceTreatments(
   offersIce: boolean,
 ): readonly IceTreatment[] {
   // A provider's servers are where they say, and what a phone's network looks like is none of their business.
-  const speaks = [from, to].every(({ party }) => party.proven !== undefined);
+  const speaks = [from, to].every(mayHaveIce);
   const isSpoken =
     role === "offer" ? () => true : (index: number) => to.offerTo(from)?.streams[index]?.ice !== undefined;
   const passes = streams.map((stream, index) => {
@@ -40,7 +40,7 @@ export function iceTreatments(
   // RFC 8839 §5.3: a=ice-lite speaks for all streams, so that it cannot stand beside another's ICE.
   if (passes.includes(true)) return passes.map((is) => (is ? "passes" : undefined));
   return streams.map((stream, index) => {
-    if (!isCarried(stream) || to.party.proven === undefined) return undefined;
+    if (!isCarried(stream) || !mayHaveIce(to)) return undefined;
     const there = role === "answer" ? to.offerTo(from)?.streams[index] : to.streams[index]?.description;
     // Who has not said anything yet may speak it.
     if (there === undefined) return role === "offer" && offersIce ? "ends" : undefined;
@@ -48,6 +48,10 @@ export function iceTreatments(
     if (there.ice === undefined || there.ice.isLite) return undefined;
     return role === "answer" || to.streams[index]?.ice === "ends" ? "ends" : undefined;
   });
+}
+
+function mayHaveIce({ party }: Leg): boolean {
+  return party.service === undefined && party.withoutIce !== true;
 }
 
 /** Sees to it that we have a name and a password where the receiver's checks end here. */

@@ -24,6 +24,8 @@ export interface LegParty {
   readonly proven: Readonly<Address> | undefined;
   /** Of a trunk: where its media may come from, whatever it says. */
   readonly ranges: readonly Prefix[];
+  /** A provider's: what ICE tells of a phone's network is none of its business. */
+  readonly withoutIce?: boolean;
   /** No party but a service of ours, which has no sockets: it sends back what it hears, or takes it in. */
   readonly service?: "echo" | "sink";
 }

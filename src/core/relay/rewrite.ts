@@ -4,7 +4,9 @@
  * byte.
  */
 import { type Address, blankAddress } from "../base/address.ts";
-import type { CallDescription } from "../call/description.ts";
+import type { CallDescription, StreamDescription } from "../call/description.ts";
+import { held } from "../call/direction.ts";
+import { setDirection } from "../sdp/attributes.ts";
 import { formatConnection, isUnspecified, parseConnection, parseRtcp, words } from "../sdp/connection.ts";
 import { parseSdp, type SdpDocument } from "../sdp/document.ts";
 import { removeIce } from "../sdp/ice-attributes.ts";
@@ -24,21 +26,21 @@ export function rewritten(
   ice: readonly IceTreatment[],
 ): SdpDocument {
   const copy = parseSdp(document.format()) as SdpDocument;
-  const isIce = ice.includes("passes");
   for (const [index, section] of copy.media.entries()) if (ice[index] !== "passes") removeIce(section);
-  if (!isIce) removeIce(copy.session);
+  if (!ice.includes("passes")) removeIce(copy.session);
   // RFC 8843 §7.3: every stream has its own sockets here, so none shares another's.
   copy.session.removeAttributes((name, value) => name === "group" && value.startsWith("BUNDLE"));
-  readdress(copy.session, ours, isIce);
+  readdress(copy.session, ours);
   copy.session.replace("o", (value) => inFamily(value, ours));
   for (const [index, section] of copy.media.entries()) {
     section.removeAttributes((name) => name === "bundle-only");
-    readdress(section, ours, ice[index] !== undefined);
+    readdress(section, ours);
     const stream = receiver.streams[index];
     const said = streams[index];
     if (stream?.media.port === undefined || said === undefined || !isCarried(said)) setMediaPort(section, 0);
     else {
       place(copy, section, stream, stream.media.port.advertised);
+      if (ice[index] !== undefined) placeIce(section, said, stream.media.port.advertised);
       if (ice[index] === "passes") addRelayed(section, stream);
       else if (ice[index] === "ends" && stream.lite !== undefined) addLite(copy, section, stream, stream.lite);
     }
@@ -46,11 +48,25 @@ export function rewritten(
   return copy;
 }
 
-/** RFC 3264 §8.4: who wants nothing anywhere, at 0.0.0.0, holds: that is not ours to change. With ICE it means nothing. */
-function readdress(section: SdpSection, ours: Readonly<Address>, isIce: boolean): void {
+/**
+ * RFC 8839 §4.2.1: with ICE the default is one of the candidates, and 0.0.0.0 is no hold. Who holds so without ICE is
+ * understood by who has it when the direction says it.
+ */
+function placeIce(
+  section: SdpSection,
+  { isUnplaced, direction, ice }: StreamDescription,
+  ours: Readonly<Address>,
+): void {
+  if (!isUnplaced) return;
+  section.set("c", formatConnection(ours));
+  if (ice === undefined) setDirection(section, held(direction));
+}
+
+/** RFC 3264 §8.4: who wants nothing anywhere, at 0.0.0.0, holds: that is not ours to change. */
+function readdress(section: SdpSection, ours: Readonly<Address>): void {
   section.replace("c", (value) => {
     const said = parseConnection(value)?.address;
-    return said !== undefined && isUnspecified(said) && !isIce
+    return said !== undefined && isUnspecified(said)
       ? formatConnection({ ...blankAddress(), family: ours.family })
       : formatConnection(ours);
   });

@@ -226,6 +226,21 @@ suite("where one party speaks it, it ends here", () => {
     assert.doesNotMatch(world.forwarded("offer", a, b, plain, true), /ice|candidate/);
   });
 
+  test("RFC 3264 §8.4: who holds by 0.0.0.0 holds by direction for who speaks it, and is where it was afterwards", () => {
+    const { world, a, b, alice, bob, answer } = call();
+    world.arrive(check(ALICE, lite(answer)), ALICES, alice.target);
+    bob.talk(3);
+    const offered = world.forwarded("offer", b, a, plain.replace("c=IN IP4 192.168.7.9", "c=IN IP4 0.0.0.0"));
+    const stream = only(described(offered));
+    assert.deepEqual([stream.direction, stream.media?.address], ["sendonly", alice.target]);
+    assert.ok(lite(offered));
+    world.forwarded("answer", a, b, alices);
+    assert.equal(alice.speak(), undefined);
+    world.forwarded("offer", b, a, plain);
+    world.forwarded("answer", a, b, alices);
+    assert.equal(alice.speak(), formatAddress(BOBS));
+  });
+
   test("a call without it hears nothing of it, and STUN is noise there", () => {
     const { world, alice, offer, answer } = call(plain, plain);
     assert.doesNotMatch(offer + answer, /ice|candidate/);
@@ -241,10 +256,21 @@ suite("where one party speaks it, it ends here", () => {
     assert.equal(alice.talk(3)[2], formatAddress(BOBS));
   });
 
+  test("it is all that proves a party whose signaling does not: a phone behind another proxy", () => {
+    const world = new RelayWorld();
+    const session = world.openSession();
+    const [a, b] = [world.addLeg(session, ""), world.addLeg(session, "198.51.100.80")];
+    world.forwarded("offer", a, b, alices);
+    const answer = world.forwarded("answer", b, a, plain);
+    const alice = new Phone(world, a, formatAddress(ALICES), 1001).hears(answer);
+    world.arrive(check(ALICE, lite(answer)), ALICES, alice.target);
+    assert.equal(alice.place, formatAddress(ALICES));
+  });
+
   test("a trunk hears nothing of it", () => {
     const world = new RelayWorld();
     const session = world.openSession();
-    const [a, b] = [world.addLeg(session, "198.51.100.7"), world.addLeg(session, "")];
+    const [a, b] = [world.addLeg(session, "198.51.100.7"), world.addLeg(session, "", { withoutIce: true })];
     assert.doesNotMatch(world.forwarded("offer", a, b, alices), /ice-|candidate|192\.168\.1\.5 4000/);
     lite(world.forwarded("answer", b, a, plain));
     assert.doesNotMatch(
