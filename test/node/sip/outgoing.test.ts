@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createSocket, type RemoteInfo } from "node:dgram";
 import { once } from "node:events";
 import { mkdtempDisposable, readFile } from "node:fs/promises";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
@@ -140,6 +141,24 @@ describe("connections that we open", () => {
     assert.equal(t.sockets.localFor(flow), local, "an ephemeral port is nobody's to connect to");
     const other = { transport: "tls", address: peer.target.address } as const;
     assert.equal(formatAddress(t.sockets.localFor(other)!).split(":")[0], "127.0.0.1");
+  });
+
+  test("leave from the address that is said, whichever is nearest, and so does what goes by UDP", async () => {
+    await using t = new SocketsUnderTest();
+    await using peer = await Peer.open();
+    await t.listen("tcp", "127.0.0.1");
+    await t.listen("udp", "127.0.0.1");
+    const [tcp, udp] = [await t.listen("tcp", "127.0.0.5"), await t.listen("udp", "127.0.0.5")];
+    t.sockets.send({ ...peer.target, local: tcp }, options("1"));
+    assert.equal((await peer.socket()).remoteAddress, "127.0.0.5");
+    const socket = createSocket("udp4");
+    socket.bind(0, "127.0.0.1");
+    await once(socket, "listening");
+    const heard = once(socket, "message");
+    t.sockets.send({ transport: "udp", address: at("127.0.0.1", socket.address().port), local: udp }, options("2"));
+    const [, from] = (await heard) as [Buffer, RemoteInfo];
+    assert.deepEqual([from.address, from.port], ["127.0.0.5", udp.port]);
+    socket.close();
   });
 
   test("that cannot be opened: whoever waits hears of it, once, and the next message tries again", async () => {
