@@ -10,7 +10,8 @@
  *   npm run bench -- --rounds 5 --seconds 1.5   how often, and how long each run measures
  *   npm run bench -- --report FILE.json    prints the tables of an earlier run; with --document also into the docs
  *   npm run bench -- ice                   a quarter of an hour, as root; also with --quick, --rounds, --report, --document
- *   npm run bench -- sip                   as long, as root; also with --seconds and --only registering, calling, talking or memory
+ *   npm run bench -- sip                   as long, as root; also with --seconds and --only registering, calling, talking or memory;
+ *                                          --datapath dgram measures Postern on Node's own sockets
  */
 import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
@@ -42,6 +43,7 @@ const {
     rounds: { type: "string" },
     seconds: { type: "string" },
     report: { type: "string" },
+    datapath: { type: "string" },
     document: { type: "boolean", default: false },
   },
 });

@@ -26,18 +26,21 @@ export interface SipServer extends AsyncDisposable {
 export interface SipServerOptions {
   readonly network: BenchNetwork;
   readonly users: number;
+  /** Postern's option of that name. */
+  readonly datapath: string;
 }
 
 export type StartSipServer = (options: SipServerOptions) => Promise<SipServer>;
 
 const main = join(import.meta.dirname, "../../src/cli/main.ts");
 
-export async function startPosternSip({ network, users }: SipServerOptions): Promise<SipServer> {
+export async function startPosternSip({ network, users, datapath }: SipServerOptions): Promise<SipServer> {
   const directory = await mkdtemp("/dev/shm/postern-bench-");
   const file = join(directory, "postern.yaml");
   const settings = {
     "data-dir": directory,
     greeting: false,
+    datapath,
     "drain-deadline": "0s",
     listen: [serverAddresses.postern],
     "relay-addresses": [serverAddresses.postern],

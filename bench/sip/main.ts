@@ -15,6 +15,7 @@ export interface SipFlags {
   readonly rounds?: string;
   readonly seconds?: string;
   readonly report?: string;
+  readonly datapath?: string;
   readonly document: boolean;
 }
 
@@ -25,7 +26,7 @@ export async function benchSip(flags: SipFlags): Promise<void> {
   if (flags.document) await documentReport(formatSip(report), "bench sip");
 }
 
-async function run({ quick, only, rounds, seconds }: SipFlags): Promise<void> {
+async function run({ quick, only, rounds, seconds, datapath = "auto" }: SipFlags): Promise<void> {
   if (availableParallelism() < 2)
     throw new Error("the benchmark needs two cores: one for the server, one for the load");
   await buildGenerators(["sipgen"]);
@@ -33,6 +34,7 @@ async function run({ quick, only, rounds, seconds }: SipFlags): Promise<void> {
     rounds: Number(rounds ?? (quick ? 1 : 5)),
     seconds: Number(seconds ?? (quick ? 1 : 3)),
     users: 10_000,
+    datapath,
     talking: quick ? [100, 500] : [1, 100, 250, 500, 750],
     phones: 20_000,
     connections: quick ? 1_000 : 5_000,
@@ -43,7 +45,7 @@ async function run({ quick, only, rounds, seconds }: SipFlags): Promise<void> {
   const memory = await measurement.memory();
   const connections = await measurement.connectionsMemory();
   const when = new Date().toISOString();
-  const on = { ...machine(), ...versions() };
+  const on = { ...machine(), ...versions(), "Postern's datapath": datapath };
   const load = await measurement.underLoad();
   const held = { memory, connections };
   const report: SipReport = { when, machine: on, rounds: plan.rounds, secondsPerRun: plan.seconds, ...load, ...held };

@@ -82,6 +82,8 @@ export interface SipPlan {
   readonly rounds: number;
   readonly seconds: number;
   readonly users: number;
+  /** Postern's option of that name. */
+  readonly datapath: string;
   /** Calls with sound at once. */
   readonly talking: readonly number[];
   readonly phones: number;
@@ -126,14 +128,14 @@ export class SipMeasurement {
   }
 
   async underLoad(): Promise<{ rates: RateResult[]; talks: TalkResult[] }> {
-    const { rounds, talking, users, seconds } = this.#plan;
+    const { rounds, talking, users, seconds, datapath } = this.#plan;
     const does = workloads.filter(({ part }) => this.#plan.does(part));
     const rates = does.map((one) => ({ ...one, workload: one.name, runs: blank<RateRun>() }));
     const talks = this.#plan.does("talking") ? talking.map((calls) => ({ calls, runs: blank<TalkRun>() })) : [];
     if (rates.length + talks.length === 0) return { rates: [], talks };
     await using stack = new AsyncDisposableStack();
     const servers: SipServer[] = [];
-    for (const start of starts) servers.push(stack.use(await start({ network: this.#network, users })));
+    for (const start of starts) servers.push(stack.use(await start({ network: this.#network, users, datapath })));
     this.#progress("warming up");
     for (const server of servers)
       for (const { flags } of does) await this.#load<SipRate>(server, { ...flags, seconds });
@@ -161,9 +163,9 @@ export class SipMeasurement {
   async memory(): Promise<PhonesMemory[]> {
     if (!this.#plan.does("memory")) return [];
     const results: PhonesMemory[] = [];
-    const { phones } = this.#plan;
+    const { phones, datapath } = this.#plan;
     for (const start of starts) {
-      await using server = await start({ network: this.#network, users: phones });
+      await using server = await start({ network: this.#network, users: phones, datapath });
       await this.#load(server, { mode: "fill", users: 1 });
       const idleKilobytes = await memoryOf(server);
       await this.#load(server, { mode: "fill", users: phones, window: 32 });
@@ -178,9 +180,9 @@ export class SipMeasurement {
   async connectionsMemory(): Promise<ConnectionsMemory[]> {
     if (!this.#plan.does("memory")) return [];
     const results: ConnectionsMemory[] = [];
-    const { connections } = this.#plan;
+    const { connections, datapath } = this.#plan;
     for (const transport of ["tcp", "tls"] as const) {
-      await using server = await startPosternSip({ network: this.#network, users: connections });
+      await using server = await startPosternSip({ network: this.#network, users: connections, datapath });
       const idleKilobytes = await this.#heldBy(server, transport, 1);
       const heldKilobytes = await this.#heldBy(server, transport, connections);
       results.push({ transport, connections, idleKilobytes, heldKilobytes });

@@ -1,6 +1,6 @@
 /**
- * The core's cryptography from node:crypto, by its one-shot hash: an object for each HMAC costs three times as much, and
- * as much again to collect. Hashes come as text and are written into bytes here, because a buffer that is made outside of
+ * The core's cryptography from node:crypto, by its one-shot hash: an object for each HMAC costs twice as much, and more
+ * to collect. Hashes come as text and are written into bytes here, because a buffer that is made outside of
  * the JavaScript heap costs more than hashing does.
  */
 import { hash } from "node:crypto";
