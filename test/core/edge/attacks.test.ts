@@ -147,19 +147,26 @@ suite("headers that two readers would read in two ways", () => {
     const alice = new Phone(world, "alice", { outside: addressOf(1) });
     const bob = new Phone(world, "bob", { outside: addressOf(2) });
     for (const phone of [alice, bob]) phone.register();
-    const honest = alice.invitation("bob").format();
-    for (const [what, text] of [
-      ["two From", honest.replace("From:", "From: <sip:carol@example.org>;tag=y\r\nf:")],
-      ["two CSeq", honest.replace("CSeq:", "CSeq: 1 BYE\r\nCSeq:")],
-      ["two lengths", honest.replace("Content-Length:", "l: 0\r\nContent-Length:")],
-      ["a length beyond the body", honest.replace(/Content-Length: \d+/, "Content-Length: 9999")],
-      ["a bare line feed", honest.replace("\r\nFrom:", "\nFrom:")],
+    const honest = (): string => {
+      alice.send(alice.invitation("bob"));
+      const invite = alice.invitation("bob");
+      invite.headers.set("Proxy-Authorization", alice.authorize(invite));
+      return invite.format();
+    };
+    for (const [what, twisted] of [
+      ["two From", honest().replace("From:", "From: <sip:carol@example.org>;tag=y\r\nf:")],
+      ["two CSeq", honest().replace("CSeq:", "CSeq: 1 BYE\r\nCSeq:")],
+      ["two lengths", honest().replace("Content-Length:", "l: 0\r\nContent-Length:")],
+      ["a length beyond the body", honest().replace(/Content-Length: \d+/, "Content-Length: 9999")],
+      ["a bare line feed", honest().replace("\r\nFrom:", "\nFrom:")],
     ] as const) {
       const [asked, got] = [bob.requests.length, alice.responses.length];
-      world.deliver(text, alice.flow);
+      world.deliver(twisted, alice.flow);
       assert.equal(bob.requests.length, asked, what);
       for (const { status } of alice.responses.slice(got)) assert.equal(status, 400, what);
     }
+    world.deliver(honest(), alice.flow);
+    assert.equal(bob.request("INVITE").from.uriText, "sip:alice@example.org", "what is plain goes on");
   });
 
   test("nothing of what a name says breaks out of it", () => {
