@@ -108,6 +108,22 @@ test("RFC 3581 §4: received and rport are put into the topmost Via where they b
   assert.equal(top, replaced(third, "z9hG4bKnashds8", "z9hG4bKnashds8;received=192.0.2.1"));
 });
 
+test("both at once come out the same, in whatever order they stand", () => {
+  const both = [
+    ["rport", "40112"],
+    ["received", "198.51.100.9"],
+  ] as const;
+  assert.equal(
+    edited(first, (message) => message.setViaParams(both)),
+    replaced(first, ";rport", ";rport=40112;received=198.51.100.9"),
+  );
+  const turned = replaced(first, ";branch", ";received=10.0.0.1;branch");
+  assert.equal(
+    edited(turned, (message) => message.setViaParams(both)),
+    replaced(first, ";branch=z9hG4bK776asdhds;rport", ";received=198.51.100.9;branch=z9hG4bK776asdhds;rport=40112"),
+  );
+});
+
 test("a Contact's URI is replaced where it stands, bracketed or bare", () => {
   const second = edited(first, (message) => assert.ok(message.replaceContactUri(1, "sip:b@192.0.2.9")));
   assert.equal(second, replaced(first, "sip:alice@10.1.1.8", "sip:b@192.0.2.9"));
