@@ -40,7 +40,8 @@ function endWords(call: ShownCall, ended: number): string {
   const why = (call.end ?? "").replace(/\bcaller$/, caller.name).replace(/\bcallee$/, callee?.name ?? called);
   if (answered === null) return `not answered, over after ${ago(started, ended)}: ${why}`;
   if (direct === "policy") return `answered after ${ago(started, Date.parse(answered))}, went direct: ${why}`;
-  return `talked for ${ago(answered, ended)}: ${why}${direct === "site" ? `; media went direct, within the site ${site}` : ""}`;
+  const way = direct === "site" ? `; media went direct, within the site ${site}` : "; media went direct (ICE)";
+  return `talked for ${ago(answered, ended)}: ${why}${direct === null ? "" : way}`;
 }
 
 /** What went wrong with a call, and what that usually is. */

@@ -97,6 +97,14 @@ test("a call whose media is not relayed says where that goes", () => {
   assert.equal(within, "talking for 1 min 20 s; media goes direct, within the site office");
   const ringing = callWords({ ...call, state: "ringing", answered: null, direct: "policy" }, now);
   assert.equal(ringing, "ringing for 1 min 30 s; goes direct once answered, end not observed");
+  const over = { ...call, state: "ended", ended: "2026-03-01T12:09:40.000Z", end: "hung up by caller" } as const;
+  assert.equal(callWords(over, now), "talked for 1 min 0 s: hung up by alice");
+  assert.equal(
+    callWords({ ...over, direct: "ice" }, now),
+    "talked for 1 min 0 s: hung up by alice; media went direct (ICE)",
+  );
+  const past = { ...over, end: "end not observed", direct: "policy" } as const;
+  assert.equal(callWords(past, now), "answered after 10 s, went direct: end not observed");
 });
 
 test("a call that is over says how long it was, and by whom it ended", () => {
