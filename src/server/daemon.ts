@@ -95,7 +95,7 @@ export class Daemon implements AsyncDisposable {
     const keys = { sharedSecrets: parts.secrets.sharedSecrets, nonceKeys: [parts.nonceKey] };
     this.#host = new TurnHost({
       config: turnConfig(loaded.config, parts.place.plan, keys),
-      datapath: createDatapath(parts.datapath.kind),
+      datapath: createDatapath(parts.datapath.kind, loaded.config),
       keys: (user, realm) => this.#users.find(user, realm),
       onEvent: this.#events.report,
       log,

@@ -3,7 +3,7 @@ import { foreign } from "../sys/foreign.ts";
 import { availableForeign } from "../sys/libc.ts";
 import type { Datapath } from "./datapath.ts";
 import { DgramDatapath } from "./dgram.ts";
-import { MmsgDatapath } from "./mmsg.ts";
+import { MmsgDatapath, type MmsgOptions } from "./mmsg.ts";
 
 export type DatapathKind = "mmsg" | "dgram";
 
@@ -21,6 +21,6 @@ export function chooseDatapath(wanted: DatapathKind | "auto"): DatapathChoice {
   return found instanceof Error ? { kind: "dgram", because: found } : { kind: "mmsg" };
 }
 
-export function createDatapath(kind: DatapathKind): Datapath {
-  return kind === "mmsg" ? new MmsgDatapath() : new DgramDatapath();
+export function createDatapath(kind: DatapathKind, options: MmsgOptions = {}): Datapath {
+  return kind === "mmsg" ? new MmsgDatapath(options) : new DgramDatapath();
 }

@@ -7,10 +7,12 @@
 import { constants } from "node:os";
 import { type Address, blankAddress } from "../../core/base/address.ts";
 import type { Flow } from "../../core/turn/server/flow.ts";
+import { monotonicNow } from "../clock.ts";
 import { Epoll } from "../sys/epoll.ts";
 import type { PollHandle } from "../sys/foreign.ts";
 import { watchReadable } from "../sys/readiness.ts";
 import { ReceiveBatch } from "../sys/receive-batch.ts";
+import { Timer } from "../sys/timer.ts";
 import { localAddress } from "../sys/udp-socket.ts";
 import { bindFailure } from "./bind-failure.ts";
 import {
@@ -23,6 +25,7 @@ import {
 } from "./datapath.ts";
 import { Outbox } from "./mmsg-outbox.ts";
 import { MmsgSocket } from "./mmsg-socket.ts";
+import { Pace } from "./pace.ts";
 import { isWildcard, wildcardFailure } from "./wildcard.ts";
 
 const { EAGAIN, EINTR } = constants.errno;
@@ -36,16 +39,26 @@ const roundsInTurn = 8;
 /** Datagrams in a round. */
 const worthAnotherRound = 4;
 
+export interface MmsgOptions {
+  /** Microseconds, less than a second; 0, as when it is not given: nothing waits. */
+  readonly wakeDelay?: number;
+}
+
 export class MmsgDatapath implements Datapath {
   readonly #stats = createDatapathStats();
   readonly #epoll: Epoll = new Epoll(batchSize);
   readonly #received: ReceiveBatch = new ReceiveBatch(batchSize);
   readonly #outbox: Outbox;
   readonly #watch: PollHandle;
+  readonly #timer: Timer = new Timer();
+  readonly #timerWatch: PollHandle;
+  readonly #pace: Pace;
+  readonly #wakeDelay: number;
   readonly #sockets: (MmsgSocket | undefined)[] = [];
   readonly #free: SocketId[] = [];
   readonly #from: Address = blankAddress();
   readonly #turn = (): void => this.#takeTurn();
+  readonly #ready = (): void => this.#handleReady();
   readonly #flush = (): void => this.#flushLater();
   /** Sockets whose sinks have not heard yet how binding ended. */
   #opening: MmsgSocket[] = [];
@@ -58,14 +71,19 @@ export class MmsgDatapath implements Datapath {
   #isInTurn = false;
   #isFlushDue = false;
   #isClosed = false;
+  /** Whether the next look at the sockets is the timer's to say, and not theirs. */
+  #isPaced = false;
 
-  /** Throws `PosternError` `foreign-functions-unavailable`, or `SystemError` when no descriptor is left. */
-  constructor() {
+  /** Under load a datagram may wait for `wakeDelay` microseconds until others have come. Throws `PosternError` `foreign-functions-unavailable`, or `SystemError` when no descriptor is left. */
+  constructor({ wakeDelay = 0 }: MmsgOptions = {}) {
+    this.#wakeDelay = wakeDelay;
+    this.#pace = new Pace(wakeDelay);
     this.#outbox = new Outbox(this.#stats, this.#received, ({ descriptor, id }, isWaiting) =>
       this.#epoll.watchWritable(descriptor, id, isWaiting),
     );
-    this.#watch = watchReadable(this.#epoll.descriptor, () => this.#handleReady());
-    this.#watch.unref();
+    this.#watch = watchReadable(this.#epoll.descriptor, this.#ready);
+    this.#timerWatch = watchReadable(this.#timer.descriptor, this.#ready);
+    this.#hold(false);
   }
 
   get stats(): Readonly<DatapathStats> {
@@ -92,7 +110,7 @@ export class MmsgDatapath implements Datapath {
     if (socket === undefined) return;
     this.#forget(id);
     this.#outbox.flushSocket(socket);
-    if (socket.state === "open" && --this.#stats.sockets === 0) this.#watch.unref();
+    if (socket.state === "open" && --this.#stats.sockets === 0) this.#hold(false);
     socket.close();
   }
 
@@ -129,10 +147,20 @@ export class MmsgDatapath implements Datapath {
     for (const id of this.#sockets.keys()) this.release(id);
     this.#isClosed = true;
     this.#watch.close();
+    this.#timerWatch.close();
     this.#epoll.close();
+    this.#timer.close();
     this.#received.release();
     this.#outbox.release();
     return Promise.resolve();
+  }
+
+  /** Whether the process must stay alive. */
+  #hold(isNeeded: boolean): void {
+    for (const watch of [this.#watch, this.#timerWatch]) {
+      if (isNeeded) watch.ref();
+      else watch.unref();
+    }
   }
 
   #finishBinds(): void {
@@ -154,7 +182,7 @@ export class MmsgDatapath implements Datapath {
 
   #finishOpen(socket: MmsgSocket): void {
     socket.state = "open";
-    if (this.#stats.sockets++ === 0) this.#watch.ref();
+    if (this.#stats.sockets++ === 0) this.#hold(true);
     socket.sink.handleBound(socket.id, localAddress(socket.descriptor));
   }
 
@@ -189,6 +217,7 @@ export class MmsgDatapath implements Datapath {
   #takeTurn(): void {
     this.#isTurnDue = false;
     this.#isInTurn = true;
+    const before = this.#stats.packetsIn;
     for (let round = 0; round < roundsInTurn && !this.#isClosed; round++) {
       this.#round++;
       const { packetsIn } = this.#stats;
@@ -199,6 +228,19 @@ export class MmsgDatapath implements Datapath {
       if (this.#stats.packetsIn - packetsIn < worthAnotherRound) break;
     }
     this.#isInTurn = false;
+    if (!this.#isClosed) this.#follow(this.#pace.handleLook(this.#stats.packetsIn - before, monotonicNow()));
+  }
+
+  /** Looks again after the wake delay, or as soon as something comes. */
+  #follow(isWorthWaiting: boolean): void {
+    if (isWorthWaiting) this.#timer.set(this.#wakeDelay);
+    if (isWorthWaiting === this.#isPaced) return;
+    this.#isPaced = isWorthWaiting;
+    if (isWorthWaiting) this.#watch.stop();
+    else {
+      this.#timer.set(0);
+      this.#watch.start(this.#ready);
+    }
   }
 
   /** What the `index`th ready socket has room for, and has. */

@@ -15,7 +15,10 @@ export type ForeignFunction = (...args: readonly (number | bigint | string | obj
 export interface PollHandle {
   ref(): void;
   unref(): void;
-  /** Nothing is heard of it any more; the descriptor stays open. */
+  start(ready: () => void): void;
+  /** Nothing is heard of it until `start`. */
+  stop(): void;
+  /** The same for ever; the descriptor stays open. */
   close(): void;
 }
 

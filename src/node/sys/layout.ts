@@ -28,6 +28,13 @@ export function epollEvent(arch: string): { readonly size: number; readonly even
   return arch === "x64" ? { size: 12, events: 0, data: 4 } : { size: 16, events: 0, data: 8 };
 }
 
+/** `nanoseconds`: of the time until it goes off; the interval is in front. */
+export const ITIMERSPEC = { size: 32, nanoseconds: 24 } as const;
+
+export const CLOCK_MONOTONIC = 1;
+export const TFD_CLOEXEC = 0o2000000;
+export const TFD_NONBLOCK = 0o4000;
+
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 

@@ -17,6 +17,8 @@ export interface Libc {
   sendmmsg(socket: number, messages: number, count: number, flags: number): number;
   epoll_create1(flags: number): number;
   epoll_ctl(epoll: number, operation: number, descriptor: number, event: number): number;
+  timerfd_create(clock: number, flags: number): number;
+  timerfd_settime(timer: number, flags: number, setting: number, former: number): number;
   epoll_wait(epoll: number, events: number, count: number, timeoutMs: number): number;
 }
 
@@ -32,6 +34,8 @@ const prototypes: Readonly<Record<keyof Libc, readonly string[]>> = {
   sendmmsg: ["int", "uintptr_t", "uint32_t", "int"],
   epoll_create1: ["int"],
   epoll_ctl: ["int", "int", "int", "uintptr_t"],
+  timerfd_create: ["int", "int"],
+  timerfd_settime: ["int", "int", "uintptr_t", "uintptr_t"],
   epoll_wait: ["int", "uintptr_t", "int", "int"],
 };
 
@@ -42,6 +46,8 @@ function bindFunction(library: ReturnType<Foreign["load"]>, errno: () => number,
   switch (args.length) {
     case 1:
       return (a) => orErrno(call(a as number), errno);
+    case 2:
+      return (a, b) => orErrno(call(a as number, b as number), errno);
     case 3:
       return (a, b, c) => orErrno(call(a as number, b as number, c as number), errno);
     case 4:

@@ -22,6 +22,8 @@ export interface Config {
   readonly greeting: boolean;
   readonly drainDeadline: number;
   readonly datapath: DatapathOption;
+  /** Microseconds. */
+  readonly wakeDelay: number;
 
   /** Empty: every address of the host, followed as they come and go. */
   readonly listen: readonly Readonly<Address>[];

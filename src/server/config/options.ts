@@ -107,6 +107,13 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     description:
       "What moves UDP packets: mmsg is batched system calls, on Linux alone, for about half the CPU time a packet; dgram is Node's own sockets, which work everywhere; auto is mmsg where it can be had, and the log says once where it cannot. With mmsg, a server that cannot have it does not start.",
   },
+  wakeDelay: {
+    group: "General",
+    kind: count(0, 1_000),
+    fallback: 250,
+    description:
+      "How many microseconds a UDP packet may wait so that several are served at once, which halves the CPU time of each. Only under load (from two packets in that time on), and only with the mmsg datapath; 0 never waits.",
+  },
 
   listen: {
     group: "Listening",

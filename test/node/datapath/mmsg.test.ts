@@ -1,14 +1,46 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { parseIp } from "../../../src/core/base/address.ts";
 import { MmsgDatapath } from "../../../src/node/datapath/mmsg.ts";
 import { requireForeign, requirePeer, requirePrivilege } from "../../support/peers.ts";
-import { datapathCompliance } from "./compliance.ts";
+import { until } from "../../support/until.ts";
+import { datapathCompliance, Recorder } from "./compliance.ts";
 
 const foreign = requireForeign();
 datapathCompliance("mmsg", () => new MmsgDatapath(), foreign);
+// Compliance is the same when everything waits for company.
+datapathCompliance("paced mmsg", () => new MmsgDatapath({ wakeDelay: 1_000 }), foreign);
+
+test("busy or not, every datagram is heard, in order", { skip: foreign }, async () => {
+  await using held = new AsyncDisposableStack();
+  const datapath = held.adopt(new MmsgDatapath({ wakeDelay: 1_000 }), (closing) => closing.close());
+  const sink = new Recorder();
+  datapath.bind(parseIp("127.0.0.1")!, "listener", sink);
+  const { port } = await until("the socket to open", () => sink.address);
+  const peer = held.adopt(createSocket("udp4"), (closing) => closing.close());
+  let sent = 0;
+  const send = () => peer.send(Buffer.from(String(sent++)), port, "127.0.0.1");
+  for (let busy = 0; busy < 3; busy++) {
+    // Ten a millisecond, which is worth waiting for; then one, which is not.
+    for (let i = 0; i < 40; i++) {
+      for (let k = 0; k < 10; k++) send();
+      await delay(1);
+    }
+    await until("all that was sent", () => sink.datagrams.length === sent);
+    await delay(20);
+    send();
+    await until("one more", () => sink.datagrams.length === sent);
+  }
+  assert.deepEqual(
+    sink.datagrams.map(({ data }) => Number(data.toString())),
+    Array.from({ length: sent }, (_, i) => i),
+  );
+});
 
 const run = promisify(execFile);
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import * as layout from "../../../src/node/sys/layout.ts";
 import { type Peer, peerPath, requirePeer } from "../../support/peers.ts";
 
-const headers = ["sys/socket.h", "sys/epoll.h", "netinet/in.h", "linux/udp.h"];
+const headers = ["sys/socket.h", "sys/epoll.h", "sys/timerfd.h", "time.h", "netinet/in.h", "linux/udp.h"];
 
 /** By name in layout.ts: the structure, and its members' names in C. */
 const structures: Readonly<Record<string, { c: string; members: Readonly<Record<string, string>> }>> = {
@@ -37,6 +37,7 @@ const structures: Readonly<Record<string, { c: string; members: Readonly<Record<
       scope: "sin6_scope_id",
     },
   },
+  ITIMERSPEC: { c: "struct itimerspec", members: { nanoseconds: "it_value.tv_nsec" } },
   EPOLL_EVENT: { c: "struct epoll_event", members: { events: "events", data: "data" } },
 };
 

@@ -66,7 +66,7 @@ export class SipService implements SipView, AsyncDisposable {
     this.#events = new SipEventLog(log);
     this.#host = new SipHost({
       config: edge,
-      datapath: createDatapath(chooseDatapath(config.datapath).kind),
+      datapath: createDatapath(chooseDatapath(config.datapath).kind, config),
       keys: (username) => this.#keys.find(username),
       location: this.#location,
       onEvent: (event) => {
