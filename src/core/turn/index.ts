@@ -13,15 +13,15 @@ export type { ClientDropReason, Incoming } from "./client/state.ts";
 export { TurnClient } from "./client/turn-client.ts";
 export { TurnSession, type TurnSessionOutput } from "./client/turn-session.ts";
 export { resolveTurn } from "./resolve.ts";
+export type { Account, Traffic } from "./server/account.ts";
 export type { ClientPath } from "./server/client-path.ts";
 export type { Budgets, PeerPolicy, Quotas, RelayAddress, SharedSecret, TurnServerConfig } from "./server/config.ts";
 export type { DiscoverySocket, DiscoverySquare } from "./server/discovery-sites.ts";
-export type { Flow, Forward, RelayId } from "./server/flow.ts";
+export { countOffloaded, type Flow, type Forward, type RelayId } from "./server/flow.ts";
 export type {
   AllocationSummary,
   EndReason,
   KeyQueryId,
-  Traffic,
   TurnServerEvent,
   TurnServerOutput,
   UserKeys,

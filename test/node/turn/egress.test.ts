@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Account } from "../../../src/core/turn/server/account.ts";
 import type { Flow, RelayId } from "../../../src/core/turn/server/flow.ts";
+import { createStats } from "../../../src/core/turn/server/stats.ts";
 import { DgramDatapath } from "../../../src/node/datapath/dgram.ts";
 import { Egress } from "../../../src/node/turn/egress.ts";
 import { udpPath } from "../../support/turn-world.ts";
@@ -20,6 +22,7 @@ test("nothing leaves by a relay or a listener that is gone, although its socket'
     channel: 0x4000,
     relay,
     peer: at("192.0.2.1", 9),
+    account: new Account(createStats(), undefined, undefined),
     packets: 0,
     bytes: 0,
   };

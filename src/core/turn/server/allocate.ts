@@ -8,6 +8,7 @@ import type { PortParity } from "../../base/relay-places.ts";
 import { TokenBucket } from "../../base/token-bucket.ts";
 import { Attribute, ErrorCode, FAMILY_IPV4, FAMILY_IPV6, TRANSPORT_UDP } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
+import { Account } from "./account.ts";
 import { claim, openRelays, sendAllocated, settle } from "./allocate-sockets.ts";
 import type { Allocation, Reservation } from "./allocation.ts";
 import type { Authenticated } from "./authenticate.ts";
@@ -26,7 +27,7 @@ export function handleAllocate(state: ServerState, view: StunView, request: Auth
   if (!checkTransport(state, view, reply)) return;
   const wish = readWish(state, view, reply);
   if (wish === undefined) return;
-  if (mustGoElsewhere(state, reply)) return;
+  if (mustGoElsewhere(state, reply, now)) return;
   if (!checkFamilies(state, wish, reply)) return;
   const reservation = findReservation(state, wish, request);
   if (reservation === "invalid") {
@@ -119,7 +120,7 @@ function readWish(state: ServerState, view: StunView, reply: ReplyTo): Wish | un
 }
 
 /** RFC 8656 §7.2 (11), RFC 8489 §10: another server of the client's own family. */
-function mustGoElsewhere(state: ServerState, reply: ReplyTo): boolean {
+function mustGoElsewhere(state: ServerState, reply: ReplyTo, now: Instant): boolean {
   const alternate = state.config.alternateServers.find((a) => a.family === reply.path.remote.family);
   if (alternate !== undefined) {
     refuse(state, reply, ErrorCode.TryAlternate, "clients are sent to the alternate server", (writer) =>
@@ -127,8 +128,10 @@ function mustGoElsewhere(state: ServerState, reply: ReplyTo): boolean {
     );
   } else if (state.draining) {
     refuse(state, reply, ErrorCode.InsufficientCapacity, "the server is shutting down");
-  }
-  return alternate !== undefined || state.draining;
+  } else if (state.overload.refusesAllocations(now)) {
+    refuse(state, reply, ErrorCode.InsufficientCapacity, "more comes than the server can serve");
+  } else return false;
+  return true;
 }
 
 /** RFC 8656 §7.2 (7): 440 when the family asked for, or IPv4 when none is, cannot be had at all. */
@@ -168,12 +171,7 @@ function createAllocation(state: ServerState, request: Authenticated, wish: Wish
     reservation: undefined,
     familyError: undefined,
     newPeers: new TokenBucket(newPeersPerSecond, newPeersPerSecond * 4, now),
-    uplink: limit(),
-    downlink: limit(),
-    packetsToPeers: 0,
-    bytesToPeers: 0,
-    packetsToClient: 0,
-    bytesToClient: 0,
+    account: new Account(state.stats, limit(), limit()),
     next: undefined,
   };
   state.clients.add(allocation);

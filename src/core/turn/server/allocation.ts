@@ -7,6 +7,7 @@ import type { Timed } from "../../base/deadlines.ts";
 import type { Instant } from "../../base/machine.ts";
 import type { PortParity, RelayPlace } from "../../base/relay-places.ts";
 import type { TokenBucket } from "../../base/token-bucket.ts";
+import type { Account } from "./account.ts";
 import type { ClientPath } from "./client-path.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Flow, RelayId } from "./flow.ts";
@@ -84,12 +85,7 @@ export interface Allocation {
   /** The second family of a dual allocation could not be had (RFC 8656 §18.12). */
   familyError: { readonly family: number; readonly code: number } | undefined;
   readonly newPeers: TokenBucket;
-  readonly uplink: TokenBucket | undefined;
-  readonly downlink: TokenBucket | undefined;
-  packetsToPeers: number;
-  bytesToPeers: number;
-  packetsToClient: number;
-  bytesToClient: number;
+  readonly account: Account;
   /** Next in the client table's chain. */
   next: Allocation | undefined;
 }

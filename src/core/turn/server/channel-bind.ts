@@ -12,7 +12,6 @@ import {
   findRelay,
   type Relay,
 } from "./allocation.ts";
-import type { ClientPath } from "./client-path.ts";
 import { checkPeers, installPermission, type Refusal } from "./create-permission.ts";
 import type { Flow } from "./flow.ts";
 import { finishSuccess, refuse, success } from "./reply.ts";
@@ -87,7 +86,7 @@ function checkBinding(
 function addChannel(state: ServerState, allocation: Allocation, number: number, at: Address): Channel {
   const relay = findRelay(allocation, at.family) as Relay;
   const peer = copyAddress(at);
-  const flow = (toward: "peer" | "client"): Flow => createFlow(toward, allocation.path, number, relay, peer);
+  const flow = (toward: "peer" | "client"): Flow => createFlow(toward, allocation, number, relay, peer);
   const channel: Channel = {
     kind: "channel",
     allocation,
@@ -110,6 +109,12 @@ function addChannel(state: ServerState, allocation: Allocation, number: number, 
   return channel;
 }
 
-function createFlow(toward: "peer" | "client", client: ClientPath, channel: number, relay: Relay, peer: Address): Flow {
-  return { toward, client, channel, relay: relay.id, peer, packets: 0, bytes: 0 };
+function createFlow(
+  toward: "peer" | "client",
+  { path: client, account }: Allocation,
+  channel: number,
+  relay: Relay,
+  peer: Address,
+): Flow {
+  return { toward, client, channel, relay: relay.id, peer, account, packets: 0, bytes: 0 };
 }

@@ -4,6 +4,8 @@
  * long as its channel or permission, so that handing it out for every packet allocates nothing.
  */
 import type { PeerAddress } from "../../base/address.ts";
+import type { Instant } from "../../base/machine.ts";
+import type { Account } from "./account.ts";
 import type { ClientPath } from "./client-path.ts";
 
 declare const relayId: unique symbol;
@@ -19,10 +21,27 @@ export interface Flow {
   readonly channel: number;
   readonly relay: RelayId;
   readonly peer: PeerAddress;
-  /** Counted by the core for what it forwards; a datapath that forwards by itself adds what it did. */
+  /** The allocation's. */
+  readonly account: Account;
+  /** Counted by the core for what it forwards; a datapath that forwards by itself tells what it did to `countOffloaded`. */
   packets: number;
   /** Payload bytes, without any header. */
   bytes: number;
+}
+
+/** One packet, or some, of `bytes` payload bytes in all. */
+export function countForwarded(flow: Flow, packets: number, bytes: number): void {
+  flow.packets += packets;
+  flow.bytes += bytes;
+  if (flow.toward === "peer") flow.account.countToPeer(packets, bytes);
+  else flow.account.countToClient(packets, bytes);
+}
+
+/** What a datapath has forwarded without asking, which leaves less of the allocation's bandwidth for the rest. */
+export function countOffloaded(flow: Flow, packets: number, bytes: number, now: Instant): void {
+  countForwarded(flow, packets, bytes);
+  const { uplink, downlink } = flow.account;
+  (flow.toward === "peer" ? uplink : downlink)?.spend(bytes, now);
 }
 
 /**

@@ -113,8 +113,8 @@ export function endAllocation(state: ServerState, allocation: Allocation, reason
   state.quota.giveBack(allocation.credentials.user, allocation.path.remote);
   if (!wasLive) return;
   state.stats.allocations--;
-  const { packetsToPeers, bytesToPeers, packetsToClient, bytesToClient } = allocation;
-  const traffic = { packetsToPeers, bytesToPeers, packetsToClient, bytesToClient };
+  // Who withdraws its flows before it hears of the end adds what is missing yet.
+  const { traffic } = allocation.account;
   const seconds = Math.round((now - allocation.createdAt) / 1000);
   state.outputs.push({
     kind: "event",

@@ -19,7 +19,7 @@ import {
   type Relay,
 } from "./allocation.ts";
 import type { ClientPath } from "./client-path.ts";
-import type { Flow, Forward } from "./flow.ts";
+import { countForwarded, type Flow, type Forward } from "./flow.ts";
 import { hasUnknownInSend } from "./known-attributes.ts";
 import type { ServerState } from "./state.ts";
 
@@ -41,28 +41,19 @@ export function handleChannelData(
   const channel = findChannel(allocation, readU16(data, 0));
   // RFC 8656 §12.6: data on a channel that is not bound is silently discarded.
   if (channel === undefined) return state.drop("no-channel");
-  if (allocation.uplink !== undefined && !allocation.uplink.take(length, now)) return state.drop("bandwidth");
+  if (allocation.account.uplink?.take(length, now) === false) return state.drop("bandwidth");
   if (channel.own) {
     const there = state.relays.findAt(channel.toPeer.peer);
     if (there !== undefined)
       return handOver(state, allocation, channel.relay, there, data, CHANNEL_HEADER_LENGTH, length, now);
     if (!channel.open) return state.drop("own-address");
   }
-  return toPeer(state, allocation, channel.toPeer, CHANNEL_HEADER_LENGTH, length);
+  return toPeer(state, channel.toPeer, CHANNEL_HEADER_LENGTH, length);
 }
 
-function toPeer(state: ServerState, allocation: Allocation, flow: Flow, offset: number, length: number): Forward {
-  countToPeer(state, allocation, length);
-  flow.packets++;
-  flow.bytes += length;
+function toPeer(state: ServerState, flow: Flow, offset: number, length: number): Forward {
+  countForwarded(flow, 1, length);
   return state.forwardBy(flow, offset, length);
-}
-
-function countToPeer(state: ServerState, allocation: Allocation, length: number): void {
-  allocation.packetsToPeers++;
-  allocation.bytesToPeers += length;
-  state.stats.packetsToPeers++;
-  state.stats.bytesToPeers += length;
 }
 
 /** A Send indication (RFC 8656 §11.2): whatever is wrong with it, it is silently discarded. */
@@ -81,13 +72,13 @@ export function handleSend(state: ServerState, view: StunView, from: ClientPath,
   if (permission === undefined || relay === undefined) return state.drop("no-permission");
   if (!state.gate.allowsPort(peer.port)) return state.drop("forbidden-peer");
   const length = view.lengthAt(dataAt);
-  if (allocation.uplink !== undefined && !allocation.uplink.take(length, now)) return state.drop("bandwidth");
+  if (allocation.account.uplink?.take(length, now) === false) return state.drop("bandwidth");
   const there = state.relays.findAt(peer);
   if (there !== undefined) {
     return handOver(state, allocation, relay, there, view.data, view.offsetAt(dataAt), length, now);
   }
   if (!permission.open) return state.drop("own-address");
-  return toPeer(state, allocation, state.sendFlow(allocation.path, relay.id), view.offsetAt(dataAt), length);
+  return toPeer(state, state.sendFlow(allocation, relay.id), view.offsetAt(dataAt), length);
 }
 
 /** A datagram from outside, at one of our relayed transport addresses. */
@@ -120,7 +111,7 @@ function handOver(
 ): Forward | undefined {
   const receiver = there.allocation;
   if (receiver === undefined || receiver.state !== "live") return state.drop("no-allocation");
-  countToPeer(state, sender, length);
+  sender.account.countToPeer(1, length);
   return toClient(state, receiver, relay.advertised, false, data, offset, length, now);
 }
 
@@ -141,15 +132,13 @@ function toClient(
   // Our own addresses speak to a relay by hand-over only: a socket could be anybody on this host.
   if (bySocket && !permission.open) return state.drop("own-address");
   if (channel === undefined && !fitsIndication(from, length)) return state.drop("malformed");
-  if (allocation.downlink !== undefined && !allocation.downlink.take(length, now)) return state.drop("bandwidth");
-  allocation.packetsToClient++;
-  allocation.bytesToClient += length;
-  state.stats.packetsToClients++;
-  state.stats.bytesToClients += length;
-  if (channel === undefined) return indicate(state, allocation, from, data.subarray(offset, offset + length));
+  if (allocation.account.downlink?.take(length, now) === false) return state.drop("bandwidth");
+  if (channel === undefined) {
+    allocation.account.countToClient(1, length);
+    return indicate(state, allocation, from, data.subarray(offset, offset + length));
+  }
   const flow = channel.toClient;
-  flow.packets++;
-  flow.bytes += length;
+  countForwarded(flow, 1, length);
   return state.forwardBy(flow, offset, length);
 }
 

@@ -1,5 +1,6 @@
 /** What the TURN server asks of its driver, and what it tells. */
 import type { Address } from "../../base/address.ts";
+import type { Traffic } from "./account.ts";
 import type { ClientPath } from "./client-path.ts";
 import type { Flow, RelayId } from "./flow.ts";
 
@@ -21,13 +22,6 @@ export interface AllocationSummary {
   readonly client: ClientPath;
   /** Advertised relayed transport addresses, one or two. */
   readonly relayed: readonly Readonly<Address>[];
-}
-
-export interface Traffic {
-  readonly packetsToPeers: number;
-  readonly bytesToPeers: number;
-  readonly packetsToClient: number;
-  readonly bytesToClient: number;
 }
 
 export type TurnServerEvent =

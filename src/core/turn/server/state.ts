@@ -10,7 +10,8 @@ import { SourceBudget } from "../../base/source-budget.ts";
 import type { ErrorCode } from "../../stun/registry.ts";
 import { SecurityFeature } from "../../stun/security-features.ts";
 import { StunWriter } from "../../stun/writer.ts";
-import type { Expiring, Reservation } from "./allocation.ts";
+import { Account } from "./account.ts";
+import type { Allocation, Expiring, Reservation } from "./allocation.ts";
 import type { ClientPath } from "./client-path.ts";
 import { ClientTable } from "./client-table.ts";
 import type { SharedSecret, TurnServerConfig } from "./config.ts";
@@ -22,6 +23,7 @@ import { PeerGate } from "./peer-policy.ts";
 import { PendingLookups } from "./pending-lookups.ts";
 import { AllocationQuota } from "./quota.ts";
 import { RelayTable } from "./relay-table.ts";
+import { Overload } from "./overload.ts";
 import { createStats, type DropReason, type TurnServerStats } from "./stats.ts";
 
 const NOBODY: ClientPath = {
@@ -47,6 +49,7 @@ export class ServerState {
   readonly quota: AllocationQuota;
   readonly nonces: Nonces;
   readonly lookups: PendingLookups = new PendingLookups();
+  readonly overload: Overload = new Overload();
   /** For whoever has not proven a return path. */
   readonly strangers: SourceBudget;
   /** Where NAT behaviour discovery is served; nowhere unless told. */
@@ -82,6 +85,7 @@ export class ServerState {
       channel: 0,
       relay: 0,
       peer: this.sendPeer,
+      account: new Account(this.stats, undefined, undefined),
       packets: 0,
       bytes: 0,
     };
@@ -89,8 +93,9 @@ export class ServerState {
   }
 
   /** The flow of Send indications: its peer, `sendPeer`, is another for every packet, so it is written anew each time. */
-  sendFlow(client: ClientPath, relay: RelayId): Flow {
-    this.#sendFlow.client = client;
+  sendFlow({ path, account }: Allocation, relay: RelayId): Flow {
+    this.#sendFlow.client = path;
+    this.#sendFlow.account = account;
     this.#sendFlow.relay = relay;
     return this.#sendFlow;
   }

@@ -15,7 +15,7 @@ import { messageId, StunWriter } from "../../../../src/core/stun/writer.ts";
 import type { ClientPath } from "../../../../src/core/turn/server/client-path.ts";
 import type { SharedSecret, TurnServerConfig } from "../../../../src/core/turn/server/config.ts";
 import { timeLimitedPassword } from "../../../../src/core/turn/server/credentials.ts";
-import type { RelayId } from "../../../../src/core/turn/server/flow.ts";
+import type { Flow, RelayId } from "../../../../src/core/turn/server/flow.ts";
 import type { TurnServerEvent, TurnServerOutput, UserKeys } from "../../../../src/core/turn/server/outputs.ts";
 import { TurnServer } from "../../../../src/core/turn/server/turn-server.ts";
 import { SeededRandom, testCrypto } from "../../../support/crypto.ts";
@@ -80,6 +80,8 @@ export class World {
   readonly sent: Datagram[] = [];
   readonly events: TurnServerEvent[] = [];
   readonly hints: string[] = [];
+  /** What a datapath does with them. */
+  onHint: (kind: "offload" | "withdraw", flow: Flow) => void = () => {};
   /** Open relay sockets by identifier. */
   readonly relays: Map<RelayId, Readonly<Address>> = new Map();
   /** Relays whose opening a test has to decide. */
@@ -130,7 +132,10 @@ export class World {
     else if (output.kind === "bindRelay") this.#bind(output.relay, output.address);
     else if (output.kind === "releaseRelay") assert.ok(this.relays.delete(output.relay), "an open relay is released");
     else if (output.kind === "lookupKey") this.#lookup(output);
-    else this.hints.push(`${output.kind} ${output.flow.channel.toString(16)} to ${output.flow.toward}`);
+    else {
+      this.hints.push(`${output.kind} ${output.flow.channel.toString(16)} to ${output.flow.toward}`);
+      this.onHint(output.kind, output.flow);
+    }
   }
 
   #bind(relay: RelayId, at: Readonly<Address>): void {

@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { countOffloaded, type Flow } from "../../../../src/core/turn/server/flow.ts";
+import { baseConfig, Client, PEER, World } from "./world.ts";
+
+function bound(config = {}) {
+  const world = new World(config);
+  const flows: Flow[] = [];
+  world.onHint = (kind, flow) => void (kind === "offload" && flows.push(flow));
+  const client = new Client(world);
+  const port = client.allocated();
+  client.bind(0x4000, `${PEER}:9`);
+  const [toPeer, toClient] = flows as [Flow, Flow];
+  return { world, client, port, toPeer, toClient };
+}
+
+test("what a datapath forwarded by itself counts for the flow, the allocation and the server", () => {
+  const { world, client, toPeer, toClient } = bound();
+  client.channelData(0x4000, "four");
+  countOffloaded(toPeer, 10, 1_600, world.now);
+  countOffloaded(toClient, 3, 300, world.now);
+  assert.deepEqual([toPeer.packets, toPeer.bytes, toClient.packets, toClient.bytes], [11, 1_604, 3, 300]);
+  // The last of it is known only when the flow has been taken back.
+  world.onHint = (kind, flow) => void (kind === "withdraw" && countOffloaded(flow, 1, 100, world.now));
+  client.refresh(0);
+  const event = world.events.find((e) => e.type === "allocation-ended");
+  assert.deepEqual(event?.type === "allocation-ended" && event.traffic, {
+    packetsToPeers: 12,
+    bytesToPeers: 1_704,
+    packetsToClient: 4,
+    bytesToClient: 400,
+  });
+  const { packetsToPeers, bytesToPeers, packetsToClients, bytesToClients } = world.server.stats;
+  assert.deepEqual([packetsToPeers, bytesToPeers, packetsToClients, bytesToClients], [12, 1_704, 4, 400]);
+});
+
+test("what a datapath forwarded by itself is taken from the allocation's bandwidth", () => {
+  const { world, client, port, toPeer, toClient } = bound({
+    quotas: { ...baseConfig.quotas, bytesPerSecond: 100_000 },
+  });
+  countOffloaded(toPeer, 80, 100_000, world.now);
+  assert.equal(client.channelData(0x4000, "four"), undefined);
+  assert.equal(world.server.stats.drops.bandwidth, 1);
+  assert.notEqual(world.fromPeer(`${PEER}:9`, port, "the other way"), undefined);
+  world.advance(1);
+  assert.notEqual(client.channelData(0x4000, "four"), undefined);
+  // What is owed is bounded: more than was allowed may have passed, and yet a second makes good for a burst.
+  countOffloaded(toClient, 8_000, 10_000_000, world.now);
+  world.advance(2);
+  assert.notEqual(world.fromPeer(`${PEER}:9`, port, "again"), undefined);
+});
