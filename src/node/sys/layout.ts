@@ -28,6 +28,16 @@ export function epollEvent(arch: string): { readonly size: number; readonly even
   return arch === "x64" ? { size: 12, events: 0, data: 4 } : { size: 16, events: 0, data: 8 };
 }
 
+/** An instruction of classic BPF, and how many there are where. */
+export const SOCK_FILTER = { size: 8, code: 0, whenTrue: 2, whenFalse: 3, operand: 4 } as const;
+export const SOCK_FPROG = { size: 16, length: 0, filter: 8 } as const;
+export const BPF_LD_B_ABS = 0x30;
+export const BPF_JGE_K = 0x35;
+export const BPF_RET_K = 0x06;
+
+/** What SO_MEMINFO says: numbers of 32 bits, of which the first two are of the receive queue. */
+export const SK_MEMINFO = { size: 36, received: 0, room: 4 } as const;
+
 /** `nanoseconds`: of the time until it goes off; the interval is in front. */
 export const ITIMERSPEC = { size: 32, nanoseconds: 24 } as const;
 
@@ -44,6 +54,9 @@ export const SOCK_CLOEXEC = 0o2000000;
 
 export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
+export const SO_REUSEPORT = 15;
+export const SO_ATTACH_REUSEPORT_CBPF = 51;
+export const SO_MEMINFO = 55;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_V6ONLY = 26;
 /** Also the level of its options. */
@@ -55,3 +68,71 @@ export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 1;
 export const EPOLLOUT = 4;
+
+/** By command: what is filled in of `union bpf_attr`, the rest being zero. */
+export const BPF_MAP_ATTR = { type: 0, keySize: 4, valueSize: 8, entries: 12, name: 28 } as const;
+export const BPF_ELEMENT_ATTR = { map: 0, key: 8, value: 16, flags: 24 } as const;
+export const BPF_PROGRAM_ATTR = {
+  type: 0,
+  instructionCount: 4,
+  instructions: 8,
+  license: 16,
+  logLevel: 24,
+  logSize: 28,
+  log: 32,
+  name: 48,
+} as const;
+export const BPF_LINK_ATTR = { program: 0, interface: 4, attachType: 8 } as const;
+export const BPF_TEST_ATTR = {
+  program: 0,
+  result: 4,
+  sizeIn: 8,
+  sizeOut: 12,
+  dataIn: 16,
+  dataOut: 24,
+  flags: 64,
+} as const;
+
+export const BPF_MAP_CREATE = 0;
+export const BPF_MAP_LOOKUP_ELEM = 1;
+export const BPF_MAP_UPDATE_ELEM = 2;
+export const BPF_MAP_DELETE_ELEM = 3;
+export const BPF_PROG_LOAD = 5;
+export const BPF_PROG_TEST_RUN = 10;
+export const BPF_LINK_CREATE = 28;
+export const BPF_PROG_TYPE_SCHED_CLS = 3;
+
+/** Of system calls that the C library has no function for. */
+export function syscallNumbers(arch: string): { readonly bpf: number } {
+  return arch === "x64" ? { bpf: 321 } : { bpf: 280 };
+}
+
+export const AF_NETLINK = 16;
+export const SOCK_RAW = 3;
+export const NETLINK_ROUTE = 0;
+export const SOCKADDR_NL = { size: 12, family: 0, groups: 8 } as const;
+export const NLMSGHDR = { size: 16, length: 0, type: 4, flags: 6 } as const;
+export const NLM_F_REQUEST = 1;
+/** Lengths are those of prefixes, in bits. */
+export const RTMSG = { size: 12, family: 0, destinationLength: 1, sourceLength: 2, type: 7 } as const;
+export const RTATTR = { size: 4, length: 0, type: 2 } as const;
+export const IFINFOMSG = { size: 16, type: 2, index: 4, flags: 8 } as const;
+export const RTM_NEWLINK = 16;
+export const RTM_GETLINK = 18;
+export const RTM_NEWROUTE = 24;
+export const RTM_GETROUTE = 26;
+export const RTN_UNICAST = 1;
+export const RTA_DST = 1;
+export const RTA_SRC = 2;
+export const RTA_OIF = 4;
+export const RTA_METRICS = 8;
+export const RTAX_MTU = 2;
+export const IFLA_MTU = 4;
+export const IFF_UP = 1;
+export const ARPHRD_ETHER = 1;
+export const RTMGRP_LINK = 1;
+export const RTMGRP_IPV4_IFADDR = 0x10;
+export const RTMGRP_IPV4_ROUTE = 0x40;
+export const RTMGRP_IPV4_RULE = 0x80;
+export const RTMGRP_IPV6_IFADDR = 0x100;
+export const RTMGRP_IPV6_ROUTE = 0x400;

@@ -10,6 +10,7 @@ export interface Libc {
   bind(socket: number, address: number, length: number): number;
   getsockname(socket: number, address: number, length: number): number;
   setsockopt(socket: number, level: number, name: number, value: number, length: number): number;
+  getsockopt(socket: number, level: number, name: number, value: number, length: number): number;
   close(descriptor: number): number;
   recvfrom(socket: number, data: number, room: number, flags: number, from: number, fromLength: number): number;
   sendto(socket: number, data: number, length: number, flags: number, to: number, toLength: number): number;
@@ -19,6 +20,7 @@ export interface Libc {
   epoll_ctl(epoll: number, operation: number, descriptor: number, event: number): number;
   timerfd_create(clock: number, flags: number): number;
   timerfd_settime(timer: number, flags: number, setting: number, former: number): number;
+  syscall(number: number, command: number, attributes: number, size: number): number;
   epoll_wait(epoll: number, events: number, count: number, timeoutMs: number): number;
 }
 
@@ -27,6 +29,7 @@ const prototypes: Readonly<Record<keyof Libc, readonly string[]>> = {
   bind: ["int", "uintptr_t", "uint32_t"],
   getsockname: ["int", "uintptr_t", "uintptr_t"],
   setsockopt: ["int", "int", "int", "uintptr_t", "uint32_t"],
+  getsockopt: ["int", "int", "int", "uintptr_t", "uintptr_t"],
   close: ["int"],
   recvfrom: ["int", "uintptr_t", "size_t", "int", "uintptr_t", "uintptr_t"],
   sendto: ["int", "uintptr_t", "size_t", "int", "uintptr_t", "uint32_t"],
@@ -36,6 +39,7 @@ const prototypes: Readonly<Record<keyof Libc, readonly string[]>> = {
   epoll_ctl: ["int", "int", "int", "uintptr_t"],
   timerfd_create: ["int", "int"],
   timerfd_settime: ["int", "int", "uintptr_t", "uintptr_t"],
+  syscall: ["long", "int", "uintptr_t", "uint32_t"],
   epoll_wait: ["int", "uintptr_t", "int", "int"],
 };
 

@@ -8,7 +8,22 @@ import { test } from "node:test";
 import * as layout from "../../../src/node/sys/layout.ts";
 import { type Peer, peerPath, requirePeer } from "../../support/peers.ts";
 
-const headers = ["sys/socket.h", "sys/epoll.h", "sys/timerfd.h", "time.h", "netinet/in.h", "linux/udp.h"];
+const headers = [
+  "sys/socket.h",
+  "sys/epoll.h",
+  "sys/timerfd.h",
+  "time.h",
+  "netinet/in.h",
+  "linux/udp.h",
+  "linux/filter.h",
+  "linux/sock_diag.h",
+  "sys/syscall.h",
+  "linux/bpf.h",
+  "linux/netlink.h",
+  "linux/rtnetlink.h",
+  "linux/if.h",
+  "linux/if_arp.h",
+];
 
 /** By name in layout.ts: the structure, and its members' names in C. */
 const structures: Readonly<Record<string, { c: string; members: Readonly<Record<string, string>> }>> = {
@@ -38,6 +53,65 @@ const structures: Readonly<Record<string, { c: string; members: Readonly<Record<
     },
   },
   ITIMERSPEC: { c: "struct itimerspec", members: { nanoseconds: "it_value.tv_nsec" } },
+  SOCK_FILTER: { c: "struct sock_filter", members: { code: "code", whenTrue: "jt", whenFalse: "jf", operand: "k" } },
+  SOCK_FPROG: { c: "struct sock_fprog", members: { length: "len", filter: "filter" } },
+  BPF_MAP_ATTR: {
+    c: "union bpf_attr",
+    members: {
+      type: "map_type",
+      keySize: "key_size",
+      valueSize: "value_size",
+      entries: "max_entries",
+      name: "map_name",
+    },
+  },
+  BPF_ELEMENT_ATTR: { c: "union bpf_attr", members: { map: "map_fd", key: "key", value: "value", flags: "flags" } },
+  BPF_PROGRAM_ATTR: {
+    c: "union bpf_attr",
+    members: {
+      type: "prog_type",
+      instructionCount: "insn_cnt",
+      instructions: "insns",
+      license: "license",
+      logLevel: "log_level",
+      logSize: "log_size",
+      log: "log_buf",
+      name: "prog_name",
+    },
+  },
+  BPF_LINK_ATTR: {
+    c: "union bpf_attr",
+    members: {
+      program: "link_create.prog_fd",
+      interface: "link_create.target_ifindex",
+      attachType: "link_create.attach_type",
+    },
+  },
+  BPF_TEST_ATTR: {
+    c: "union bpf_attr",
+    members: {
+      program: "test.prog_fd",
+      result: "test.retval",
+      sizeIn: "test.data_size_in",
+      sizeOut: "test.data_size_out",
+      dataIn: "test.data_in",
+      dataOut: "test.data_out",
+      flags: "test.flags",
+    },
+  },
+  SOCKADDR_NL: { c: "struct sockaddr_nl", members: { family: "nl_family", groups: "nl_groups" } },
+  NLMSGHDR: { c: "struct nlmsghdr", members: { length: "nlmsg_len", type: "nlmsg_type", flags: "nlmsg_flags" } },
+  RTMSG: {
+    c: "struct rtmsg",
+    members: {
+      family: "rtm_family",
+      destinationLength: "rtm_dst_len",
+      sourceLength: "rtm_src_len",
+      type: "rtm_type",
+    },
+  },
+  RTATTR: { c: "struct rtattr", members: { length: "rta_len", type: "rta_type" } },
+  IFINFOMSG: { c: "struct ifinfomsg", members: { type: "ifi_type", index: "ifi_index", flags: "ifi_flags" } },
   EPOLL_EVENT: { c: "struct epoll_event", members: { events: "events", data: "data" } },
 };
 
@@ -45,11 +119,18 @@ const structures: Readonly<Record<string, { c: string; members: Readonly<Record<
 const expressions: Readonly<Record<string, string>> = {
   "CMSGHDR.data": "CMSG_ALIGN(sizeof(struct cmsghdr))",
   "CMSGHDR.space": "CMSG_SPACE(2)",
+  "syscallNumbers.bpf": "__NR_bpf",
+  BPF_LD_B_ABS: "BPF_LD | BPF_B | BPF_ABS",
+  BPF_JGE_K: "BPF_JMP | BPF_JGE | BPF_K",
+  BPF_RET_K: "BPF_RET | BPF_K",
+  "SK_MEMINFO.size": "4 * SK_MEMINFO_VARS",
+  "SK_MEMINFO.received": "4 * SK_MEMINFO_RMEM_ALLOC",
+  "SK_MEMINFO.room": "4 * SK_MEMINFO_RCVBUF",
 };
 
 function expression(name: string, field: string | undefined): string {
   const structure = structures[name];
-  const special = expressions[`${name}.${field}`];
+  const special = expressions[field === undefined ? name : `${name}.${field}`];
   if (special !== undefined) return special;
   if (structure === undefined || field === undefined) return name;
   const member = structure.members[field];

@@ -1,0 +1,192 @@
+/** The kernel's routes, asked and heard of by rtnetlink: by which interface a packet leaves, and how long it may be. */
+import { constants } from "node:os";
+import type { Address } from "../../core/base/address.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  AF_NETLINK,
+  ARPHRD_ETHER,
+  IFF_UP,
+  IFINFOMSG,
+  IFLA_MTU,
+  NETLINK_ROUTE,
+  NLM_F_REQUEST,
+  NLMSGHDR,
+  RTA_DST,
+  RTA_METRICS,
+  RTA_OIF,
+  RTA_SRC,
+  RTATTR,
+  RTAX_MTU,
+  RTM_GETLINK,
+  RTM_GETROUTE,
+  RTM_NEWLINK,
+  RTM_NEWROUTE,
+  RTMGRP_IPV4_IFADDR,
+  RTMGRP_IPV4_ROUTE,
+  RTMGRP_IPV4_RULE,
+  RTMGRP_IPV6_IFADDR,
+  RTMGRP_IPV6_ROUTE,
+  RTMGRP_LINK,
+  RTMSG,
+  RTN_UNICAST,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  SOCKADDR_NL,
+} from "./layout.ts";
+import { type Libc, libc } from "./libc.ts";
+import { NativeMemory } from "./native-memory.ts";
+import { orThrow } from "./system-error.ts";
+import { closeDescriptor } from "./udp-socket.ts";
+
+const { EAGAIN, EINTR } = constants.errno;
+
+/** The way to another host. */
+export interface Route {
+  /** An interface's number. */
+  readonly interface: number;
+  /** The longest packet, IP header included. */
+  readonly mtu: number;
+}
+
+interface Link {
+  readonly isEthernet: boolean;
+  readonly isUp: boolean;
+  readonly mtu: number;
+}
+
+const room = 16_384;
+const groups =
+  RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE;
+
+export class Routes {
+  readonly #libc: Libc = libc();
+  readonly #questions: number;
+  /** Hears of every change, from before the first question. */
+  readonly #changes: number;
+  readonly #memory: NativeMemory = new NativeMemory("netlink message", room);
+  readonly #view: DataView = new DataView(this.#memory.bytes.buffer);
+
+  /** Throws `SystemError`. */
+  constructor() {
+    this.#changes = this.#open(groups);
+    try {
+      this.#questions = this.#open(0);
+    } catch (error) {
+      closeDescriptor(this.#changes);
+      throw error;
+    }
+  }
+
+  /**
+   * How a packet gets from one of our addresses to another host: undefined where it does not, or only through what is no
+   * Ethernet, or where the other is this host itself, or many.
+   */
+  find(from: Readonly<Address>, to: Readonly<Address>): Route | undefined {
+    const length = this.#ask(RTM_GETROUTE, (at) => this.#writeRouteQuestion(at, from, to));
+    if (length < NLMSGHDR.size + RTMSG.size || this.#view.getUint16(NLMSGHDR.type, true) !== RTM_NEWROUTE)
+      return undefined;
+    if (this.#view.getUint8(NLMSGHDR.size + RTMSG.type) !== RTN_UNICAST) return undefined;
+    let index = 0;
+    let pathMtu = 0;
+    for (const { type, at, size } of this.#attributes(NLMSGHDR.size + RTMSG.size, length)) {
+      if (type === RTA_OIF) index = this.#view.getUint32(at, true);
+      if (type !== RTA_METRICS) continue;
+      for (const metric of this.#attributes(at, at + size)) {
+        if (metric.type === RTAX_MTU) pathMtu = this.#view.getUint32(metric.at, true);
+      }
+    }
+    const link = this.#link(index);
+    if (link === undefined || !link.isEthernet || !link.isUp) return undefined;
+    return { interface: index, mtu: pathMtu === 0 ? link.mtu : Math.min(pathMtu, link.mtu) };
+  }
+
+  /** Whether links, addresses or routes have changed since this was last asked. */
+  haveChanged(): boolean {
+    let changed = false;
+    for (;;) {
+      const length = this.#libc.recvfrom(this.#changes, this.#memory.address, room, 0, 0, 0);
+      if (length === -EAGAIN) return changed;
+      // Whatever else: more was lost than there is room for, and that is a change too.
+      changed = true;
+    }
+  }
+
+  close(): void {
+    closeDescriptor(this.#changes);
+    closeDescriptor(this.#questions);
+    this.#memory.release();
+  }
+
+  #open(joined: number): number {
+    const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
+    const socket = orThrow("socket", this.#libc.socket(AF_NETLINK, type, NETLINK_ROUTE));
+    this.#memory.bytes.fill(0, 0, SOCKADDR_NL.size);
+    this.#view.setUint16(SOCKADDR_NL.family, AF_NETLINK, true);
+    this.#view.setUint32(SOCKADDR_NL.groups, joined, true);
+    const bound = this.#libc.bind(socket, this.#memory.address, SOCKADDR_NL.size);
+    if (bound < 0) closeDescriptor(socket);
+    orThrow("bind", bound);
+    return socket;
+  }
+
+  #link(index: number): Link | undefined {
+    const length = this.#ask(RTM_GETLINK, (at) => {
+      this.#view.setUint32(at + IFINFOMSG.index, index, true);
+      return at + IFINFOMSG.size;
+    });
+    const header = NLMSGHDR.size;
+    if (length < header + IFINFOMSG.size || this.#view.getUint16(NLMSGHDR.type, true) !== RTM_NEWLINK) return undefined;
+    const isEthernet = this.#view.getUint16(header + IFINFOMSG.type, true) === ARPHRD_ETHER;
+    const isUp = (this.#view.getUint32(header + IFINFOMSG.flags, true) & IFF_UP) !== 0;
+    let mtu = 0;
+    for (const { type, at } of this.#attributes(header + IFINFOMSG.size, length)) {
+      if (type === IFLA_MTU) mtu = this.#view.getUint32(at, true);
+    }
+    return { isEthernet, isUp, mtu };
+  }
+
+  /** The kernel answers before the call returns. Returns the answer's length; minus errno where there is none. */
+  #ask(type: number, write: (at: number) => number): number {
+    this.#memory.bytes.fill(0, 0, 128);
+    const length = write(NLMSGHDR.size);
+    this.#view.setUint32(NLMSGHDR.length, length, true);
+    this.#view.setUint16(NLMSGHDR.type, type, true);
+    this.#view.setUint16(NLMSGHDR.flags, NLM_F_REQUEST, true);
+    const sent = this.#libc.sendto(this.#questions, this.#memory.address, length, 0, 0, 0);
+    if (sent < 0) return sent;
+    for (;;) {
+      const received = this.#libc.recvfrom(this.#questions, this.#memory.address, room, 0, 0, 0);
+      if (received !== -EINTR) return received;
+    }
+  }
+
+  #writeRouteQuestion(at: number, from: Readonly<Address>, to: Readonly<Address>): number {
+    const bits = to.family === 4 ? 32 : 128;
+    this.#view.setUint8(at + RTMSG.family, to.family === 4 ? AF_INET : AF_INET6);
+    this.#view.setUint8(at + RTMSG.destinationLength, bits);
+    this.#view.setUint8(at + RTMSG.sourceLength, bits);
+    return this.#writeIp(this.#writeIp(at + RTMSG.size, RTA_DST, to), RTA_SRC, from);
+  }
+
+  #writeIp(at: number, type: number, { family, w0, w1, w2, w3 }: Readonly<Address>): number {
+    const words = family === 4 ? [w3] : [w0, w1, w2, w3];
+    const size = RTATTR.size + 4 * words.length;
+    this.#view.setUint16(at + RTATTR.length, size, true);
+    this.#view.setUint16(at + RTATTR.type, type, true);
+    for (const [i, word] of words.entries()) this.#view.setUint32(at + RTATTR.size + 4 * i, word);
+    return at + size;
+  }
+
+  *#attributes(from: number, end: number): Generator<{ type: number; at: number; size: number }> {
+    for (let at = from; at + RTATTR.size <= end; ) {
+      const length = this.#view.getUint16(at + RTATTR.length, true);
+      if (length < RTATTR.size) return;
+      // The upper two bits say how the value is written.
+      const type = this.#view.getUint16(at + RTATTR.type, true) & 0x3fff;
+      yield { type, at: at + RTATTR.size, size: length - RTATTR.size };
+      at += (length + 3) & ~3;
+    }
+  }
+}
