@@ -2,7 +2,7 @@
 import { type Address, copyAddress, sameAddress, sameIp } from "../base/address.ts";
 import { after, type Instant } from "../base/machine.ts";
 import { hasIntegritySha1 } from "../stun/integrity.ts";
-import { Attribute, ErrorCode, isComprehensionRequired, MessageClass, Method } from "../stun/registry.ts";
+import { Attribute, ErrorCode, isComprehensionRequired, MessageClass } from "../stun/registry.ts";
 import type { StunView } from "../stun/view.ts";
 import type { StunWriter } from "../stun/writer.ts";
 import type { Base } from "./base.ts";
@@ -72,7 +72,7 @@ function unknownAttributes(view: StunView): number[] {
 }
 
 function begin({ writer }: AgentState, view: StunView, messageClass: MessageClass): StunWriter {
-  return writer.begin(Method.Binding, messageClass, view.data.subarray(4, 20));
+  return writer.beginAnswer(view, messageClass);
 }
 
 function send(state: AgentState, base: Base, to: Readonly<Address>): void {
@@ -120,7 +120,7 @@ function refuseStranger(
   }
   if (state.errorsLeft-- <= 0) return;
   const data = begin(state, view, MessageClass.Error).errorCode(code).fingerprint().finish();
-  if (data.length <= view.data.length) state.outputs.push({ kind: "send", base: base.id, to: copyAddress(from), data });
+  if (data.length <= view.length) state.outputs.push({ kind: "send", base: base.id, to: copyAddress(from), data });
 }
 
 function keepEarly({ early }: Checklist, check: EarlyCheck): void {

@@ -143,7 +143,7 @@ function answer(state: RelayState, component: Component, from: Readonly<Address>
   if (port === undefined) return;
   const { view, writer, crypto } = state;
   const unknown = unknownAttributes(state);
-  const begin = (kind: MessageClass): StunWriter => writer.begin(Method.Binding, kind, view.data.subarray(4, 20));
+  const begin = (kind: MessageClass): StunWriter => writer.beginAnswer(view, kind);
   if (unknown.length > 0) {
     // RFC 8489 §6.3.1: what has to be understood, and is not, is told.
     begin(MessageClass.Error).errorCode(ErrorCode.UnknownAttribute).u16List(Attribute.UnknownAttributes, unknown);

@@ -27,6 +27,8 @@ export function looksLikeStun(data: Uint8Array): boolean {
 
 export class StunView {
   data: Uint8Array = new Uint8Array(0);
+  /** Bytes of the message, which begins `data`; what is behind them is not its. */
+  length = 0;
   method = 0;
   class: MessageClass = MessageClass.Request;
   /** The message has no magic cookie: an RFC 3489 client sent it. */
@@ -37,11 +39,12 @@ export class StunView {
   readonly #offsets = new Uint32Array(MAX_ATTRIBUTES);
   readonly #lengths = new Uint16Array(MAX_ATTRIBUTES);
 
-  /** Decodes `data`, which must be exactly one message; undefined on success. */
-  decode(data: Uint8Array): DecodeFailure | undefined {
+  /** Decodes `data[0, size)`, which must be exactly one message; undefined on success. */
+  decode(data: Uint8Array, size: number = data.length): DecodeFailure | undefined {
     this.data = data;
+    this.length = size;
     this.attributeCount = 0;
-    if (data.length < HEADER_LENGTH) return "too-short";
+    if (size < HEADER_LENGTH) return "too-short";
     if (!looksLikeStun(data)) return "not-stun";
     const type = readU16(data, 0);
     // RFC 8489 §5: the class bits C1 and C0 sit between the method's bits.
@@ -49,21 +52,21 @@ export class StunView {
     this.class = (((type >> 7) & 2) | ((type >> 4) & 1)) as MessageClass;
     this.classic = readU32(data, 4) !== MAGIC_COOKIE;
     const length = readU16(data, 2);
-    if (length % 4 !== 0 || HEADER_LENGTH + length !== data.length) return "bad-length";
-    return this.#walk(data);
+    if (length % 4 !== 0 || HEADER_LENGTH + length !== size) return "bad-length";
+    return this.#walk(data, size);
   }
 
-  #walk(data: Uint8Array): DecodeFailure | undefined {
+  #walk(data: Uint8Array, size: number): DecodeFailure | undefined {
     let at = HEADER_LENGTH;
     let sealed = 0;
-    while (at < data.length) {
+    while (at < size) {
       const type = readU16(data, at);
       const length = readU16(data, at + 2);
       const next = at + 4 + ((length + 3) & ~3);
-      if (next > data.length) return "bad-attribute";
+      if (next > size) return "bad-attribute";
       if (type === Attribute.Fingerprint) {
         // RFC 8489 §14.7: FINGERPRINT is the last attribute.
-        if (length !== 4 || next !== data.length) return "bad-attribute";
+        if (length !== 4 || next !== size) return "bad-attribute";
         if (readU32(data, at + 4) !== fingerprint(data, at)) return "bad-fingerprint";
       }
       const rank = sealRank(type);

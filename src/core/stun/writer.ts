@@ -8,6 +8,7 @@ import type { Crypto, HmacKey } from "../base/ports.ts";
 import { encodeUtf8 } from "../base/utf8.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { Attribute, FAMILY_IPV4, FAMILY_IPV6, HEADER_LENGTH, MAGIC_COOKIE, type MessageClass } from "./registry.ts";
+import type { StunView } from "./view.ts";
 
 /** Bytes 4 to 20 of a message: the magic cookie and the transaction ID, or RFC 3489's 16-byte ID. */
 const ID_LENGTH = 16;
@@ -31,9 +32,19 @@ export class StunWriter {
 
   /** Starts a message. `id` is the 16 bytes behind the length field; a response takes its request's. */
   begin(method: number, messageClass: MessageClass, id: Uint8Array): this {
+    this.#data.set(id, 4);
+    return this.#beginWith(method, messageClass);
+  }
+
+  /** Starts the answer to `request`, with its method and its transaction ID. */
+  beginAnswer(request: StunView, messageClass: MessageClass): this {
+    for (let at = 4; at < 4 + ID_LENGTH; at++) this.#data[at] = request.data[at] as number;
+    return this.#beginWith(request.method, messageClass);
+  }
+
+  #beginWith(method: number, messageClass: MessageClass): this {
     const spread = (method & 0x000f) | ((method & 0x0070) << 1) | ((method & 0x0f80) << 2);
     writeU16(this.#data, 0, spread | ((messageClass & 2) << 7) | ((messageClass & 1) << 4));
-    this.#data.set(id, 4);
     this.#end = HEADER_LENGTH;
     return this;
   }

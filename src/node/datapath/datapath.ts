@@ -14,9 +14,10 @@ export type SocketId = number;
 
 /**
  * What a socket is for, which decides how much memory its buffers may take: there are few listeners, and each carries
- * many clients; there are many relays.
+ * many clients; there are many relays. On a `turn-listener` requests and media come side by side: where the system can
+ * tell them apart, each have a queue of their own.
  */
-export type SocketPurpose = "listener" | "relay";
+export type SocketPurpose = "listener" | "turn-listener" | "relay";
 
 /** `busy`: the port is somebody else's; `exhausted`: no descriptor or memory is left; `gone`: the address is not ours. */
 export type BindFailure = "busy" | "exhausted" | "gone";
@@ -29,9 +30,10 @@ export interface DatagramSink {
   handleBindFailed(socket: SocketId, why: BindFailure, cause: Error): void;
   /**
    * One datagram: `data[0, length)`, from `from`, both borrowed until the call returns. The bytes may be handed to
-   * `send` of the same datapath, which keeps what it needs.
+   * `send` of the same datapath, which keeps what it needs. `fill`: how full the queue was that it came out of, from 0 to
+   * 1; undefined where that cannot be told.
    */
-  handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>): void;
+  handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>, fill?: number): void;
 }
 
 /**

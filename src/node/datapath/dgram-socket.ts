@@ -133,7 +133,7 @@ export class DgramSocket {
   #open(): void {
     this.#state = "open";
     this.#stats.sockets++;
-    if (this.#purpose === "listener") this.#enlargeBuffer();
+    if (this.#purpose !== "relay") this.#enlargeBuffer();
     this.#socket.on("message", (data, from) => this.#handleMessage(data, from));
     const { address, port } = this.#socket.address();
     const bound = blankAddress();

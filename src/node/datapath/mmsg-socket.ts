@@ -1,7 +1,8 @@
 /** One UDP socket of the `mmsg` datapath: its descriptor, what waits to leave by it, and how much to ask it for. */
 import type { Address } from "../../core/base/address.ts";
 import { NO_ENTRY } from "../sys/send-batch.ts";
-import { closeDescriptor, openUdpSocket, setReceiveBuffer } from "../sys/udp-socket.ts";
+import { openRequestSocket } from "../sys/steering.ts";
+import { closeDescriptor, localAddress, openUdpSocket, setReceiveBuffer } from "../sys/udp-socket.ts";
 import type { DatagramSink, SocketId, SocketPurpose } from "./datapath.ts";
 import { SendQueue } from "./send-queue.ts";
 
@@ -26,19 +27,33 @@ export class MmsgSocket {
   segmentLimit = 65_000;
   /** How many datagrams to ask for: asking for more than there are costs a failing receive. */
   want = 1;
+  /** Beside a `turn-listener`: what requests come to, so that this one has the media alone. */
+  requests: MmsgSocket | undefined;
+  readonly isForRequests: boolean;
+  /** How full its queue was when last asked; undefined where nobody asks. */
+  fill: number | undefined;
   /** The round in which it last gave as many as were asked for. */
   #fullRound = -1;
 
-  constructor(id: SocketId, family: 4 | 6, sink: DatagramSink) {
+  constructor(id: SocketId, family: 4 | 6, sink: DatagramSink, isForRequests = false) {
     this.id = id;
     this.family = family;
     this.sink = sink;
+    this.isForRequests = isForRequests;
   }
 
   /** Throws `SystemError`. */
   open(address: Readonly<Address>, purpose: SocketPurpose): void {
     this.descriptor = openUdpSocket(address);
-    if (purpose === "listener") setReceiveBuffer(this.descriptor, listenerBufferBytes);
+    if (purpose !== "relay") setReceiveBuffer(this.descriptor, listenerBufferBytes);
+    if (purpose === "turn-listener") this.fill = 0;
+  }
+
+  /** Opens this one for the requests that come to `listener`. Throws `SystemError`. */
+  openBeside(listener: MmsgSocket): void {
+    this.descriptor = openRequestSocket(listener.descriptor, localAddress(listener.descriptor));
+    setReceiveBuffer(this.descriptor, listenerBufferBytes);
+    this.fill = 0;
   }
 
   fail(failure: Error): void {

@@ -12,6 +12,7 @@ import { Epoll } from "../sys/epoll.ts";
 import type { PollHandle } from "../sys/foreign.ts";
 import { watchReadable } from "../sys/readiness.ts";
 import { ReceiveBatch } from "../sys/receive-batch.ts";
+import { QueueGauge } from "../sys/steering.ts";
 import { Timer } from "../sys/timer.ts";
 import { localAddress } from "../sys/udp-socket.ts";
 import { bindFailure } from "./bind-failure.ts";
@@ -33,6 +34,9 @@ const { EAGAIN, EINTR } = constants.errno;
 /** Datagrams received before what they caused is sent, and sockets looked at in one round. */
 const batchSize = 64;
 
+/** Datagrams that were there at once for it to be worth asking how many more are. */
+const worthGauging = 16;
+
 /** Rounds before everything else in the process gets its turn: two milliseconds when all batches are full. */
 const roundsInTurn = 8;
 
@@ -49,6 +53,7 @@ export class MmsgDatapath implements Datapath {
   readonly #epoll: Epoll = new Epoll(batchSize);
   readonly #received: ReceiveBatch = new ReceiveBatch(batchSize);
   readonly #outbox: Outbox;
+  readonly #gauge: QueueGauge = new QueueGauge();
   readonly #watch: PollHandle;
   readonly #timer: Timer = new Timer();
   readonly #timerWatch: PollHandle;
@@ -73,6 +78,8 @@ export class MmsgDatapath implements Datapath {
   #isClosed = false;
   /** Whether the next look at the sockets is the timer's to say, and not theirs. */
   #isPaced = false;
+  /** Whether a socket gave as many as were asked for in this round. */
+  #mayHaveLeft = false;
 
   /** Under load a datagram may wait for `wakeDelay` microseconds until others have come. Throws `PosternError` `foreign-functions-unavailable`, or `SystemError` when no descriptor is left. */
   constructor({ wakeDelay = 0 }: MmsgOptions = {}) {
@@ -98,6 +105,7 @@ export class MmsgDatapath implements Datapath {
     try {
       socket.open(address, purpose);
       this.#epoll.add(socket.descriptor, id);
+      if (purpose === "turn-listener") this.#steerRequests(socket);
     } catch (error) {
       socket.fail(error as Error);
     }
@@ -110,6 +118,7 @@ export class MmsgDatapath implements Datapath {
     if (socket === undefined) return;
     this.#forget(id);
     this.#outbox.flushSocket(socket);
+    if (socket.requests !== undefined) this.#closeRequests(socket.requests);
     if (socket.state === "open" && --this.#stats.sockets === 0) this.#hold(false);
     socket.close();
   }
@@ -151,6 +160,7 @@ export class MmsgDatapath implements Datapath {
     this.#epoll.close();
     this.#timer.close();
     this.#received.release();
+    this.#gauge.release();
     this.#outbox.release();
     return Promise.resolve();
   }
@@ -161,6 +171,25 @@ export class MmsgDatapath implements Datapath {
       if (isNeeded) watch.ref();
       else watch.unref();
     }
+  }
+
+  /** Gives requests a socket, and a queue, of their own; where that cannot be they come with the rest. */
+  #steerRequests(listener: MmsgSocket): void {
+    const id = this.#free.pop() ?? this.#sockets.length;
+    const requests = new MmsgSocket(id, listener.family, listener.sink, true);
+    this.#sockets[id] = requests;
+    try {
+      requests.openBeside(listener);
+      this.#epoll.add(requests.descriptor, id);
+      listener.requests = requests;
+    } catch {
+      this.#closeRequests(requests);
+    }
+  }
+
+  #closeRequests(requests: MmsgSocket): void {
+    this.#forget(requests.id);
+    requests.close();
   }
 
   #finishBinds(): void {
@@ -182,6 +211,7 @@ export class MmsgDatapath implements Datapath {
 
   #finishOpen(socket: MmsgSocket): void {
     socket.state = "open";
+    if (socket.requests !== undefined) socket.requests.state = "open";
     if (this.#stats.sockets++ === 0) this.#hold(true);
     socket.sink.handleBound(socket.id, localAddress(socket.descriptor));
   }
@@ -220,12 +250,16 @@ export class MmsgDatapath implements Datapath {
     const before = this.#stats.packetsIn;
     for (let round = 0; round < roundsInTurn && !this.#isClosed; round++) {
       this.#round++;
+      this.#mayHaveLeft = false;
       const { packetsIn } = this.#stats;
       const ready = this.#epoll.wait(0);
-      for (let i = 0; i < ready && !this.#isClosed; i++) this.#serve(i);
+      // Requests first: they are few, and calls hang on them.
+      for (let i = 0; i < ready && !this.#isClosed; i++) this.#serve(i, true);
+      for (let i = 0; i < ready && !this.#isClosed; i++) this.#serve(i, false);
       this.#handUp();
-      // Fewer took no time in which others could have come.
-      if (this.#stats.packetsIn - packetsIn < worthAnotherRound) break;
+      // Fewer took no time in which others could have come. But what is left behind while paced waits once more.
+      const isSmall = this.#stats.packetsIn - packetsIn < worthAnotherRound;
+      if (isSmall && !(this.#isPaced && this.#mayHaveLeft)) break;
     }
     this.#isInTurn = false;
     if (!this.#isClosed) this.#follow(this.#pace.handleLook(this.#stats.packetsIn - before, monotonicNow()));
@@ -243,11 +277,11 @@ export class MmsgDatapath implements Datapath {
     }
   }
 
-  /** What the `index`th ready socket has room for, and has. */
-  #serve(index: number): void {
+  /** What the `index`th ready socket has room for, and has, if it is one for requests, or is not. */
+  #serve(index: number, forRequests: boolean): void {
     const socket = this.#sockets[this.#epoll.idAt(index)];
     // Released meanwhile, or not heard of yet by its sink.
-    if (socket?.state !== "open") return;
+    if (socket?.state !== "open" || socket.isForRequests !== forRequests) return;
     if (this.#epoll.isWritable(index)) this.#outbox.drain(socket);
     if (this.#filled === batchSize) this.#handUp();
     // The sinks that were called may have released it.
@@ -261,8 +295,15 @@ export class MmsgDatapath implements Datapath {
       if (count !== -EAGAIN && count !== -EINTR) this.#stats.socketErrors++;
       return;
     }
+    if (socket.fill !== undefined) this.#gaugeQueue(socket, want, count);
     socket.adapt(want, count, this.#round);
+    if (count === want) this.#mayHaveLeft = true;
     for (let i = 0; i < count; i++) this.#owners[this.#filled++] = socket;
+  }
+
+  #gaugeQueue(socket: MmsgSocket, asked: number, given: number): void {
+    if (given < asked) socket.fill = 0;
+    else if (given >= worthGauging) socket.fill = this.#gauge.fillOf(socket.descriptor);
   }
 
   /** Hands up everything received, and sends what came of it. */
@@ -285,7 +326,7 @@ export class MmsgDatapath implements Datapath {
     this.#stats.bytesIn += length;
     this.#outbox.lend(data, received.offsetOf(slot));
     try {
-      socket.sink.handleDatagram(data, length, this.#from);
+      socket.sink.handleDatagram(data, length, this.#from, socket.fill);
     } catch (error) {
       // As from any callback of Node's, and the batch goes on.
       setImmediate(() => {

@@ -7,6 +7,7 @@ import {
   IPPROTO_IPV6,
   IPV6_V6ONLY,
   SO_RCVBUF,
+  SO_REUSEPORT,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOCK_NONBLOCK,
@@ -26,12 +27,16 @@ function arguments_(): NativeMemory {
   return scratch;
 }
 
-/** A socket that never blocks, bound to exactly this address; an IPv6 one takes no IPv4. Throws `SystemError`. */
-export function openUdpSocket(address: Readonly<Address>): number {
+/**
+ * A socket that never blocks, bound to exactly this address; an IPv6 one takes no IPv4. `shared`: with others that are
+ * willing to. Throws `SystemError`.
+ */
+export function openUdpSocket(address: Readonly<Address>, shared = false): number {
   const family = address.family === 4 ? AF_INET : AF_INET6;
   const socket = orThrow("socket", libc().socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   try {
     if (family === AF_INET6) setOption(socket, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    if (shared) setOption(socket, SOL_SOCKET, SO_REUSEPORT, 1);
     const memory = arguments_();
     orThrow("bind", libc().bind(socket, memory.address, writeSocketAddress(memory, 0, address)));
     return socket;
@@ -60,7 +65,8 @@ export function closeDescriptor(descriptor: number): void {
   libc().close(descriptor);
 }
 
-function setOption(socket: number, level: number, name: number, value: number): void {
+/** Throws `SystemError`. */
+export function setOption(socket: number, level: number, name: number, value: number): void {
   const memory = arguments_();
   memory.u32[valueAt >> 2] = value;
   orThrow("setsockopt", libc().setsockopt(socket, level, name, memory.address + valueAt, 4));

@@ -16,11 +16,11 @@ export class TurnDriver extends Driver<TurnServer, TurnServerOutput> {
     this.#egress = egress;
   }
 
-  /** One datagram, or one frame of a stream, from a client. */
-  clientDatagram(data: Uint8Array, length: number, from: ClientPath): void {
+  /** One datagram, or one frame of a stream, from a client; `fill`: see `DatagramSink`. */
+  clientDatagram(data: Uint8Array, length: number, from: ClientPath, fill?: number): void {
     if (this.stopped) return;
     try {
-      const forward = this.machine.handleClientDatagram(data, length, from, this.now());
+      const forward = this.machine.handleClientDatagram(data, length, from, this.now(), fill);
       if (forward !== undefined) this.#egress.forward(forward, data);
     } catch (cause) {
       this.fail(cause);

@@ -27,7 +27,7 @@ export class UdpListener implements DatagramSink {
 
   /** Resolves with the address that was bound; rejects with `PosternError`, see `TurnHost.listen`. */
   open(): Promise<Readonly<Address>> {
-    this.#socket = this.#datapath.bind(this.#path.local, "listener", this);
+    this.#socket = this.#datapath.bind(this.#path.local, "turn-listener", this);
     this.#egress.setListener(this.#id, this.#socket);
     return this.#opened.promise;
   }
@@ -54,8 +54,8 @@ export class UdpListener implements DatagramSink {
     this.#opened.reject(listenFailure("udp", this.#path.local, cause));
   }
 
-  handleDatagram(data: Uint8Array, length: number, from: ClientAddress): void {
+  handleDatagram(data: Uint8Array, length: number, from: ClientAddress, fill?: number): void {
     this.#path.remote = from;
-    this.#driver.clientDatagram(data, length, this.#path);
+    this.#driver.clientDatagram(data, length, this.#path, fill);
   }
 }

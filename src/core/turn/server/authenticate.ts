@@ -59,7 +59,7 @@ export function authenticate(
 function checkForm(state: ServerState, view: StunView, path: ClientPath, now: Instant): string | undefined {
   if (!view.has(Attribute.MessageIntegrity) && !view.has(Attribute.MessageIntegritySha256)) {
     // No client's first request is so short, and the shortest draws the most for its size.
-    if (view.data.length < MIN_CHALLENGED_LENGTH) return state.drop("would-amplify");
+    if (view.length < MIN_CHALLENGED_LENGTH) return state.drop("would-amplify");
     return refuseStranger(state, view, path, ErrorCode.Unauthenticated, now);
   }
   const named = view.has(Attribute.Username) || view.has(Attribute.Userhash);
@@ -149,7 +149,13 @@ function ask(
   now: Instant,
 ): undefined {
   const asked = user.userhash === undefined ? { username: user.username } : { userhash: copyBytes(user.userhash) };
-  const lookup = { data: copyBytes(view.data), path: copyPath(path), algorithm, since: now, user: asked };
+  const lookup = {
+    data: copyBytes(view.data, 0, view.length),
+    path: copyPath(path),
+    algorithm,
+    since: now,
+    user: asked,
+  };
   const query = state.lookups.add(lookup);
   if (query === undefined) return state.drop("lookup-overload");
   state.outputs.push({ kind: "lookupKey", query, user: asked, realm: state.config.realm });

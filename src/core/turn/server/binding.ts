@@ -1,6 +1,6 @@
 /** Binding: answered from the packet alone, without any state (RFC 8489 §6, §12; RFC 3489 §8 for classic clients). */
 import type { Instant } from "../../base/machine.ts";
-import { Attribute, ErrorCode, MessageClass, Method } from "../../stun/registry.ts";
+import { Attribute, ErrorCode, MessageClass } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
 import type { ClientPath } from "./client-path.ts";
 import { answerDiscovery, DISCOVERY_ATTRIBUTES } from "./discovery.ts";
@@ -24,18 +24,17 @@ function knownAttributes(view: StunView, discovers: boolean): readonly number[] 
 
 export function handleBinding(state: ServerState, view: StunView, path: ClientPath, now: Instant): void {
   if (!state.strangers.take(path.remote, now)) return state.drop("over-budget");
-  const id = view.data.subarray(4, 20);
   const site = state.discovery.find(path.listener);
   const known = knownAttributes(view, site !== undefined && path.transport === "udp");
   const unknown = unknownAttributes(view, known);
   if (unknown.length > 0) {
-    const writer = state.writer.begin(Method.Binding, MessageClass.Error, id).errorCode(ErrorCode.UnknownAttribute);
+    const writer = state.writer.beginAnswer(view, MessageClass.Error).errorCode(ErrorCode.UnknownAttribute);
     writer.u16List(Attribute.UnknownAttributes, unknown);
     if (sendUnproven(state, view, path)) state.countError(ErrorCode.UnknownAttribute);
     return;
   }
   if (site !== undefined) return answerDiscovery(state, view, path, site, now);
-  const writer = state.writer.begin(Method.Binding, MessageClass.Success, id);
+  const writer = state.writer.beginAnswer(view, MessageClass.Success);
   // RFC 8489 §12.2: without the magic cookie it is a classic client, which knows MAPPED-ADDRESS alone.
   if (view.classic) writer.address(Attribute.MappedAddress, path.remote);
   else writer.xorAddress(Attribute.XorMappedAddress, path.remote);

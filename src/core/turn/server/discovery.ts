@@ -4,7 +4,7 @@
  * the one for strangers, and never much more bytes than were sent.
  */
 import type { Instant } from "../../base/machine.ts";
-import { Attribute, ChangeFlag, ErrorCode, MessageClass, Method } from "../../stun/registry.ts";
+import { Attribute, ChangeFlag, ErrorCode, MessageClass } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
 import type { ClientPath } from "./client-path.ts";
 import { cornerOf, type DiscoverySite } from "./discovery-sites.ts";
@@ -72,7 +72,7 @@ export function answerDiscovery(
   }
   const from = cornerOf(site, wish.changeIp, wish.changePort);
   const elsewhere = cornerOf(site, true, true);
-  const writer = state.writer.begin(Method.Binding, MessageClass.Success, view.data.subarray(4, 20));
+  const writer = state.writer.beginAnswer(view, MessageClass.Success);
   writer.address(Attribute.MappedAddress, path.remote);
   if (view.classic) {
     writer.address(Attribute.SourceAddress, from.advertised).address(Attribute.ChangedAddress, elsewhere.advertised);
@@ -85,7 +85,7 @@ export function answerDiscovery(
   // DEVIATES RFC 5780 §6.1: padded to the request's length, not to the MTU, so that no answer outgrows its request by
   // its padding, and one length is tried in both directions.
   if (wish.padding !== undefined) {
-    const room = view.data.length - writer.length - ATTRIBUTE_HEADER - sealed;
+    const room = view.length - writer.length - ATTRIBUTE_HEADER - sealed;
     writer.bytes(Attribute.Padding, new Uint8Array(Math.max(0, Math.min(room, MAX_PADDING))));
   }
   if (sealed > 0) writer.fingerprint();

@@ -2,6 +2,8 @@
 import { Attribute, isComprehensionRequired } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
 
+const NONE: readonly number[] = [];
+
 /** UNKNOWN-ATTRIBUTES lists no more than this: a longer list tells a client nothing new, and makes an answer large. */
 const MAX_UNKNOWN = 4;
 
@@ -40,11 +42,13 @@ export function hasUnknownInSend(view: StunView, dontFragment: boolean): boolean
 }
 
 /** The comprehension-required attributes of `view` that are not in `known`, first ones first. */
-export function unknownAttributes(view: StunView, known: readonly number[]): number[] {
-  const unknown: number[] = [];
-  for (let i = 0; i < view.attributeCount && unknown.length < MAX_UNKNOWN; i++) {
+export function unknownAttributes(view: StunView, known: readonly number[]): readonly number[] {
+  let unknown: number[] | undefined;
+  for (let i = 0; i < view.attributeCount; i++) {
     const type = view.typeAt(i);
-    if (isComprehensionRequired(type) && !known.includes(type) && !unknown.includes(type)) unknown.push(type);
+    if (!isComprehensionRequired(type) || known.includes(type) || unknown?.includes(type)) continue;
+    unknown ??= [];
+    if (unknown.push(type) === MAX_UNKNOWN) break;
   }
-  return unknown;
+  return unknown ?? NONE;
 }

@@ -60,7 +60,7 @@ const MAX_AMPLIFICATION = 2.6;
 export function sendUnproven(state: ServerState, view: StunView, path: ClientPath): boolean {
   const data = state.writer.finish();
   const headers = path.remote.family === 4 ? 28 : 48;
-  if (path.transport === "udp" && data.length + headers > MAX_AMPLIFICATION * (view.data.length + headers)) {
+  if (path.transport === "udp" && data.length + headers > MAX_AMPLIFICATION * (view.length + headers)) {
     state.drop("would-amplify");
     return false;
   }
@@ -70,8 +70,7 @@ export function sendUnproven(state: ServerState, view: StunView, path: ClientPat
 
 /** Refuses without any proof of who asks. */
 export function refuseUnproven(state: ServerState, view: StunView, path: ClientPath, code: ErrorCode): void {
-  const id = view.data.subarray(4, 20);
-  const writer = state.writer.begin(view.method, MessageClass.Error, id).errorCode(code);
+  const writer = state.writer.beginAnswer(view, MessageClass.Error).errorCode(code);
   if (code === ErrorCode.Unauthenticated || code === ErrorCode.StaleNonce) {
     // RFC 8489 §9.2.4: the challenge names the realm, a nonce, and the algorithms a key may be derived by.
     writer.text(Attribute.Realm, state.config.realm);

@@ -30,6 +30,7 @@ export const DROP_REASONS = [
   "too-many-new-peers",
   "unexpected",
   "lookup-overload",
+  "overload",
 ] as const;
 export type DropReason = (typeof DROP_REASONS)[number];
 

@@ -34,6 +34,7 @@ import {
 } from "./lifetime.ts";
 import { handleChannelData, handlePeerData, handleSend } from "./media.ts";
 import type { EndReason, KeyQueryId, TurnServerOutput, UserKeys } from "./outputs.ts";
+import { CROWDED_FROM } from "./overload.ts";
 import { handleRefresh } from "./refresh.ts";
 import { refuse } from "./reply.ts";
 import { ServerState } from "./state.ts";
@@ -58,17 +59,25 @@ export class TurnServer implements Machine<TurnServerOutput> {
 
   /**
    * One datagram, or one frame of a stream, from a client: `data[0, length)`. `data` and `from` are borrowed.
-   * Returns where its payload goes when it is media; everything else becomes outputs.
+   * Returns where its payload goes when it is media; everything else becomes outputs. `fill`: how full the queue is that
+   * it came out of, from 0 to 1; undefined where there is none.
    */
-  handleClientDatagram(data: Uint8Array, length: number, from: ClientPath, now: Instant): Forward | undefined {
+  handleClientDatagram(
+    data: Uint8Array,
+    length: number,
+    from: ClientPath,
+    now: Instant,
+    fill?: number,
+  ): Forward | undefined {
     if (length > 0 && looksLikeChannelData(data[0] as number)) {
+      if (fill !== undefined) this.#state.overload.noteMedia(fill, now);
       return handleChannelData(this.#state, data, length, from, now);
     }
     const view = this.#view;
-    if (view.decode(length === data.length ? data : data.subarray(0, length)) !== undefined) {
+    if (view.decode(data, length) !== undefined) {
       return this.#state.drop("malformed");
     }
-    if (view.class === MessageClass.Request) this.#handleRequest(view, from, now);
+    if (view.class === MessageClass.Request) this.#handleRequest(view, from, now, fill);
     else if (view.class === MessageClass.Indication && view.method === Method.Send && !view.classic) {
       return handleSend(this.#state, view, from, now);
     } else if (view.class !== MessageClass.Indication || view.method !== Method.Binding) {
@@ -90,13 +99,24 @@ export class TurnServer implements Machine<TurnServerOutput> {
     return handlePeerData(this.#state, data, length, from, at, now);
   }
 
-  #handleRequest(view: StunView, from: ClientPath, now: Instant): void {
+  #handleRequest(view: StunView, from: ClientPath, now: Instant, fill: number | undefined): void {
     const state = this.#state;
+    if (fill !== undefined) {
+      state.overload.noteRequest(fill, now);
+      const isAtRisk = fill >= CROWDED_FROM && !this.#belongsToSession(view, from);
+      if (isAtRisk && state.overload.dropsStranger(fill)) return state.drop("overload");
+    }
     if (view.method === Method.Binding) return handleBinding(state, view, from, now);
     // Classic clients know Binding alone; other methods are not served, and say so to nobody.
     if (view.classic || !REQUESTS.includes(view.method)) return state.drop("unexpected");
     const request = authenticate(state, view, from, now);
     if (request !== undefined) this.#handleAuthenticated(view, request, now);
+  }
+
+  /** As far as it can be told at the price of a look. */
+  #belongsToSession(view: StunView, from: ClientPath): boolean {
+    const isSealed = view.has(Attribute.MessageIntegrity) || view.has(Attribute.MessageIntegritySha256);
+    return isSealed && this.#state.clients.find(from) !== undefined;
   }
 
   #handleAuthenticated(view: StunView, request: Authenticated, now: Instant): void {

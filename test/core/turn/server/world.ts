@@ -92,6 +92,8 @@ export class World {
   /** Key look-ups are left alone when false. */
   answerLookups = true;
   readonly lookups: Extract<TurnServerOutput, { kind: "lookupKey" }>[] = [];
+  /** How full the queue is that the next datagrams from clients come out of; undefined: nobody can tell. */
+  fill: number | undefined;
   readonly ports: Ports;
 
   constructor(config: Partial<TurnServerConfig> = {}, seed = 1) {
@@ -288,7 +290,7 @@ export class Client {
   raw(data: Uint8Array): Answer[] {
     const { world } = this;
     const before = world.sent.length;
-    const out = world.server.handleClientDatagram(data, data.length, this.path, world.now);
+    const out = world.server.handleClientDatagram(data, data.length, this.path, world.now, world.fill);
     assert.equal(out, undefined, "a request is no media");
     world.drain();
     return world.sent
@@ -418,7 +420,7 @@ export class Client {
 
   media(data: Uint8Array): Media | undefined {
     const { world } = this;
-    const out = world.server.handleClientDatagram(data, data.length, this.path, world.now);
+    const out = world.server.handleClientDatagram(data, data.length, this.path, world.now, world.fill);
     world.drain();
     if (out === undefined) return undefined;
     const { flow } = out;
