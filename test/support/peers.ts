@@ -9,7 +9,7 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { networkInterfaces } from "node:os";
+import { networkInterfaces, release } from "node:os";
 import { delimiter, join } from "node:path";
 import { foreign } from "../../src/node/sys/foreign.ts";
 
@@ -45,7 +45,7 @@ const packages = {
 } as const;
 export type Peer = keyof typeof packages;
 
-const capabilities = { "net-admin": 12, "net-raw": 13, "sys-admin": 21, "net-bind-service": 10 } as const;
+const capabilities = { bpf: 39, "net-admin": 12, "net-raw": 13, "sys-admin": 21, "net-bind-service": 10 } as const;
 export type Privilege = keyof typeof capabilities | "root";
 
 export type Skip = string | false;
@@ -112,6 +112,19 @@ function hasPrivilege(privilege: Privilege): boolean {
 export function requirePrivilege(...privileges: readonly Privilege[]): Skip {
   const missing = privileges.filter((privilege) => !hasPrivilege(privilege));
   return missing.length === 0 ? false : unmet(`not permitted here: ${missing.join(", ")} (run as root)`);
+}
+
+/** Needs exactly this compiler: another makes other instructions of the same source. */
+export function requireCompiler(wanted: string, installed: string | undefined): Skip {
+  return installed === wanted ? false : unmet(`compiler is ${installed ?? "not installed"}, not ${wanted}`);
+}
+
+/** Needs to be allowed to load programs for packets into the kernel, and a kernel that takes them (6.6). */
+export function requireBpf(): Skip {
+  const skip = requireForeign() || requirePrivilege("bpf", "net-admin");
+  if (skip) return skip;
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  return major > 6 || (major === 6 && minor >= 6) ? false : unmet(`the kernel is ${release()}, not 6.6 or later`);
 }
 
 /** Needs an IPv6 loopback address. */

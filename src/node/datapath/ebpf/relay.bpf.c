@@ -154,7 +154,7 @@ INLINE int read(struct __sk_buff *skb, struct seen *seen)
 		udp = (void *)(ip + 1);
 		if ((void *)(udp + 1) > end)
 			return -1;
-		if (*(__u8 *)ip != 0x45 || ip->protocol != IPPROTO_UDP || (ip->frag_off & SWAP16(0x3fff)))
+		if (*(__u8 *)ip != 0x45 || ip->protocol != IPPROTO_UDP || (ip->frag_off & SWAP16(0xbfff)))
 			return -1;
 		if (SWAP16(ip->tot_len) != skb->len - 14 || SWAP16(udp->len) != skb->len - 34 || ip->ttl < 2)
 			return -1;
@@ -266,31 +266,23 @@ INLINE void observe(const struct flow *flow, const struct rtp *rtp, __u64 now)
 	seen->received++;
 }
 
-/* The payload moves, not the headers: `csum_start` of a packet whose checksum is still to be made stays right. */
+/*
+ * The payload moves, not the headers: `csum_start` of a packet whose checksum is still to be made stays right. A sum that the
+ * hardware has made of the whole packet is forgotten by the kernel when the length changes.
+ */
 INLINE int shift(struct __sk_buff *skb, __u32 from, __u32 to, __u32 length)
 {
 	__u32 zero = 0;
 	void *bytes = lookup(&scratch, &zero);
 	__u32 total = skb->len;
 
-	if (!bytes)
+	if (!bytes || length > MAX_PAYLOAD)
 		return -1;
-	if (from > to) {
-		__u32 nothing = 0;
-		if (length > 0 && length <= MAX_PAYLOAD) {
-			if (load_bytes(skb, from, bytes, length) || store_bytes(skb, to, bytes, length, 0))
-				return -1;
-		}
-		/* So that trimming takes nothing from a sum that the hardware has made. */
-		if (store_bytes(skb, total - 4, &nothing, 4, 0))
-			return -1;
-		return change_tail(skb, total - 4, 0);
-	}
-	if (change_tail(skb, total + 4, 0))
+	if (from < to && change_tail(skb, total + 4, 0))
 		return -1;
-	if (length == 0 || length > MAX_PAYLOAD)
-		return length ? -1 : 0;
-	return load_bytes(skb, from, bytes, length) || store_bytes(skb, to, bytes, length, 0);
+	if (length > 0 && (load_bytes(skb, from, bytes, length) || store_bytes(skb, to, bytes, length, 0)))
+		return -1;
+	return from < to ? 0 : change_tail(skb, total - 4, 0);
 }
 
 INLINE __u16 header_sum(const struct iphdr *ip)
@@ -305,7 +297,7 @@ INLINE __u16 header_sum(const struct iphdr *ip)
 	return ~sum;
 }
 
-/* RFC 8656 §15: hop limit, traffic class and DF are those of the packet that came; a flow label is not made up. */
+/* RFC 8656 §13, §14: hop limit, traffic class and DF are those of the packet that came; a flow label is not made up. */
 INLINE int write_ip(struct __sk_buff *skb, const struct seen *seen, const struct flow *flow, __u32 udp_length)
 {
 	if (flow->family == 4) {

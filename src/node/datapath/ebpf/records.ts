@@ -1,0 +1,54 @@
+/** Flows as the program in the kernel reads them. */
+import type { Address } from "../../../core/base/address.ts";
+import { FLOW, FLOW_KEY } from "./program.ts";
+
+/** What a flow's packets look like when they come: where from, where to, and on which channel (0: none). */
+export interface Arrival {
+  readonly local: Readonly<Address>;
+  readonly remote: Readonly<Address>;
+  readonly channel: number;
+}
+
+/** How they leave. */
+export interface Departure extends Arrival {
+  /** In the counters. */
+  readonly index: number;
+  /** In the buckets; 0: as many as come. */
+  readonly bucket: number;
+  /** By number. */
+  readonly interface: number;
+  readonly mtu: number;
+}
+
+function writeIp(view: DataView, at: number, { family, w0, w1, w2, w3 }: Readonly<Address>): void {
+  const words = family === 4 ? [w3, 0, 0, 0] : [w0, w1, w2, w3];
+  for (const [i, word] of words.entries()) view.setUint32(at + 4 * i, word);
+}
+
+export function encodeArrival({ local, remote, channel }: Arrival): Uint8Array {
+  const bytes = new Uint8Array(FLOW_KEY.size);
+  const view = new DataView(bytes.buffer);
+  writeIp(view, FLOW_KEY.local, local);
+  writeIp(view, FLOW_KEY.remote, remote);
+  view.setUint16(FLOW_KEY.localPort, local.port);
+  view.setUint16(FLOW_KEY.remotePort, remote.port);
+  view.setUint16(FLOW_KEY.channel, channel);
+  view.setUint16(FLOW_KEY.family, local.family, true);
+  return bytes;
+}
+
+export function encodeDeparture({ local, remote, channel, ...rest }: Departure): Uint8Array {
+  const bytes = new Uint8Array(FLOW.size);
+  const view = new DataView(bytes.buffer);
+  writeIp(view, FLOW.local, local);
+  writeIp(view, FLOW.remote, remote);
+  view.setUint32(FLOW.index, rest.index, true);
+  view.setUint32(FLOW.bucket, rest.bucket, true);
+  view.setUint32(FLOW.interface, rest.interface, true);
+  view.setUint32(FLOW.mtu, rest.mtu, true);
+  view.setUint16(FLOW.localPort, local.port);
+  view.setUint16(FLOW.remotePort, remote.port);
+  view.setUint16(FLOW.channel, channel);
+  view.setUint8(FLOW.family, local.family);
+  return bytes;
+}
