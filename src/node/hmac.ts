@@ -3,7 +3,6 @@
  * cost, and else Node's one-shot hash. The first use compares the two, once.
  */
 import { hash } from "node:crypto";
-import { copyBytes } from "../core/base/bytes.ts";
 import { KeyedHash } from "./sys/keyed-hash.ts";
 
 export type HmacAlgorithm = "sha1" | "sha256";
@@ -81,13 +80,14 @@ function hmac(algorithm: HmacAlgorithm): Hmac<unknown> {
 }
 
 export class ImportedKey {
-  readonly #bytes: Uint8Array;
+  /** A character for each: every session has a key, and as an array it would take seven times as much. */
+  readonly #bytes: string;
   // A key is used with one algorithm, nearly always.
   #sha1: unknown;
   #sha256: unknown;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = copyBytes(bytes);
+    this.#bytes = String.fromCharCode(...bytes);
   }
 
   sha1(data: Uint8Array): Uint8Array {
@@ -101,7 +101,7 @@ export class ImportedKey {
   }
 
   #prepare(algorithm: HmacAlgorithm): unknown {
-    const key = this.#bytes;
+    const key = Uint8Array.from(this.#bytes, (character) => character.charCodeAt(0));
     return hmac(algorithm).prepare(key.length > blockLength ? digest(algorithm, key) : key);
   }
 }

@@ -1,5 +1,11 @@
 /** UTF-8 without TextEncoder, which is a host object and so not the core's to use. */
 
+/** Whether each character is one byte, and that byte itself. */
+export function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false;
+  return true;
+}
+
 /** Encodes; a lone surrogate becomes U+FFFD. */
 export function encodeUtf8(text: string): Uint8Array {
   const wellFormed = text.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd");
@@ -25,10 +31,25 @@ function sequenceLength(lead: number): number {
   return lead < 0xf8 ? 4 : 0;
 }
 
+function areAscii(bytes: Uint8Array, at: number): boolean {
+  let all = 0;
+  for (let i = at; i < at + 8; i++) all |= bytes[i] as number;
+  return all < 0x80;
+}
+
+function eightCharacters(b: Uint8Array, at: number): string {
+  const [c0, c1, c2, c3] = [b[at], b[at + 1], b[at + 2], b[at + 3]] as [number, number, number, number];
+  const [c4, c5, c6, c7] = [b[at + 4], b[at + 5], b[at + 6], b[at + 7]] as [number, number, number, number];
+  return String.fromCharCode(c0, c1, c2, c3, c4, c5, c6, c7);
+}
+
 /** Decodes strictly; undefined for overlong forms, surrogates, truncation and anything else that is not UTF-8. */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   let text = "";
-  for (let i = 0; i < bytes.length; ) {
+  let i = 0;
+  // Names, realms and nonces are ASCII, nearly always: eight at a time make fewer strings.
+  for (; i + 8 <= bytes.length && areAscii(bytes, i); i += 8) text += eightCharacters(bytes, i);
+  while (i < bytes.length) {
     const lead = bytes[i] as number;
     const length = sequenceLength(lead);
     if (length === 0 || i + length > bytes.length) return undefined;

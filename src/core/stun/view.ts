@@ -25,6 +25,10 @@ export function looksLikeStun(data: Uint8Array): boolean {
   return data.length > 0 && ((data[0] as number) & 0xc0) === 0;
 }
 
+const ID_LENGTH = 16;
+/** A text that is put together piece by piece keeps its pieces; this one is made at once. */
+const idBytes: number[] = Array.from({ length: ID_LENGTH }, () => 0);
+
 export class StunView {
   data: Uint8Array = new Uint8Array(0);
   /** Bytes of the message, which begins `data`; what is behind them is not its. */
@@ -81,6 +85,12 @@ export class StunView {
       at = next;
     }
     return undefined;
+  }
+
+  /** What stands between the length field and the attributes, by which an answer is known: a character for each byte. */
+  get id(): string {
+    for (let i = 0; i < ID_LENGTH; i++) idBytes[i] = this.data[4 + i] as number;
+    return String.fromCharCode(...idBytes);
   }
 
   typeAt(index: number): number {

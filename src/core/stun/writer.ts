@@ -5,7 +5,7 @@
 import type { Address } from "../base/address.ts";
 import { writeU16, writeU32 } from "../base/bytes.ts";
 import type { Crypto, HmacKey } from "../base/ports.ts";
-import { encodeUtf8 } from "../base/utf8.ts";
+import { encodeUtf8, isAscii } from "../base/utf8.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { Attribute, FAMILY_IPV4, FAMILY_IPV6, HEADER_LENGTH, MAGIC_COOKIE, type MessageClass } from "./registry.ts";
 import type { StunView } from "./view.ts";
@@ -33,6 +33,12 @@ export class StunWriter {
   /** Starts a message. `id` is the 16 bytes behind the length field; a response takes its request's. */
   begin(method: number, messageClass: MessageClass, id: Uint8Array): this {
     this.#data.set(id, 4);
+    return this.#beginWith(method, messageClass);
+  }
+
+  /** The same with the `id` that a `StunView` gave. */
+  beginTo(method: number, messageClass: MessageClass, id: string): this {
+    for (let i = 0; i < ID_LENGTH; i++) this.#data[4 + i] = id.charCodeAt(i);
     return this.#beginWith(method, messageClass);
   }
 
@@ -72,7 +78,10 @@ export class StunWriter {
   }
 
   text(type: number, value: string): this {
-    return this.bytes(type, encodeUtf8(value));
+    if (!isAscii(value)) return this.bytes(type, encodeUtf8(value));
+    const at = this.#append(type, value.length);
+    for (let i = 0; i < value.length; i++) this.#data[at + i] = value.charCodeAt(i);
+    return this;
   }
 
   u32(type: number, value: number): this {

@@ -34,8 +34,11 @@ const layouts = {
   sha256: { chaining: 8, bitsLow: 8, bitsHigh: 9, waiting: 26, resultLength: 27, length: 32 },
 } as const satisfies Record<string, Layout>;
 
-/** What a key alone decides: the chaining values of the inner and of the outer hash. */
-export type KeyedState = Uint32Array;
+/**
+ * What a key alone decides: the chaining values of the inner and of the outer hash, a character for each byte. Every session
+ * has one, and as an array it would take four times as much.
+ */
+export type KeyedState = string;
 
 export class KeyedHash {
   readonly #layout: Layout;
@@ -58,18 +61,18 @@ export class KeyedHash {
   /** RFC 2104 §2. `key`: a block's length at most. */
   prepare(key: Uint8Array): KeyedState {
     const { chaining } = this.#layout;
-    const state = new Uint32Array(2 * chaining);
+    const state: number[] = [];
     const pad = new Uint8Array(blockLength);
-    for (const [half, mask] of [0x36, 0x5c].entries()) {
+    for (const mask of [0x36, 0x5c]) {
       pad.fill(mask);
       for (let i = 0; i < key.length; i++) pad[i] = mask ^ (key[i] as number);
       this.#init(this.#memory.address);
       this.#hash(pad);
-      state.set(this.#memory.u32.subarray(0, chaining), half * chaining);
+      state.push(...this.#memory.bytes.subarray(0, 4 * chaining));
     }
     // What is left of the key.
     this.#memory.bytes.fill(0);
-    return state;
+    return String.fromCharCode(...state);
   }
 
   /** The HMAC of `data` with the key of `state`. */
@@ -79,17 +82,17 @@ export class KeyedHash {
     this.#resume(state, 0);
     this.#hash(data);
     this.#final(address + resultAt, address);
-    this.#resume(state, this.#layout.chaining);
+    this.#resume(state, 4 * this.#layout.chaining);
     this.#update(address, address + resultAt, length);
     this.#final(address + resultAt, address);
     return bytes.slice(resultAt, resultAt + length);
   }
 
-  /** A state that has hashed one block, whose outcome is in `from` at word `at`. */
+  /** A state that has hashed one block, whose outcome is in `from` at `at`. */
   #resume(from: KeyedState, at: number): void {
     const { chaining, bitsLow, bitsHigh, waiting, resultLength, length } = this.#layout;
-    const { u32 } = this.#memory;
-    for (let word = 0; word < chaining; word++) u32[word] = from[at + word] as number;
+    const { bytes, u32 } = this.#memory;
+    for (let i = 0; i < 4 * chaining; i++) bytes[i] = from.charCodeAt(at + i);
     u32[bitsLow] = blockLength * 8;
     u32[bitsHigh] = 0;
     u32[waiting] = 0;

@@ -3,6 +3,7 @@
  * somebody else holds is replaced by another, a pair is opened one after the other, a family that cannot be had is told
  * in the answer (RFC 8656 §7.2).
  */
+import { sameAddress } from "../../base/address.ts";
 import { copyBytes } from "../../base/bytes.ts";
 import { after, type Instant } from "../../base/machine.ts";
 import type { PortParity, RelayPlace } from "../../base/relay-places.ts";
@@ -44,17 +45,19 @@ function openRelay(
   parity: PortParity,
 ): void {
   const relay = state.relays.add((id) => createRelay(id, place, port, parity, allocation));
-  allocation.relays.push(relay);
+  allocation.relays = allocation.relays.concat(relay);
   state.outputs.push({ kind: "bindRelay", relay: relay.id, address: relay.bound });
 }
 
 function createRelay(id: RelayId, place: RelayPlace, port: number, parity: PortParity, allocation: Allocation): Relay {
+  const bound = withPort(place.address.bound, port);
+  const advertised = withPort(place.address.advertised, port);
   return {
     kind: "relay",
     id,
     place,
-    bound: withPort(place.address.bound, port),
-    advertised: withPort(place.address.advertised, port),
+    bound,
+    advertised: sameAddress(bound, advertised) ? bound : advertised,
     state: "binding",
     attempts: 1,
     parity,
@@ -72,7 +75,7 @@ export function claim(state: ServerState, allocation: Allocation, reservation: R
   state.deadlines.clear(reservation);
   state.reservations.delete(reservation);
   reservation.relay.allocation = allocation;
-  allocation.relays.push(reservation.relay);
+  allocation.relays = allocation.relays.concat(reservation.relay);
 }
 
 /** A socket is open. */

@@ -45,7 +45,7 @@ export function handleAllocate(state: ServerState, view: StunView, request: Auth
 /** RFC 8656 §7.2 (2): an Allocate on a 5-tuple in use is a retransmission of the one that made it, or 437. */
 function handleRepeated(state: ServerState, allocation: Allocation, request: Authenticated, now: Instant): void {
   const { reply } = request;
-  if (!equalConstantTime(allocation.reply.id, reply.id)) {
+  if (allocation.reply.id !== reply.id) {
     return refuse(state, reply, ErrorCode.AllocationMismatch, "the 5-tuple has an allocation already");
   }
   if (allocation.state === "live") sendAllocated(state, allocation, reply, now);

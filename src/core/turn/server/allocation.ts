@@ -73,9 +73,10 @@ export interface Allocation {
   /** How to answer the Allocate: while it waits for its sockets, and again when it is retransmitted. */
   readonly reply: ReplyTo;
   state: "binding" | "live" | "ended";
-  readonly relays: Relay[];
-  readonly permissions: Permission[];
-  readonly channels: Channel[];
+  // Replaced by longer ones, not pushed to: an array that grows takes room for sixteen more.
+  relays: Relay[];
+  permissions: Permission[];
+  channels: Channel[];
   /** Seconds asked for and granted by the Allocate. */
   readonly lifetime: number;
   readonly createdAt: Instant;

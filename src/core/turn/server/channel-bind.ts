@@ -100,7 +100,7 @@ function addChannel(state: ServerState, allocation: Allocation, number: number, 
     deadline: 0 as Instant,
     heapIndex: -1,
   };
-  allocation.channels.push(channel);
+  allocation.channels = allocation.channels.concat(channel);
   state.stats.channels++;
   if (!channel.own) {
     state.outputs.push({ kind: "offload", flow: channel.toPeer });

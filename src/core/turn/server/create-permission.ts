@@ -96,7 +96,7 @@ function addPermission(state: ServerState, allocation: Allocation, peer: PeerAdd
     deadline: 0 as Instant,
     heapIndex: -1,
   };
-  allocation.permissions.push(permission);
+  allocation.permissions = allocation.permissions.concat(permission);
   state.stats.permissions++;
   for (const channel of allocation.channels) {
     if (!sameIp(channel.toPeer.peer, peer)) continue;

@@ -12,7 +12,7 @@ import type { ServerState } from "./state.ts";
 
 /** Begins a success response; `finish` sends it. */
 export function success(state: ServerState, to: ReplyTo): StunWriter {
-  return state.writer.begin(to.method, MessageClass.Success, to.id);
+  return state.writer.beginTo(to.method, MessageClass.Success, to.id);
 }
 
 /** Seals what `success` or `refuse` began, and queues it. */
@@ -39,7 +39,7 @@ export function refuse(
   why: string,
   extra?: (writer: StunWriter) => void,
 ): void {
-  const writer = state.writer.begin(to.method, MessageClass.Error, to.id).errorCode(code);
+  const writer = state.writer.beginTo(to.method, MessageClass.Error, to.id).errorCode(code);
   extra?.(writer);
   state.countError(code);
   const event = { type: "refused", client: to.path, username: to.username, method: to.method, code, why } as const;

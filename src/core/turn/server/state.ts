@@ -19,11 +19,11 @@ import { DiscoverySites } from "./discovery-sites.ts";
 import type { Flow, Forward, RelayId } from "./flow.ts";
 import { Nonces } from "./nonces.ts";
 import type { TurnServerOutput } from "./outputs.ts";
+import { Overload } from "./overload.ts";
 import { PeerGate } from "./peer-policy.ts";
 import { PendingLookups } from "./pending-lookups.ts";
 import { AllocationQuota } from "./quota.ts";
 import { RelayTable } from "./relay-table.ts";
-import { Overload } from "./overload.ts";
 import { createStats, type DropReason, type TurnServerStats } from "./stats.ts";
 
 const NOBODY: ClientPath = {
