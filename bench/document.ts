@@ -6,7 +6,7 @@ const page = join(import.meta.dirname, "..", "docs", "performance.md");
 
 export async function documentReport(
   tables: string,
-  mark: "bench" | "bench ice" | "bench sip" = "bench",
+  mark: "bench" | "bench ice" | "bench overload" | "bench sip" = "bench",
 ): Promise<void> {
   const marks = new RegExp(`(<!-- ${mark} -->)[\\s\\S]*(<!-- /${mark} -->)`);
   const text = await readFile(page, "utf8");

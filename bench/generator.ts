@@ -9,6 +9,7 @@ const turn = ["turn.c", "digest.c", "measure.c"];
 const parts = {
   relaygen: turn,
   ratesgen: turn,
+  stormgen: ["anyip.c", ...turn],
   sipgen: ["phones.c", "media.c", "sip.c", "anyip.c", "digest.c", "measure.c"],
 } as const;
 

@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: Postern beside coturn, on this machine; `npm run bench -- ice`: its ICE beside libnice's and Chromium's;
  * `npm run bench -- sip`: its SIP edge beside Kamailio with rtpengine.
+ * `npm run bench -- overload`: three times what it can take.
  * docs/performance.md says how it measures and what it found.
  *
  *   npm run bench                          everything: about a quarter of an hour on a machine that does nothing else
@@ -10,6 +11,9 @@
  *   npm run bench -- --rounds 5 --seconds 1.5   how often, and how long each run measures
  *   npm run bench -- --report FILE.json    prints the tables of an earlier run; with --document also into the docs
  *   npm run bench -- ice                   a quarter of an hour, as root; also with --quick, --rounds, --report, --document
+ *   npm run bench -- hot-loops             ten seconds, one core: the loops of every packet and request, beside the last release's;
+ *                                          with --document the next are compared with these
+ *   npm run bench -- overload              five minutes; also with --seconds (how long each storm blows), --quick, --report, --document
  *   npm run bench -- sip                   as long, as root; also with --seconds and --only registering, calling, talking or memory;
  *                                          --datapath dgram measures Postern on Node's own sockets
  */
@@ -21,8 +25,10 @@ import { peerPath } from "../test/support/peers.ts";
 import { documentReport } from "./document.ts";
 import { buildGenerators } from "./generator.ts";
 import { judge } from "./goals.ts";
+import { benchHotLoops } from "./hot-loops/main.ts";
 import { benchIce } from "./ice/main.ts";
 import { machine, saveReport } from "./machine.ts";
+import { benchOverload } from "./overload/main.ts";
 import { measureRelaying, type RelayCell } from "./relaying.ts";
 import { measureMemory } from "./remembering.ts";
 import { formatReport, type Report } from "./report.ts";
@@ -48,9 +54,11 @@ const {
   },
 });
 
-if (subject !== undefined && !["relay", "ice", "sip"].includes(subject))
-  throw new Error(`there is no benchmark of ${subject}: relay, ice, sip, or none named`);
+if (subject !== undefined && !["relay", "hot-loops", "ice", "overload", "sip"].includes(subject))
+  throw new Error(`there is no benchmark of ${subject}: relay, hot-loops, ice, overload, sip, or none named`);
 if (subject === "ice") await benchIce(flags);
+else if (subject === "hot-loops") await benchHotLoops(flags);
+else if (subject === "overload") await benchOverload(flags);
 else if (subject === "sip") await benchSip(flags);
 else if (flags.report === undefined) await bench();
 else await reportOn(JSON.parse(await readFile(flags.report, "utf8")) as Report);

@@ -129,7 +129,7 @@ static void write_request(struct message *m, const struct client *c) {
     case STEP_CHALLENGE: allocate_request(m, c->tag); break;
     case STEP_ALLOCATE: allocate_request_sealed(m, c->tag, a, &c->session); break;
     case STEP_CHANNEL: channel_request(m, c->tag, a, &c->session, CHANNEL, ipv4_address(options.peer, PEER_PORT)); break;
-    default: refresh_to_zero(m, c->tag, a, &c->session);
+    default: refresh_request(m, c->tag, a, &c->session, 0);
   }
 }
 

@@ -83,9 +83,9 @@ void channel_request(struct message *m, uint32_t tag, const struct account *a, c
   message_seal(m, a, s);
 }
 
-void refresh_to_zero(struct message *m, uint32_t tag, const struct account *a, const struct session *s) {
+void refresh_request(struct message *m, uint32_t tag, const struct account *a, const struct session *s, uint32_t lifetime) {
   message_begin(m, REFRESH, tag);
-  message_u32(m, LIFETIME, 0);
+  message_u32(m, LIFETIME, lifetime);
   message_seal(m, a, s);
 }
 
@@ -180,6 +180,6 @@ void turn_channel_bind(struct relayed *r, const struct account *a, int channel, 
 void turn_release(struct relayed *r, const struct account *a) {
   struct message request;
   uint8_t answer[1500];
-  refresh_to_zero(&request, 0, a, &r->session);
+  refresh_request(&request, 0, a, &r->session, 0);
   transact(r->fd, &request, answer, sizeof answer);
 }

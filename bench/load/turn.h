@@ -27,7 +27,8 @@ void allocate_request(struct message *m, uint32_t tag);
 void allocate_request_sealed(struct message *m, uint32_t tag, const struct account *a, const struct session *s);
 void channel_request(struct message *m, uint32_t tag, const struct account *a, const struct session *s, int channel,
                      struct sockaddr_in peer);
-void refresh_to_zero(struct message *m, uint32_t tag, const struct account *a, const struct session *s);
+/* `lifetime` in seconds: 0 ends the allocation. */
+void refresh_request(struct message *m, uint32_t tag, const struct account *a, const struct session *s, uint32_t lifetime);
 
 /* 0 unless `data` is a whole STUN message. */
 int message_type(const uint8_t *data, int length);
