@@ -11,6 +11,7 @@ import type { Trunk } from "./config.ts";
 import type { Dialog } from "./hanging-up.ts";
 import { LateOffers } from "./late-offers.ts";
 import type { MediaPlaces, Site } from "./sites.ts";
+import type { Owned } from "./state.ts";
 
 /** Dialogs of one call: a phone has one, and what forks behind it some. A response that would begin another is dropped. */
 export const MAX_DIALOGS = 64;
@@ -141,6 +142,8 @@ export class Call implements Timed {
   readonly answers: Set<CallSide> = new Set();
   /** Of each of these, what it takes to end it. */
   readonly dialogs: Map<CallSide, Dialog> = new Map();
+  /** What its fork bears, where it has one. */
+  owned: Owned | undefined;
   /** As long as nobody has answered. */
   invite: ServerTransaction | undefined;
   /** Whose ACK is awaited. */

@@ -190,6 +190,7 @@ export class Calls {
   #close(call: Call): void {
     this.deadlines.clear(call);
     this.#quotas.release(call);
+    if (call.owned !== undefined) call.owned.by = { kind: call.isDirect ? "untouched" : "plain" };
     if (call.session !== undefined) {
       call.media = this.#relay.closeSession(call.session);
       this.#sessions.delete(call.session);

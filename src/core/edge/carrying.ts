@@ -22,18 +22,19 @@ import { renumber } from "./resuming.ts";
 import type { Destination } from "./routing.ts";
 import { hideFromOthers } from "./serving.ts";
 import { hasSession } from "./session-body.ts";
-import type { DialogContext, EdgeState, ForkOwner } from "./state.ts";
+import { type DialogContext, type EdgeState, type ForkOwner, ownerOf } from "./state.ts";
 import { wayWithin } from "./trunk-ways.ts";
 
 export function carry(state: EdgeState, carriage: Carriage, now: Instant): void {
   const { branch, message } = carriage;
-  const owner = branch.fork.owner as ForkOwner;
+  const owner = ownerOf(branch.fork);
   if (owner.kind === "call" && beginsTooMany(owner.call, message)) return;
   const { trunk } = branch.hop as Partial<Destination>;
   if (owner.kind === "call" && trunk !== undefined) state.quotas.hold(owner.call, trunk);
   const sender = carriage.kind === "request" ? branch.fork.server.from : flowOf(branch);
   // L6: who will speak to the other directly must know where it is.
-  if (owner.kind === "call" && owner.call.isDirect) return finish(state, carriage, undefined, now);
+  const isUntouched = owner.kind === "untouched" || (owner.kind === "call" && owner.call.isDirect);
+  if (isUntouched) return finish(state, carriage, undefined, now);
   if (sender !== undefined && message.kind === "request") aliasContact(message, sender);
   if (sender !== undefined && message.kind === "response" && message.status < 300) aliasContact(message, sender);
   const passage = passageOf(carriage, owner);
@@ -69,10 +70,10 @@ export function goOn(state: EdgeState, { passage, refusal }: Arrived, now: Insta
 
 /** On to the proxy; what it means for the call is noted first, because the answer may be out at once. */
 function finish(state: EdgeState, carriage: Carriage, refusal: number | undefined, now: Instant): void {
-  const owner = carriage.branch.fork.owner as ForkOwner;
-  if (carriage.kind === "response" && refusal === undefined && owner.kind !== "plain") {
+  const owner = ownerOf(carriage.branch.fork);
+  if (carriage.kind === "response" && refusal === undefined) {
     if (owner.kind === "call") noteAnswer(state, owner.call, carriage.branch, carriage.message, now);
-    else noteDialogAnswer(state, owner, carriage.message, now);
+    else if (owner.kind === "dialog") noteDialogAnswer(state, owner, carriage.message, now);
   }
   state.proxy.handleCarried(carriage, refusal, now);
 }
@@ -117,7 +118,7 @@ function noteResumed(state: EdgeState, call: Call, method: string, callee: CallS
 
 /** Nothing could be sent to who was asked, or it has not said a word. */
 export function handleUnreachable(state: EdgeState, branch: Branch, now: Instant): void {
-  const owner = branch.fork.owner as ForkOwner;
+  const owner = ownerOf(branch.fork);
   if (owner.kind === "call") state.calls.trouble(owner.call, "unreachable", now, (branch.hop as Destination).name);
   else if (owner.kind === "dialog" && owner.dialog.call !== undefined) {
     state.calls.trouble(owner.dialog.call, "unreachable", now, owner.dialog.to.name);
@@ -126,7 +127,7 @@ export function handleUnreachable(state: EdgeState, branch: Branch, now: Instant
 
 /** A phone that did not answer, or was not quick enough: what it held is free. */
 export function handleBranchOver(state: EdgeState, branch: Branch): void {
-  const owner = branch.fork.owner as ForkOwner;
+  const owner = ownerOf(branch.fork);
   if (owner.kind !== "call") return;
   const callee = owner.call.branches.get(branch);
   if (callee === undefined) return;
@@ -138,12 +139,19 @@ export function handleBranchOver(state: EdgeState, branch: Branch): void {
 }
 
 export function handleForkOver(state: EdgeState, fork: Fork, now: Instant): void {
-  const owner = fork.owner as ForkOwner;
+  const owner = ownerOf(fork);
   if (owner.kind === "call") {
     const { call } = owner;
     call.invite = undefined;
     if (call.answeredBy === undefined) state.calls.end(call, endOf(fork), now);
   } else if (owner.kind === "dialog") handleDialogOver(state, fork, owner, now);
+  if (!mayOffer(owner)) fork.letGo();
+}
+
+/** Whether a 2xx that comes again brings an offer, which is written for who has sent the request. */
+function mayOffer(owner: ForkOwner): boolean {
+  const call = owner.kind === "call" ? owner.call : owner.kind === "dialog" ? owner.dialog.call : undefined;
+  return call?.lateOffers.isEmpty === false;
 }
 
 function endOf({ best, isCancelled }: Fork): string {

@@ -33,22 +33,31 @@ export function noteDialog(
   response: SipResponse,
 ): void {
   if (call.dialogs.has(callee)) return;
-  const [from, to] = [invite.header("from"), response.header("to")];
-  if (from === undefined || to === undefined) return;
-  const upstream = routeSetOf(invite, "callee");
+  const to = response.header("to");
+  const caller = call.dialogs.values().next().value ?? callersHalf(invite);
+  if (caller === undefined || to === undefined) return;
   const all = routeSetOf(response, "callee");
   const ours = all === MALFORMED ? 0 : all.findIndex((route) => isOwn(names, route));
   // Those before ours are the callee's; behind it come the caller's.
   const downstream = all === MALFORMED ? all : all.slice(0, Math.max(0, ours)).toReversed();
   call.dialogs.set(callee, {
-    from: detached(from),
+    from: caller.from,
     to: detached(to),
-    hops: {
-      caller: hopsOf(contactOf(invite), upstream),
-      callee: hopsOf(contactOf(response), downstream),
-    },
-    cseq: { caller: invite.cseq.number, callee: 0 },
+    hops: { caller: caller.hops.caller, callee: hopsOf(contactOf(response), downstream) },
+    cseq: { caller: caller.cseq.caller, callee: 0 },
   });
+}
+
+/** The same in all dialogs of a call. */
+function callersHalf(invite: SipRequest): Omit<Dialog, "to"> | undefined {
+  const from = invite.header("from");
+  if (from === undefined) return undefined;
+  const caller = hopsOf(contactOf(invite), routeSetOf(invite, "callee"));
+  return {
+    from: detached(from),
+    hops: { caller, callee: undefined },
+    cseq: { caller: invite.cseq.number, callee: 0 },
+  };
 }
 
 function isOwn(names: OwnNames, { uriText }: Route): boolean {

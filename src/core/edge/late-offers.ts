@@ -15,6 +15,11 @@ interface LateOffer {
 export class LateOffers {
   readonly #offers: Map<string, LateOffer> = new Map();
 
+  /** Whether there was none. */
+  get isEmpty(): boolean {
+    return this.#offers.size === 0;
+  }
+
   /** Another INVITE begins: what comes in its responses is new. */
   begin(tag: string): void {
     this.#offers.delete(tag);

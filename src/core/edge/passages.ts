@@ -10,7 +10,7 @@ import type { DialogContext, ForkOwner } from "./state.ts";
 /** Undefined where there is none, or where the call is not known. */
 export function passageOf(carriage: Carriage, owner: ForkOwner): Passage | undefined {
   const { message, kind } = carriage;
-  if (owner.kind === "plain") return undefined;
+  if (owner.kind === "plain" || owner.kind === "untouched") return undefined;
   const { call, from, to } = owner.kind === "call" ? sidesOf(carriage, owner.call) : owner.dialog;
   if (call === undefined || !call.has(from) || !call.has(to)) return undefined;
   const tag = calleeTag(carriage, owner) ?? "";

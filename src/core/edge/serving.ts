@@ -21,7 +21,7 @@ import { optionsAnswer } from "./requests.ts";
 import { resumed } from "./resuming.ts";
 import type { Destination, Route } from "./routing.ts";
 import { hasSession } from "./session-body.ts";
-import type { Arrival, DialogContext, EdgeState, ForkOwner } from "./state.ts";
+import type { Arrival, DialogContext, EdgeState, Owned } from "./state.ts";
 import { hopWithin } from "./trunk-ways.ts";
 
 const JUDGE = { role: "proxy", schemes: ["sip", "sips"], extensions: ["path"] } as const;
@@ -109,7 +109,7 @@ function begin(
   const name = identity.kind === "user" ? identity.user : identity.trunk.name;
   const trunk = identity.kind === "trunk" ? identity.trunk : undefined;
   if (request.method !== "INVITE") {
-    return forward(state, transaction, route, { flow, name, trunk, leg: undefined }, { kind: "plain" }, now);
+    return forward(state, transaction, route, { flow, name, trunk, leg: undefined }, { by: { kind: "plain" } }, now);
   }
   if (isRefusedCall(state, transaction, { user: trunk === undefined ? name : undefined, trunk, flow }, now)) return;
   const open = withRoom(state, route);
@@ -120,7 +120,8 @@ function begin(
   if (call === undefined) return respond(state, transaction, 482, now, { reason: "Call Is Already There" });
   call.isDirect = isDirect(state.config, request, caller, open);
   call.invite = transaction;
-  forward(state, transaction, open, caller, { kind: "call", call }, now);
+  call.owned = { by: { kind: "call", call } };
+  forward(state, transaction, open, caller, call.owned, now);
 }
 
 /**
@@ -148,11 +149,11 @@ function forward(
   transaction: ServerTransaction,
   route: Route,
   caller: CallSide,
-  owner: ForkOwner,
+  owned: Owned,
   now: Instant,
 ): void {
   const { request } = transaction;
-  const isLeftAlone = owner.kind === "call" && owner.call.isDirect;
+  const isLeftAlone = owned.by.kind === "call" && owned.by.call.isDirect;
   const beginsDialog = DIALOG_METHODS.has(request.method) && !isLeftAlone;
   const groups = route.groups.map((group) =>
     group.map((destination): Destination => {
@@ -161,7 +162,7 @@ function forward(
       return { ...destination, recordRoute: state.dialogs.recordRoute(request, parties) };
     }),
   );
-  state.proxy.forward(transaction, groups, owner, now);
+  state.proxy.forward(transaction, groups, owned, now);
 }
 
 /** A request within a dialog: to the other side, wherever that is now. */
@@ -173,8 +174,8 @@ function serveDialog(state: EdgeState, transaction: ServerTransaction, known: Di
   const { from } = dialog.token;
   if (dialog.call !== undefined) noteCseq(dialog.call, from === "caller" ? dialog.to : dialog.from, from, request);
   const hop = hopWithin(state, dialog, reach(state, dialog, request), request, now);
-  const owner: ForkOwner = { kind: "dialog", dialog, method: request.method, hasOffer: hasSession(request) };
-  state.proxy.forward(transaction, [[hop]], owner, now);
+  const owned: Owned = { by: { kind: "dialog", dialog, method: request.method, hasOffer: hasSession(request) } };
+  state.proxy.forward(transaction, [[hop]], owned, now);
 }
 
 function isOwnName(state: EdgeState, { from }: SipRequest, user: string): boolean {

@@ -284,7 +284,7 @@ function isServices(services: Services, output: MediaRelayOutput, now: Instant):
   return output.kind === "event" && services.handleRelayEvent(output.event, now);
 }
 
-function probeOf({ owner }: ClientTransaction): Probe | undefined {
+function probeOf({ owner }: Pick<ClientTransaction, "owner">): Probe | undefined {
   const probe = owner as Partial<Probe> | undefined;
   return probe?.kind === "probe" ? (probe as Probe) : undefined;
 }

@@ -6,6 +6,7 @@ import { MediaRelay } from "../relay/media-relay.ts";
 import type { SipFlow } from "../sip/flow.ts";
 import type { SipRequest } from "../sip/message/message.ts";
 import type { OpenedToken } from "../sip/proxy/flow-token.ts";
+import type { Fork } from "../sip/proxy/fork.ts";
 import { SipProxy } from "../sip/proxy/sip-proxy.ts";
 import type { Binding } from "../sip/registrar/binding.ts";
 import { Registrar } from "../sip/registrar/registrar.ts";
@@ -53,7 +54,18 @@ export interface Probe {
 export type ForkOwner =
   | { readonly kind: "call"; readonly call: Call }
   | { readonly kind: "dialog"; readonly dialog: DialogContext; readonly method: string; readonly hasOffer: boolean }
-  | { readonly kind: "plain" };
+  | { readonly kind: "plain" }
+  /** A call that goes past us, and is over for us: nothing in its messages is changed. */
+  | { readonly kind: "untouched" };
+
+/** What a fork bears. Of a call that is over it bears the call no more: a 2xx that comes again goes on as it is. */
+export interface Owned {
+  by: ForkOwner;
+}
+
+export function ownerOf({ owner }: Fork): ForkOwner {
+  return (owner as Owned).by;
+}
 
 /** Plain numbers that only grow, read when somebody scrapes. */
 export interface EdgeStats {

@@ -107,7 +107,7 @@ export class Services implements Machine<ServiceOutput> {
   }
 
   /** False where the transaction is another's. */
-  handleResponse(transaction: ClientTransaction, response: SipResponse, now: Instant): boolean {
+  handleResponse(transaction: Pick<ClientTransaction, "owner">, response: SipResponse, now: Instant): boolean {
     const isOurs = this.#agent.handleResponse(transaction, response, now);
     this.#settle(now);
     return isOurs;

@@ -25,7 +25,7 @@ export class Branch implements Timed {
   /** Nothing has come yet from a place after which there is a spare one. */
   isAwaited = false;
   failure: BranchFailure | undefined;
-  /** Once the request has been sent. */
+  /** From when the request is sent until its end. */
   transaction: ClientTransaction | undefined;
   /** No more than a final response is awaited, or not even that. */
   isCancelled = false;
@@ -76,6 +76,13 @@ export class Fork implements Timed {
 
   get isOver(): boolean {
     return this.branches.every(({ isOver }) => isOver);
+  }
+
+  /** It is over, and nobody asks what it was about: what is left says where a 2xx goes that comes once more, or late. */
+  letGo(): void {
+    this.branches.length = 0;
+    this.best = undefined;
+    this.server.letGo();
   }
 }
 

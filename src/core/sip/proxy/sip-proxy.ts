@@ -86,8 +86,7 @@ export class SipProxy implements Machine<ProxyOutput> {
   }
 
   /** A response to a request that was forwarded here. */
-  handleResponse(transaction: ClientTransaction, response: SipResponse, now: Instant): void {
-    const branch = transaction.owner;
+  handleResponse({ owner: branch }: Pick<ClientTransaction, "owner">, response: SipResponse, now: Instant): void {
     if (!(branch instanceof Branch)) return;
     const { fork } = branch;
     if (branch.isAwaited) this.#hear(branch, now);
@@ -321,6 +320,7 @@ export class SipProxy implements Machine<ProxyOutput> {
 
   #end(branch: Branch): void {
     branch.isOver = true;
+    branch.transaction = undefined;
     this.#deadlines.clear(branch);
   }
 

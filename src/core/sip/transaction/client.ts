@@ -1,4 +1,6 @@
 /** A client transaction: a request that was sent, and what is awaited. Its procedures are in the files beside this. */
+import type { Timed } from "../../base/deadlines.ts";
+import type { Instant } from "../../base/machine.ts";
 import type { SipFlow, SipTarget } from "../flow.ts";
 import type { SipRequest } from "../message/message.ts";
 import { type TransactionTimer, timerOf } from "./context.ts";
@@ -26,8 +28,6 @@ export class ClientTransaction {
   interval: number = T1;
   /** A CANCEL waits for the first provisional response (RFC 3261 §9.1). */
   isCancelled = false;
-  /** The ACK for a final response that is no 2xx, once sent: repeated when the response is. */
-  ack: string | undefined;
 
   constructor(key: string, branch: string, request: SipRequest, to: SipFlow | SipTarget, owner: unknown) {
     this.key = key;
@@ -41,5 +41,29 @@ export class ClientTransaction {
     this.state = this.isInvite ? "calling" : "trying";
     this.repeat = timerOf(this, "repeat");
     this.end = timerOf(this, "end");
+  }
+}
+
+/**
+ * What is left of a client transaction that has its final response: what it takes when that comes again. It stays for up to
+ * half a minute, and all else of it is many times as large. It is its own timer.
+ */
+export class AnsweredClient implements Timed {
+  readonly key: string;
+  readonly to: SipFlow | SipTarget;
+  /** Of an INVITE that was accepted, whose every 2xx is told; else undefined. */
+  readonly owner: unknown;
+  /** Of an INVITE that was refused: the ACK. */
+  readonly ack: string | undefined;
+  readonly isAccepted: boolean;
+  deadline: Instant = 0 as Instant;
+  heapIndex = -1;
+
+  constructor({ key, to, owner, isInvite }: ClientTransaction, ack: string | undefined) {
+    this.key = key;
+    this.to = to;
+    this.ack = ack;
+    this.isAccepted = isInvite && ack === undefined;
+    this.owner = this.isAccepted ? owner : undefined;
   }
 }

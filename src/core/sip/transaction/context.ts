@@ -2,7 +2,7 @@
 import { Deadlines, type Timed } from "../../base/deadlines.ts";
 import { after, type Instant } from "../../base/machine.ts";
 import { OutputQueue } from "../../base/output-queue.ts";
-import type { ClientTransaction } from "./client.ts";
+import type { AnsweredClient, ClientTransaction } from "./client.ts";
 import type { TransactionOutput } from "./outputs.ts";
 import type { AnsweredRequest, ServerTransaction } from "./server.ts";
 
@@ -14,8 +14,8 @@ export interface TransactionTimer extends Timed {
 
 export interface TransactionContext {
   readonly outputs: OutputQueue<TransactionOutput>;
-  readonly deadlines: Deadlines<TransactionTimer | AnsweredRequest>;
-  readonly clients: Map<string, ClientTransaction>;
+  readonly deadlines: Deadlines<TransactionTimer | AnsweredRequest | AnsweredClient>;
+  readonly clients: Map<string, ClientTransaction | AnsweredClient>;
   readonly servers: Map<string, ServerTransaction | AnsweredRequest>;
 }
 
@@ -38,7 +38,7 @@ export function timerOf(
 /** Starts a timer anew; 0 ms and less fire at the next turn, as the RFC's timers of zero on reliable transports do. */
 export function startTimer(
   context: TransactionContext,
-  timer: TransactionTimer | AnsweredRequest,
+  timer: TransactionTimer | AnsweredRequest | AnsweredClient,
   now: Instant,
   ms: number,
 ): void {

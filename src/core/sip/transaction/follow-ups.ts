@@ -3,13 +3,10 @@ import { headerField } from "../message/header-field.ts";
 import { Headers } from "../message/headers.ts";
 import { SipRequest, type SipResponse } from "../message/message.ts";
 import type { ClientTransaction } from "./client.ts";
-import type { TransactionContext } from "./context.ts";
 
 // RFC 3261 §17.1.1.3: the INVITE's Request-URI, Via and Route, the response's To.
-export function acknowledge(context: TransactionContext, transaction: ClientTransaction, response: SipResponse): void {
-  const request = follow(transaction.request, "ACK", response.header("to") ?? "");
-  transaction.ack = request.format();
-  context.outputs.push({ kind: "send", to: transaction.to, text: transaction.ack, by: undefined });
+export function ackOf({ request }: ClientTransaction, response: SipResponse): SipRequest {
+  return follow(request, "ACK", response.header("to") ?? "");
 }
 
 // RFC 3261 §9.1: all as in the INVITE, the topmost Via alone.

@@ -3,9 +3,9 @@ import type { Instant } from "../../base/machine.ts";
 import type { SipResponse } from "../message/message.ts";
 import { ClientTransaction } from "./client.ts";
 import { startTimer, type TransactionContext } from "./context.ts";
-import { acknowledge, cancelOf } from "./follow-ups.ts";
+import { ackOf, cancelOf } from "./follow-ups.ts";
 import { clientKey } from "./key.ts";
-import { beginClient, endClient, failClient, sendRequest } from "./steps.ts";
+import { beginClient, failClient, sendRequest, settleClient } from "./steps.ts";
 import { LONGEST } from "./timers.ts";
 
 export function handleInviteResponse(
@@ -29,9 +29,7 @@ export function handleInviteTimer(
     transaction.interval *= 2;
     startTimer(context, transaction.repeat, now, transaction.interval);
     sendRequest(context, transaction);
-  } else if (transaction.state === "calling" || transaction.state === "proceeding") {
-    failClient(context, transaction, "timeout");
-  } else endClient(context, transaction);
+  } else failClient(context, transaction, "timeout");
 }
 
 /** RFC 3261 §9.1: no CANCEL before a provisional response, and none after a final one. */
@@ -61,7 +59,6 @@ function handleProvisional(
   response: SipResponse,
   now: Instant,
 ): void {
-  if (transaction.state !== "calling" && transaction.state !== "proceeding") return;
   const isFirst = transaction.state === "calling";
   transaction.state = "proceeding";
   if (isFirst) {
@@ -72,19 +69,14 @@ function handleProvisional(
   context.outputs.push({ kind: "response", transaction, response });
 }
 
-// RFC 6026 §7.2: every 2xx goes up, also those of other branches that come later.
 function handleSuccess(
   context: TransactionContext,
   transaction: ClientTransaction,
   response: SipResponse,
   now: Instant,
 ): void {
-  if (transaction.state === "completed") return;
-  if (transaction.state !== "accepted") {
-    transaction.state = "accepted";
-    context.deadlines.clear(transaction.repeat);
-    startTimer(context, transaction.end, now, LONGEST);
-  }
+  transaction.state = "accepted";
+  settleClient(context, transaction, undefined, now, LONGEST);
   context.outputs.push({ kind: "response", transaction, response });
 }
 
@@ -94,15 +86,10 @@ function handleFailure(
   response: SipResponse,
   now: Instant,
 ): void {
-  if (transaction.state === "completed" && transaction.ack !== undefined) {
-    context.outputs.push({ kind: "send", to: transaction.to, text: transaction.ack, by: transaction });
-    return;
-  }
-  if (transaction.state !== "calling" && transaction.state !== "proceeding") return;
+  const ack = ackOf(transaction, response).format();
   transaction.state = "completed";
-  context.deadlines.clear(transaction.repeat);
   // RFC 3261 §17.1.1.2: timer D is at least 32 s on UDP, and zero where nothing is repeated.
-  startTimer(context, transaction.end, now, transaction.isReliable ? 0 : LONGEST);
-  acknowledge(context, transaction, response);
+  settleClient(context, transaction, ack, now, transaction.isReliable ? 0 : LONGEST);
+  context.outputs.push({ kind: "send", to: transaction.to, text: ack, by: undefined });
   context.outputs.push({ kind: "response", transaction, response });
 }

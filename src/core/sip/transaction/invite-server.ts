@@ -19,13 +19,14 @@ export function respondToInvite(
   // RFC 6026 §7.1: once accepted only 2xx follow, those of other branches of a fork too.
   const fits = state === "proceeding" || (state === "accepted" && status >= 200 && status < 300);
   if (!fits) return false;
-  transaction.response = text;
+  context.outputs.push({ kind: "send", to: transaction.from, text, by: undefined });
+  // RFC 6026 §7.1: it is not for the transaction to repeat a 2xx.
+  transaction.response = status >= 200 && status < 300 ? undefined : text;
   if (status >= 300) complete(context, transaction, now);
   else if (status >= 200 && state === "proceeding") {
     transaction.state = "accepted";
     startTimer(context, transaction.end, now, LONGEST);
   }
-  sendResponse(context, transaction);
   return true;
 }
 
@@ -46,6 +47,7 @@ export function handleAck(
 ): void {
   if (transaction.state === "completed") {
     transaction.state = "confirmed";
+    transaction.response = undefined;
     context.deadlines.clear(transaction.repeat);
     startTimer(context, transaction.end, now, transaction.isReliable ? 0 : T4);
   } else if (transaction.state === "accepted") {

@@ -3,7 +3,7 @@ import type { Instant } from "../../base/machine.ts";
 import type { SipResponse } from "../message/message.ts";
 import type { ClientTransaction } from "./client.ts";
 import { startTimer, type TransactionContext } from "./context.ts";
-import { endClient, failClient, sendRequest } from "./steps.ts";
+import { failClient, sendRequest, settleClient } from "./steps.ts";
 import { T2, T4 } from "./timers.ts";
 
 export function handleNonInviteResponse(
@@ -12,12 +12,10 @@ export function handleNonInviteResponse(
   response: SipResponse,
   now: Instant,
 ): void {
-  if (transaction.state !== "trying" && transaction.state !== "proceeding") return;
   if (response.status < 200) transaction.state = "proceeding";
   else {
     transaction.state = "completed";
-    context.deadlines.clear(transaction.repeat);
-    startTimer(context, transaction.end, now, transaction.isReliable ? 0 : T4);
+    settleClient(context, transaction, undefined, now, transaction.isReliable ? 0 : T4);
   }
   context.outputs.push({ kind: "response", transaction, response });
 }
@@ -32,6 +30,5 @@ export function handleNonInviteTimer(
     transaction.interval = transaction.state === "proceeding" ? T2 : Math.min(transaction.interval * 2, T2);
     startTimer(context, transaction.repeat, now, transaction.interval);
     sendRequest(context, transaction);
-  } else if (transaction.state === "completed") endClient(context, transaction);
-  else failClient(context, transaction, "timeout");
+  } else failClient(context, transaction, "timeout");
 }

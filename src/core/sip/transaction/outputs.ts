@@ -1,7 +1,7 @@
 /** What the transactions ask for and tell. */
 import type { SipFlow, SipTarget } from "../flow.ts";
 import type { SipRequest, SipResponse } from "../message/message.ts";
-import type { ClientTransaction } from "./client.ts";
+import type { AnsweredClient, ClientTransaction } from "./client.ts";
 import type { ServerTransaction } from "./server.ts";
 
 export type TransactionOutput =
@@ -12,7 +12,7 @@ export type TransactionOutput =
   /** An ACK for a 2xx, or for nothing that is known. It is never answered. */
   | { readonly kind: "ack"; request: SipRequest; from: SipFlow }
   /** Every response but repetitions. An INVITE may get several 2xx, and each as often as it is repeated. */
-  | { readonly kind: "response"; transaction: ClientTransaction; response: SipResponse }
+  | { readonly kind: "response"; transaction: ClientTransaction | AnsweredClient; response: SipResponse }
   /** No final response came in time, or the request could not be sent. */
   | { readonly kind: "failed"; transaction: ClientTransaction; why: "timeout" | "transport" }
   /** No ACK came for a refusal of an INVITE. Of a 2xx the user of the transactions knows it itself. */

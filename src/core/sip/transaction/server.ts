@@ -2,7 +2,8 @@
 import type { Timed } from "../../base/deadlines.ts";
 import type { Instant } from "../../base/machine.ts";
 import type { SipFlow } from "../flow.ts";
-import type { SipRequest } from "../message/message.ts";
+import { Headers } from "../message/headers.ts";
+import { SipRequest } from "../message/message.ts";
 import { type TransactionTimer, timerOf } from "./context.ts";
 
 /** Somebody whose transactions are counted for as long as they live. */
@@ -34,9 +35,12 @@ export class AnsweredRequest implements Timed {
 /** RFC 3261 Figures 7 and 8, with RFC 6026's `accepted`. A request that is no INVITE begins in `trying`. */
 export type ServerState = "trying" | "proceeding" | "accepted" | "completed" | "confirmed" | "terminated";
 
+/** What there is of a request that nobody asks for any more. */
+const LET_GO = new SipRequest("INVITE", "sip:invalid", new Headers([]), "");
+
 export class ServerTransaction {
   readonly key: string;
-  readonly request: SipRequest;
+  #request: SipRequest;
   /** Where the request came from, which is where its answers go. */
   readonly from: SipFlow;
   readonly isInvite: boolean;
@@ -53,7 +57,7 @@ export class ServerTransaction {
 
   constructor(key: string, request: SipRequest, from: SipFlow, holders: readonly Holder[]) {
     this.key = key;
-    this.request = request;
+    this.#request = request;
     this.from = from;
     this.holders = holders;
     this.isInvite = request.method === "INVITE";
@@ -61,5 +65,14 @@ export class ServerTransaction {
     this.state = this.isInvite ? "proceeding" : "trying";
     this.repeat = timerOf(this, "repeat");
     this.end = timerOf(this, "end");
+  }
+
+  get request(): SipRequest {
+    return this.#request;
+  }
+
+  /** The final answer is given, and the user needs the request no more: an accepted INVITE's answers go by the flow alone. */
+  letGo(): void {
+    this.#request = LET_GO;
   }
 }

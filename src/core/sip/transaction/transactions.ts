@@ -11,7 +11,7 @@ import { hexOf } from "../digest/algorithm.ts";
 import type { SipFlow, SipTarget } from "../flow.ts";
 import type { SipRequest, SipResponse } from "../message/message.ts";
 import { BRANCH_COOKIE } from "../message/via.ts";
-import { ClientTransaction } from "./client.ts";
+import { AnsweredClient, ClientTransaction } from "./client.ts";
 import { createContext, type TransactionTimer } from "./context.ts";
 import { cancelInvite, handleInviteResponse, handleInviteTimer } from "./invite-client.ts";
 import { handleAck, handleInviteAgain, handleInviteServerTimer, respondToInvite } from "./invite-server.ts";
@@ -20,7 +20,7 @@ import { handleNonInviteResponse, handleNonInviteTimer } from "./non-invite-clie
 import { handleNonInviteAgain, respondToNonInvite } from "./non-invite-server.ts";
 import type { TransactionOutput } from "./outputs.ts";
 import { AnsweredRequest, type Holder, ServerTransaction } from "./server.ts";
-import { beginClient, failClient, forgetServer } from "./steps.ts";
+import { beginClient, failClient, forgetServer, handleResponseAgain } from "./steps.ts";
 
 /** Bytes of a branch: nobody who did not see the request can guess the response's way in. */
 const BRANCH_LENGTH = 12;
@@ -64,6 +64,7 @@ export class Transactions implements Machine<TransactionOutput> {
     const { deadlines } = this.#context;
     for (let timer = deadlines.popDue(now); timer !== undefined; timer = deadlines.popDue(now)) {
       if (timer instanceof AnsweredRequest) forgetServer(this.#context, timer);
+      else if (timer instanceof AnsweredClient) this.#context.clients.delete(timer.key);
       else this.#handleTimer(timer, now);
     }
   }
@@ -98,7 +99,8 @@ export class Transactions implements Machine<TransactionOutput> {
     const key = responseKey(response);
     const transaction = key === undefined ? undefined : this.#context.clients.get(key);
     if (transaction === undefined) return false;
-    if (transaction.isInvite) handleInviteResponse(this.#context, transaction, response, now);
+    if (transaction instanceof AnsweredClient) handleResponseAgain(this.#context, transaction, response);
+    else if (transaction.isInvite) handleInviteResponse(this.#context, transaction, response, now);
     else handleNonInviteResponse(this.#context, transaction, response, now);
     return true;
   }

@@ -106,7 +106,7 @@ export class Registration implements Machine<RegistrationOutput> {
   }
 
   /** False where the transaction is another's. */
-  handleResponse({ owner }: ClientTransaction, response: SipResponse, now: Instant): boolean {
+  handleResponse({ owner }: Pick<ClientTransaction, "owner">, response: SipResponse, now: Instant): boolean {
     if (!(owner instanceof RegisterAttempt) || owner.registration !== this) return false;
     if (owner === this.#attempt && response.status >= 200) this.#handleFinal(owner, response, now);
     return true;

@@ -116,7 +116,7 @@ export class UserAgent implements Machine<UserAgentOutput> {
   }
 
   /** False where the transaction is not this agent's. */
-  handleResponse({ owner }: ClientTransaction, response: SipResponse, now: Instant): boolean {
+  handleResponse({ owner }: Pick<ClientTransaction, "owner">, response: SipResponse, now: Instant): boolean {
     if (owner instanceof InviteAttempt) handleInviteResponse(this.#context, owner, response, now);
     else if (owner instanceof RequestAttempt) handleRequestResponse(this.#context, owner, response, now);
     else return false;
