@@ -46,6 +46,8 @@ const worthAnotherRound = 4;
 export interface MmsgOptions {
   /** Microseconds, less than a second; 0, as when it is not given: nothing waits. */
   readonly wakeDelay?: number;
+  /** Datagrams, 64 at most, after which everything else in the process gets its turn: for those that cost much each. */
+  readonly mostInTurn?: number;
 }
 
 export class MmsgDatapath implements Datapath {
@@ -59,6 +61,8 @@ export class MmsgDatapath implements Datapath {
   readonly #timerWatch: PollHandle;
   readonly #pace: Pace;
   readonly #wakeDelay: number;
+  readonly #batch: number;
+  readonly #rounds: number;
   readonly #sockets: (MmsgSocket | undefined)[] = [];
   readonly #free: SocketId[] = [];
   readonly #from: Address = blankAddress();
@@ -82,8 +86,10 @@ export class MmsgDatapath implements Datapath {
   #mayHaveLeft = false;
 
   /** Under load a datagram may wait for `wakeDelay` microseconds until others have come. Throws `PosternError` `foreign-functions-unavailable`, or `SystemError` when no descriptor is left. */
-  constructor({ wakeDelay = 0 }: MmsgOptions = {}) {
+  constructor({ wakeDelay = 0, mostInTurn }: MmsgOptions = {}) {
     this.#wakeDelay = wakeDelay;
+    this.#batch = mostInTurn ?? batchSize;
+    this.#rounds = mostInTurn === undefined ? roundsInTurn : 1;
     this.#pace = new Pace(wakeDelay);
     this.#outbox = new Outbox(this.#stats, this.#received, ({ descriptor, id }, isWaiting) =>
       this.#epoll.watchWritable(descriptor, id, isWaiting),
@@ -248,7 +254,7 @@ export class MmsgDatapath implements Datapath {
     this.#isTurnDue = false;
     this.#isInTurn = true;
     const before = this.#stats.packetsIn;
-    for (let round = 0; round < roundsInTurn && !this.#isClosed; round++) {
+    for (let round = 0; round < this.#rounds && !this.#isClosed; round++) {
       this.#round++;
       this.#mayHaveLeft = false;
       const { packetsIn } = this.#stats;
@@ -283,13 +289,13 @@ export class MmsgDatapath implements Datapath {
     // Released meanwhile, or not heard of yet by its sink.
     if (socket?.state !== "open" || socket.isForRequests !== forRequests) return;
     if (this.#epoll.isWritable(index)) this.#outbox.drain(socket);
-    if (this.#filled === batchSize) this.#handUp();
+    if (this.#filled === this.#batch) this.#handUp();
     // The sinks that were called may have released it.
     if (socket.state === "open") this.#receive(socket);
   }
 
   #receive(socket: MmsgSocket): void {
-    const want = Math.min(socket.want, batchSize - this.#filled);
+    const want = Math.min(socket.want, this.#batch - this.#filled);
     const count = this.#received.receive(socket.descriptor, this.#filled, want);
     if (count < 0) {
       if (count !== -EAGAIN && count !== -EINTR) this.#stats.socketErrors++;

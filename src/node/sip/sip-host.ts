@@ -41,6 +41,8 @@ export interface SipHostOptions {
   readonly config: EdgeConfig;
   /** For media; the host's from now on: `close` closes it. */
   readonly datapath: Datapath;
+  /** For messages by UDP, likewise; Node's own when not given. */
+  readonly messages?: Datapath;
   /**
    * Looks a user up, by name as a binary string; undefined when there is none. `signal` fires after five seconds and on
    * close: the answer is not waited for any longer, and the user counts as unknown. A rejection is logged and counts the
@@ -99,6 +101,7 @@ export class SipHost implements AsyncDisposable {
     });
     this.#sockets = new SipSockets({
       limits: streams,
+      ...(options.messages && { datapath: options.messages }),
       ...(options.authorities && { authorities: options.authorities }),
       sink: {
         handleMessage: (text, flow) => this.#handleMessage(text, flow),

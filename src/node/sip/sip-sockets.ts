@@ -8,6 +8,7 @@ import { type Address, sameAddress } from "../../core/base/address.ts";
 import { PosternError } from "../../core/base/failure.ts";
 import { nearest } from "../../core/base/nearest.ts";
 import type { SipFlow, SipTarget, SipTransport } from "../../core/sip/flow.ts";
+import type { Datapath } from "../datapath/datapath.ts";
 import { DgramDatapath } from "../datapath/dgram.ts";
 import { isWildcard, wildcardFailure } from "../datapath/wildcard.ts";
 import type { ListenSpec } from "../net/listen-spec.ts";
@@ -23,6 +24,8 @@ import { SipUdpListener } from "./udp-listener.ts";
 
 export interface SipSocketsOptions {
   readonly sink: SipSink;
+  /** For datagrams; the sockets' from now on: `close` closes it. Node's own when not given. */
+  readonly datapath?: Datapath;
   /** What is not given is as in `defaultSipStreamLimits`, where the limit of descriptors allows it. */
   readonly limits?: Partial<SipStreamLimits>;
   /** Certificates, in PEM, of the authorities that vouch for whom we connect to; the system's and Node's when not given. */
@@ -40,7 +43,7 @@ export class SipSockets implements AsyncDisposable {
   readonly stats: Readonly<SipSocketStats>;
   readonly #sink: SipSink;
   readonly #stats: SipSocketStats;
-  readonly #datapath: DgramDatapath = new DgramDatapath();
+  readonly #datapath: Datapath;
   readonly #streams: SipStreams;
   readonly #outgoing: OutgoingConnections;
   readonly #listeners: Set<Listener> = new Set();
@@ -49,8 +52,9 @@ export class SipSockets implements AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   /** Opens nothing yet. Throws `PosternError` `bad-authorities`. */
-  constructor({ sink, limits, authorities }: SipSocketsOptions) {
+  constructor({ sink, limits, authorities, datapath = new DgramDatapath() }: SipSocketsOptions) {
     if (authorities !== undefined) requireCertificates(authorities);
+    this.#datapath = datapath;
     this.#sink = sink;
     this.#stats = createSipSocketStats(this.#datapath.stats);
     this.stats = this.#stats;

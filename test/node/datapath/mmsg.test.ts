@@ -22,7 +22,7 @@ test("busy or not, every datagram is heard, in order", { skip: foreign }, async 
   const sink = new Recorder();
   datapath.bind(parseIp("127.0.0.1")!, "listener", sink);
   const { port } = await until("the socket to open", () => sink.address);
-  const peer = held.adopt(createSocket("udp4"), (closing) => closing.close());
+  const peer = held.adopt(createSocket("udp4"), (closing) => void closing.close());
   let sent = 0;
   const send = () => peer.send(Buffer.from(String(sent++)), port, "127.0.0.1");
   for (let busy = 0; busy < 3; busy++) {
@@ -40,6 +40,23 @@ test("busy or not, every datagram is heard, in order", { skip: foreign }, async 
     sink.datagrams.map(({ data }) => Number(data.toString())),
     Array.from({ length: sent }, (_, i) => i),
   );
+});
+
+test("after its share of datagrams everything else in the process gets its turn", { skip: foreign }, async () => {
+  await using held = new AsyncDisposableStack();
+  const datapath = held.adopt(new MmsgDatapath({ mostInTurn: 8 }), (closing) => closing.close());
+  const sink = new Recorder();
+  datapath.bind(parseIp("127.0.0.1")!, "listener", sink);
+  const { port } = await until("the socket to open", () => sink.address);
+  const peer = held.adopt(createSocket("udp4"), (closing) => void closing.close());
+  const heard: number[] = [];
+  for (let i = 0; i < 200; i++) peer.send("x", port, "127.0.0.1");
+  while (sink.datagrams.length < 200) {
+    heard.push(sink.datagrams.length);
+    await new Promise((done) => setImmediate(done));
+  }
+  const shares = heard.map((count, turn) => count - (heard[turn - 1] ?? 0));
+  assert.equal(Math.max(...shares), 8);
 });
 
 const run = promisify(execFile);

@@ -6,7 +6,8 @@ import { DEFAULT_RELAY_QUOTAS } from "../../../src/core/relay/config.ts";
 import { digestHash } from "../../../src/core/sip/digest/algorithm.ts";
 import type { BindingRecord } from "../../../src/core/sip/registrar/binding.ts";
 import { defaultRegistrarConfig } from "../../../src/core/sip/registrar/config.ts";
-import { DgramDatapath } from "../../../src/node/datapath/dgram.ts";
+import { chooseDatapath, createDatapath } from "../../../src/node/datapath/choice.ts";
+import type { Datapath } from "../../../src/node/datapath/datapath.ts";
 import { SipHost, type SipHostOptions } from "../../../src/node/sip/sip-host.ts";
 import { testCrypto } from "../../support/crypto.ts";
 import { freePort, freePortRange } from "../../support/ports.ts";
@@ -60,7 +61,7 @@ export async function edgeConfig(): Promise<EdgeConfig> {
 export class SipHostUnderTest implements AsyncDisposable {
   readonly host: SipHost;
   readonly config: EdgeConfig;
-  readonly datapath: DgramDatapath = new DgramDatapath();
+  readonly datapath: Datapath = createDatapath(chooseDatapath("auto").kind);
   readonly events: EdgeEvent[] = [];
   readonly stored: Map<string, BindingRecord> = new Map();
 
@@ -76,6 +77,7 @@ export class SipHostUnderTest implements AsyncDisposable {
       ...options,
       config,
       datapath: this.datapath,
+      messages: createDatapath(chooseDatapath("auto").kind),
     });
   }
 

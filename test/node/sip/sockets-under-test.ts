@@ -6,6 +6,7 @@ import { connect, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 import { type Address, formatIp } from "../../../src/core/base/address.ts";
 import type { SipFlow } from "../../../src/core/sip/flow.ts";
+import { chooseDatapath, createDatapath } from "../../../src/node/datapath/choice.ts";
 import type { CommonEnd } from "../../../src/node/net/stream-stats.ts";
 import type { TlsIdentity } from "../../../src/node/net/tls-identity.ts";
 import { SipSockets, type SipSocketsOptions } from "../../../src/node/sip/sip-sockets.ts";
@@ -51,6 +52,7 @@ export class SocketsUnderTest implements AsyncDisposable {
 
   constructor(given: Omit<SipSocketsOptions, "sink"> = {}) {
     this.sockets = new SipSockets({
+      datapath: createDatapath(chooseDatapath("auto").kind),
       ...given,
       sink: {
         handleMessage: (text, flow) => {

@@ -24,6 +24,9 @@ import { loadSipKey, sipConfig } from "./sip-config.ts";
 import { SipEventLog } from "./sip-event-log.ts";
 import { SipListeners } from "./sip-listeners.ts";
 
+/** A message costs fifty times what a packet of media does, and media does not wait for long. */
+const MESSAGES_IN_TURN = 32;
+
 /** What others may see of it. */
 export interface SipView {
   readonly stats: SipHostStats;
@@ -64,9 +67,11 @@ export class SipService implements SipView, AsyncDisposable {
     this.#location = LocationStore.open(join(config.dataDir, "sip.db"), log);
     this.#keys = new PhoneKeys((name) => users.findPhone(name, domain));
     this.#events = new SipEventLog(log);
+    const { kind } = chooseDatapath(config.datapath);
     this.#host = new SipHost({
       config: edge,
-      datapath: createDatapath(chooseDatapath(config.datapath).kind, config),
+      datapath: createDatapath(kind, config),
+      messages: createDatapath(kind, { mostInTurn: MESSAGES_IN_TURN }),
       keys: (username) => this.#keys.find(username),
       location: this.#location,
       onEvent: (event) => {
