@@ -6,17 +6,18 @@ import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { type Address, blankAddress, formatIp, parseIpInto } from "../../core/base/address.ts";
 import { CHANNEL_HEADER_LENGTH, encodeChannelHeader } from "../../core/turn/channel-data.ts";
 import { bindFailure } from "./bind-failure.ts";
-import { type DatagramSink, type DatapathStats, MAX_PAYLOAD, type SocketId, type SocketPurpose } from "./datapath.ts";
+import {
+  type DatagramSink,
+  type DatapathStats,
+  MAX_PAYLOAD,
+  RECEIVE_BUFFER,
+  type SocketId,
+  type SocketPurpose,
+} from "./datapath.ts";
 
 /** Datagrams that may wait for the kernel, and their bytes. */
 const queuePackets = 256;
 const queueBytes = 1 << 20;
-
-/**
- * What a listener asks for; the kernel gives up to net.core.rmem_max. Relays keep the kernel's default: each carries
- * one allocation.
- */
-const listenerBufferBytes = 4 << 20;
 
 /** RFC 1700: what systems begin with. It cannot be read from a socket. */
 const defaultHopLimit = 64;
@@ -133,7 +134,7 @@ export class DgramSocket {
   #open(): void {
     this.#state = "open";
     this.#stats.sockets++;
-    if (this.#purpose !== "relay") this.#enlargeBuffer();
+    this.#sizeBuffer();
     this.#socket.on("message", (data, from) => this.#handleMessage(data, from));
     const { address, port } = this.#socket.address();
     const bound = blankAddress();
@@ -191,9 +192,9 @@ export class DgramSocket {
     else this.#stats.socketErrors++;
   }
 
-  #enlargeBuffer(): void {
+  #sizeBuffer(): void {
     try {
-      this.#socket.setRecvBufferSize(listenerBufferBytes);
+      this.#socket.setRecvBufferSize(RECEIVE_BUFFER[this.#purpose === "relay" ? "relay" : "listener"]);
     } catch {
       // The socket works with what the system gives.
     }

@@ -3,11 +3,8 @@ import type { Address } from "../../core/base/address.ts";
 import { NO_ENTRY } from "../sys/send-batch.ts";
 import { openRequestSocket } from "../sys/steering.ts";
 import { closeDescriptor, localAddress, openUdpSocket, setReceiveBuffer } from "../sys/udp-socket.ts";
-import type { DatagramSink, SocketId, SocketPurpose } from "./datapath.ts";
+import { type DatagramSink, RECEIVE_BUFFER, type ReceiveQueue, type SocketId, type SocketPurpose } from "./datapath.ts";
 import { SendQueue } from "./send-queue.ts";
-
-/** What a listener asks for; relays keep the kernel's default: each carries one allocation. */
-const listenerBufferBytes = 4 << 20;
 
 const mostWanted = 64;
 
@@ -29,30 +26,30 @@ export class MmsgSocket {
   want = 1;
   /** Beside a `turn-listener`: what requests come to, so that this one has the media alone. */
   requests: MmsgSocket | undefined;
-  readonly isForRequests: boolean;
+  readonly receives: ReceiveQueue;
   /** How full its queue was when last asked; undefined where nobody asks. */
   fill: number | undefined;
   /** The round in which it last gave as many as were asked for. */
   #fullRound = -1;
 
-  constructor(id: SocketId, family: 4 | 6, sink: DatagramSink, isForRequests = false) {
+  constructor(id: SocketId, family: 4 | 6, sink: DatagramSink, receives: ReceiveQueue) {
     this.id = id;
     this.family = family;
     this.sink = sink;
-    this.isForRequests = isForRequests;
+    this.receives = receives;
   }
 
   /** Throws `SystemError`. */
   open(address: Readonly<Address>, purpose: SocketPurpose): void {
     this.descriptor = openUdpSocket(address);
-    if (purpose !== "relay") setReceiveBuffer(this.descriptor, listenerBufferBytes);
+    setReceiveBuffer(this.descriptor, RECEIVE_BUFFER[this.receives]);
     if (purpose === "turn-listener") this.fill = 0;
   }
 
   /** Opens this one for the requests that come to `listener`. Throws `SystemError`. */
   openBeside(listener: MmsgSocket): void {
     this.descriptor = openRequestSocket(listener.descriptor, localAddress(listener.descriptor));
-    setReceiveBuffer(this.descriptor, listenerBufferBytes);
+    setReceiveBuffer(this.descriptor, RECEIVE_BUFFER[this.receives]);
     this.fill = 0;
   }
 

@@ -24,6 +24,7 @@ import {
   type SocketId,
   type SocketPurpose,
 } from "./datapath.ts";
+import { ReceiveLosses } from "./mmsg-losses.ts";
 import { Outbox } from "./mmsg-outbox.ts";
 import { MmsgSocket } from "./mmsg-socket.ts";
 import { Pace } from "./pace.ts";
@@ -51,11 +52,12 @@ export interface MmsgOptions {
 }
 
 export class MmsgDatapath implements Datapath {
-  readonly #stats = createDatapathStats();
+  readonly #stats: DatapathStats;
   readonly #epoll: Epoll = new Epoll(batchSize);
   readonly #received: ReceiveBatch = new ReceiveBatch(batchSize);
   readonly #outbox: Outbox;
   readonly #gauge: QueueGauge = new QueueGauge();
+  readonly #losses: ReceiveLosses = new ReceiveLosses(this.#gauge);
   readonly #watch: PollHandle;
   readonly #timer: Timer = new Timer();
   readonly #timerWatch: PollHandle;
@@ -87,6 +89,13 @@ export class MmsgDatapath implements Datapath {
 
   /** Under load a datagram may wait for `wakeDelay` microseconds until others have come. Throws `PosternError` `foreign-functions-unavailable`, or `SystemError` when no descriptor is left. */
   constructor({ wakeDelay = 0, mostInTurn }: MmsgOptions = {}) {
+    const losses = () => this.#losses.sum(this.#sockets);
+    this.#stats = {
+      ...createDatapathStats(),
+      get unreceived() {
+        return losses();
+      },
+    };
     this.#wakeDelay = wakeDelay;
     this.#batch = mostInTurn ?? batchSize;
     this.#rounds = mostInTurn === undefined ? roundsInTurn : 1;
@@ -106,7 +115,7 @@ export class MmsgDatapath implements Datapath {
   bind(address: Readonly<Address>, purpose: SocketPurpose, sink: DatagramSink): SocketId {
     if (isWildcard(address)) throw wildcardFailure(address);
     const id = this.#free.pop() ?? this.#sockets.length;
-    const socket = new MmsgSocket(id, address.family, sink);
+    const socket = new MmsgSocket(id, address.family, sink, purpose === "relay" ? "relay" : "listener");
     this.#sockets[id] = socket;
     try {
       socket.open(address, purpose);
@@ -124,6 +133,7 @@ export class MmsgDatapath implements Datapath {
     if (socket === undefined) return;
     this.#forget(id);
     this.#outbox.flushSocket(socket);
+    if (socket.state === "open") this.#losses.handleClosing(socket);
     if (socket.requests !== undefined) this.#closeRequests(socket.requests);
     if (socket.state === "open" && --this.#stats.sockets === 0) this.#hold(false);
     socket.close();
@@ -182,7 +192,7 @@ export class MmsgDatapath implements Datapath {
   /** Gives requests a socket, and a queue, of their own; where that cannot be they come with the rest. */
   #steerRequests(listener: MmsgSocket): void {
     const id = this.#free.pop() ?? this.#sockets.length;
-    const requests = new MmsgSocket(id, listener.family, listener.sink, true);
+    const requests = new MmsgSocket(id, listener.family, listener.sink, "requests");
     this.#sockets[id] = requests;
     try {
       requests.openBeside(listener);
@@ -195,6 +205,7 @@ export class MmsgDatapath implements Datapath {
 
   #closeRequests(requests: MmsgSocket): void {
     this.#forget(requests.id);
+    if (requests.state === "open") this.#losses.handleClosing(requests);
     requests.close();
   }
 
@@ -287,7 +298,7 @@ export class MmsgDatapath implements Datapath {
   #serve(index: number, forRequests: boolean): void {
     const socket = this.#sockets[this.#epoll.idAt(index)];
     // Released meanwhile, or not heard of yet by its sink.
-    if (socket?.state !== "open" || socket.isForRequests !== forRequests) return;
+    if (socket?.state !== "open" || (socket.receives === "requests") !== forRequests) return;
     if (this.#epoll.isWritable(index)) this.#outbox.drain(socket);
     if (this.#filled === this.#batch) this.#handUp();
     // The sinks that were called may have released it.

@@ -35,8 +35,8 @@ export const BPF_LD_B_ABS = 0x30;
 export const BPF_JGE_K = 0x35;
 export const BPF_RET_K = 0x06;
 
-/** What SO_MEMINFO says: numbers of 32 bits, of which the first two are of the receive queue. */
-export const SK_MEMINFO = { size: 36, received: 0, room: 4 } as const;
+/** What SO_MEMINFO says: numbers of 32 bits, of which these are of the receive queue. */
+export const SK_MEMINFO = { size: 36, received: 0, room: 4, drops: 32 } as const;
 
 /** `nanoseconds`: of the time until it goes off; the interval is in front. */
 export const ITIMERSPEC = { size: 32, nanoseconds: 24 } as const;

@@ -64,18 +64,28 @@ function attach(socket: number): void {
   orThrow("setsockopt", attached);
 }
 
-/** Tells how full a socket's queue is. */
+/** Tells of the queue in which datagrams wait for a socket. */
 export class QueueGauge {
   readonly #memory: NativeMemory = new NativeMemory("socket memory", SK_MEMINFO.size + 4);
 
-  /** From 0 to 1. */
+  /** How full it is, from 0 to 1. */
   fillOf(socket: number): number {
-    const { address, u32 } = this.#memory;
-    u32[SK_MEMINFO.size >> 2] = SK_MEMINFO.size;
-    if (libc().getsockopt(socket, SOL_SOCKET, SO_MEMINFO, address, address + SK_MEMINFO.size) < 0) return 0;
+    if (!this.#read(socket)) return 0;
+    const { u32 } = this.#memory;
     const used = u32[SK_MEMINFO.received >> 2] as number;
     const room = u32[SK_MEMINFO.room >> 2] as number;
     return Math.min(1, used / Math.max(1, room));
+  }
+
+  /** Datagrams that came and were not let in: no room, or a wrong checksum. Modulo 2^32. */
+  dropsOf(socket: number): number {
+    return this.#read(socket) ? (this.#memory.u32[SK_MEMINFO.drops >> 2] as number) : 0;
+  }
+
+  #read(socket: number): boolean {
+    const { address, u32 } = this.#memory;
+    u32[SK_MEMINFO.size >> 2] = SK_MEMINFO.size;
+    return libc().getsockopt(socket, SOL_SOCKET, SO_MEMINFO, address, address + SK_MEMINFO.size) === 0;
   }
 
   release(): void {

@@ -72,6 +72,9 @@ function addTurnMetrics({ gauge, counter, counters }: Writer<HostStats>): void {
   counter("udp_packets_out", "Datagrams sent.", (s) => s.datapath.packetsOut);
   counter("udp_socket_errors", "Errors that the system reported on open sockets.", (s) => s.datapath.socketErrors);
   counters("udp_send_drops", "Datagrams that could not be sent.", "reason", (s) => Object.entries(s.datapath.drops));
+  counters("udp_unreceived", "Datagrams that the system dropped before they were read.", "queue", (s) =>
+    Object.entries(s.datapath.unreceived ?? {}),
+  );
   counters("udp_bind_failures", "Sockets that could not be opened.", "reason", (s) =>
     Object.entries(s.datapath.bindFailures),
   );

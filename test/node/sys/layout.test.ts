@@ -126,6 +126,7 @@ const expressions: Readonly<Record<string, string>> = {
   "SK_MEMINFO.size": "4 * SK_MEMINFO_VARS",
   "SK_MEMINFO.received": "4 * SK_MEMINFO_RMEM_ALLOC",
   "SK_MEMINFO.room": "4 * SK_MEMINFO_RCVBUF",
+  "SK_MEMINFO.drops": "4 * SK_MEMINFO_DROPS",
 };
 
 function expression(name: string, field: string | undefined): string {
