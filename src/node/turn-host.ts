@@ -18,6 +18,7 @@ import { TurnServer } from "../core/turn/server/turn-server.ts";
 import { wallClock } from "./clock.ts";
 import { nodeCrypto } from "./crypto.ts";
 import type { Datapath, DatapathStats } from "./datapath/datapath.ts";
+import type { OffloadStats } from "./datapath/ebpf/offload-stats.ts";
 import { isWildcard, wildcardFailure } from "./datapath/wildcard.ts";
 import { Emptying } from "./emptying.ts";
 import { FailureLog } from "./failure-log.ts";
@@ -71,6 +72,8 @@ export interface BoundListener {
 export interface HostStats {
   readonly server: Readonly<TurnServerStats>;
   readonly datapath: Readonly<DatapathStats>;
+  /** Undefined where the kernel forwards nothing by itself. */
+  readonly offloaded: Readonly<OffloadStats> | undefined;
   readonly streams: Readonly<StreamStats>;
 }
 
@@ -119,7 +122,8 @@ export class TurnHost implements AsyncDisposable {
       (query, keys) => this.#driver.input((server, now) => server.handleKey(query, keys, now)),
       this.#log,
     );
-    this.stats = { server: machine.stats, datapath: datapath.stats, streams: this.#streams.stats };
+    const { stats, offloaded } = datapath;
+    this.stats = { server: machine.stats, datapath: stats, offloaded, streams: this.#streams.stats };
   }
 
   /** Judged by the open-descriptor limit, the relay ports and the quota; printed at start. */

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { PosternError } from "../core/base/failure.ts";
 import { wallClock } from "../node/clock.ts";
-import { chooseDatapath, createDatapath, type DatapathChoice } from "../node/datapath/choice.ts";
+import { chooseDatapath, createDatapath, type DatapathChoice, withOffload } from "../node/datapath/choice.ts";
+import type { Datapath } from "../node/datapath/datapath.ts";
 import { FailureLog } from "../node/failure-log.ts";
 import { watchInterfaces } from "../node/interfaces.ts";
 import type { TlsIdentity } from "../node/net/tls-identity.ts";
@@ -95,7 +96,7 @@ export class Daemon implements AsyncDisposable {
     const keys = { sharedSecrets: parts.secrets.sharedSecrets, nonceKeys: [parts.nonceKey] };
     this.#host = new TurnHost({
       config: turnConfig(loaded.config, parts.place.plan, keys),
-      datapath: createDatapath(parts.datapath.kind, loaded.config),
+      datapath: this.#datapath(parts.datapath),
       keys: (user, realm) => this.#users.find(user, realm),
       onEvent: this.#events.report,
       log,
@@ -104,6 +105,16 @@ export class Daemon implements AsyncDisposable {
     this.#listeners = new Listeners(this.#host, loaded.config, log);
     this.#places = new Places(parts.place, this.#host, this.#listeners, log, (work) => this.#enqueue(work));
     this.#watches.push(this.#places);
+  }
+
+  #datapath({ kind }: DatapathChoice): Datapath {
+    const inner = createDatapath(kind, this.#config);
+    if (this.#config.offload === "off") return inner;
+    const failures = new FailureLog(this.#log, "offload-failed");
+    const { datapath, because } = withOffload(inner, (error) => failures.report(error));
+    if (because === undefined) this.#log.info({}, "offload-is-on");
+    else this.#log.warn({ err: because }, "offload-is-off");
+    return datapath;
   }
 
   /** Resolves when every listener is open. Rejects with `PosternError`, and then nothing is left open. */

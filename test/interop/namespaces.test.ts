@@ -7,13 +7,13 @@ import { after, before, describe, test } from "node:test";
 import { Network } from "../../src/lab/network.ts";
 import type { Passage } from "../../src/lab/passages.ts";
 import { type GatewayDeclaration, internet, serverAddresses } from "../../src/lab/topology.ts";
-import { type Child, startChild } from "../support/child.ts";
+import { startChild } from "../support/child.ts";
 import { peerPath, requireIpv6, requirePeer, requirePrivilege } from "../support/peers.ts";
 import { type RelayUnderTest, startRelay } from "../support/relay-under-test.ts";
 import { until } from "../support/until.ts";
 import { startBrowser } from "./browser.ts";
 import { BrowserCall } from "./browser-call.ts";
-import type { Answer, Command } from "./endpoint.ts";
+import { Endpoint } from "./endpoints.ts";
 import { arrived, hostOf, through } from "./networks.ts";
 import { messageBytes, messages, runUclient } from "./uclient.ts";
 
@@ -30,6 +30,7 @@ const topology = {
 const [server] = serverAddresses;
 const user = { name: "alice", password: "wonderland" };
 const port = 3478;
+const turnServer = { host: server, port, username: user.name, password: user.password };
 const count = 30;
 const texts = (from: string) => Array.from({ length: count }, (_, i) => `${from} ${i}`);
 
@@ -40,7 +41,7 @@ describe("networks that cannot reach each other", { skip }, () => {
   let relay: RelayUnderTest;
   const endpoints: Endpoint[] = [];
   const start = async (place: string) => {
-    const endpoint = await Endpoint.start(network, place);
+    const endpoint = await Endpoint.start(network.at(place), turnServer);
     endpoints.push(endpoint);
     return endpoint;
   };
@@ -184,45 +185,4 @@ describe("networks that cannot reach each other", { skip }, () => {
 
 function addressesOf({ plan }: Network, host: string): readonly string[] {
   return plan.hosts.find(({ name }) => name === host)?.addresses ?? [];
-}
-
-/** The far end of `endpoint.ts`. */
-class Endpoint {
-  readonly #child: Child;
-  #asked = 0;
-
-  private constructor(child: Child) {
-    this.#child = child;
-  }
-
-  static async start(network: Network, place: string): Promise<Endpoint> {
-    const options = { host: server, port, username: user.name, password: user.password };
-    const script = new URL("endpoint.ts", import.meta.url).pathname;
-    const command = [...through(network.at(place)), process.execPath, script, JSON.stringify(options)];
-    return new Endpoint(await startChild(command, { holdInput: true }));
-  }
-
-  async ask(command: Command): Promise<Answer> {
-    const nth = this.#asked++;
-    this.#child.write(`${JSON.stringify(command)}\n`);
-    const lines = () => this.#child.output().split("\n");
-    const line = await until(`an answer to ${command.do}`, () => lines().length > nth + 1 && lines()[nth]);
-    const answer = JSON.parse(line) as Answer;
-    if (answer.failure !== undefined) throw new Error(`${command.do}: ${answer.failure}`);
-    return answer;
-  }
-
-  /** Waits until it has heard as much as `expected`, and that must be it. */
-  async hears(expected: readonly string[]): Promise<void> {
-    let heard: readonly string[] = [];
-    await until(`${expected.length} texts`, async () => {
-      heard = (await this.ask({ do: "heard" })).heard ?? [];
-      return heard.length >= expected.length || assert.fail(`${heard.length} heard`);
-    });
-    assert.deepEqual(heard, expected);
-  }
-
-  async stop(): Promise<void> {
-    await this.#child.stop();
-  }
 }

@@ -20,6 +20,7 @@ const packages = {
   chromium: "chromium",
   certutil: "libnss3-tools",
   dumpcap: "wireshark-common",
+  ethtool: "ethtool",
   gcc: "gcc libc6-dev",
   ip: "iproute2",
   kamailio: "kamailio",

@@ -8,6 +8,7 @@
  */
 import type { Address } from "../../core/base/address.ts";
 import type { Flow } from "../../core/turn/server/flow.ts";
+import type { OffloadStats } from "./ebpf/offload-stats.ts";
 
 /** Names one socket of a datapath. Small integers, reused after release. */
 export type SocketId = number;
@@ -44,10 +45,10 @@ export interface DatagramSink {
 export const SEND_DROPS = ["queue-full", "too-long", "unreachable", "closed"] as const;
 export type SendDrop = (typeof SEND_DROPS)[number];
 
-/** Plain numbers that only grow, but for `sockets`; read when somebody scrapes. */
 /** Whose queue in the kernel a datagram found full: a listener's, that of its requests alone, or a relay's. */
 export type ReceiveQueue = "listener" | "requests" | "relay";
 
+/** Plain numbers that only grow, but for `sockets`; read when somebody scrapes. */
 export interface DatapathStats {
   /** Open now. */
   sockets: number;
@@ -60,20 +61,24 @@ export interface DatapathStats {
   /** Errors that the operating system reported on an open socket, none of which closed it. */
   socketErrors: number;
   bindFailures: Record<BindFailure, number>;
-}
   /**
    * Datagrams that came and that the kernel dropped, since the queue had no room or a checksum was wrong. Asked of the
    * kernel whenever it is read; undefined where it cannot be told.
    */
   readonly unreceived?: Readonly<Record<ReceiveQueue, number>>;
+}
 
-/** The longest payload of one datagram: 65,535 bytes less the UDP header, and for IPv4 less the IP header. */
 /**
  * Bytes that sockets ask for; the kernel gives up to net.core.rmem_max, and uses what arrives while nobody reads. A relay
  * carries one allocation: so much is 60 ms of 20,000 small packets a second.
  */
-export const RECEIVE_BUFFER = { listener: 4 << 20, requests: 4 << 20, relay: 512 << 10 } as const;
+export const RECEIVE_BUFFER: Readonly<Record<ReceiveQueue, number>> = {
+  listener: 4 << 20,
+  requests: 4 << 20,
+  relay: 512 << 10,
+};
 
+/** The longest payload of one datagram: 65,535 bytes less the UDP header, and for IPv4 less the IP header. */
 export const MAX_PAYLOAD = { 4: 65_507, 6: 65_527 } as const;
 
 export function createDatapathStats(): DatapathStats {
@@ -91,6 +96,8 @@ export function createDatapathStats(): DatapathStats {
 
 export interface Datapath {
   readonly stats: Readonly<DatapathStats>;
+  /** Of flows that it forwards without their packets coming up; undefined where it forwards none. */
+  readonly offloaded?: Readonly<OffloadStats>;
 
   /**
    * Opens a UDP socket on exactly this address and port (0: any free one), never a wildcard; IPv6 sockets take no

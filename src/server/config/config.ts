@@ -22,6 +22,7 @@ export interface Config {
   readonly greeting: boolean;
   readonly drainDeadline: number;
   readonly datapath: DatapathOption;
+  readonly offload: "off" | "auto";
   /** Microseconds. */
   readonly wakeDelay: number;
 

@@ -107,6 +107,13 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     description:
       "What moves UDP packets: mmsg is batched system calls, on Linux alone, for about half the CPU time a packet; dgram is Node's own sockets, which work everywhere; auto is mmsg where it can be had, and the log says once where it cannot. With mmsg, a server that cannot have it does not start.",
   },
+  offload: {
+    group: "General",
+    kind: choice("off", "auto"),
+    fallback: "off",
+    description:
+      "Whether the kernel forwards what goes over channels by itself, so that Postern does not see those packets. It takes Linux 6.6, the capabilities CAP_BPF and CAP_NET_ADMIN, and Ethernet interfaces; where something of that is missing, auto says once in the log what, and everything goes on without. Packets that are forwarded pass the host's firewall by: not where it translates the addresses of Postern's clients or peers.",
+  },
   wakeDelay: {
     group: "General",
     kind: count(0, 1_000),

@@ -79,6 +79,12 @@ function addTurnMetrics({ gauge, counter, counters }: Writer<HostStats>): void {
     Object.entries(s.datapath.bindFailures),
   );
 
+  gauge("offloaded_flows", "Flows that the kernel forwards by itself now.", (s) => s.offloaded?.flows ?? 0);
+  counters("offload_datagrams", "What the kernel's program did with datagrams.", "outcome", (s) =>
+    Object.entries(s.offloaded?.datagrams ?? {}),
+  );
+  counter("offload_failures", "Flows that the kernel refused.", (s) => s.offloaded?.failures ?? 0);
+
   gauge("stream_connections", "TCP and TLS connections now.", (s) => s.streams.open);
   counter("stream_connections_accepted", "TCP and TLS connections accepted.", (s) => s.streams.accepted);
   counters("stream_connections_refused", "Connections refused, by limit.", "limit", (s) =>

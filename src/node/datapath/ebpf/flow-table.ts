@@ -1,0 +1,173 @@
+/**
+ * The flows that may be forwarded in the kernel, and those of them that are. A flow is there as long as there is a way for
+ * it: routes are asked when it comes, and again whenever they have changed. What the program has counted is added to the
+ * flow's own numbers now and then, and when the flow is taken back.
+ */
+import { sameIp } from "../../../core/base/address.ts";
+import { countOffloaded, type Flow } from "../../../core/turn/server/flow.ts";
+import { monotonicNow } from "../../clock.ts";
+import type { Routes } from "../../sys/routes.ts";
+import { Counters } from "./counters.ts";
+import type { OffloadStats } from "./offload-stats.ts";
+import { Policing } from "./policing.ts";
+import { COUNTER, MAPS } from "./program.ts";
+import { type Arrival, encodeArrival, encodeDeparture } from "./records.ts";
+import type { RelayProgram } from "./relay-program.ts";
+
+/** A flow's two ends, as this host sees them. */
+export interface FlowEnds {
+  readonly arrival: Arrival;
+  readonly departure: Arrival;
+}
+
+interface Entry extends FlowEnds {
+  readonly flow: Flow;
+  /** Computed once, for putting in and for taking out. */
+  readonly key: Uint8Array;
+  readonly index: number;
+  readonly bucket: number;
+  /** Where its packets come in, while it is in the kernel. */
+  arrivesBy: number | undefined;
+  /** Already added to the flow. */
+  packets: number;
+  bytes: number;
+}
+
+/** Fewer are all read every time. */
+const readAtLeast = 256;
+
+export class FlowTable {
+  readonly #program: RelayProgram;
+  readonly #routes: Routes;
+  readonly #stats: OffloadStats;
+  readonly #counters: Counters;
+  readonly #policing: Policing;
+  readonly #entries: Map<Flow, Entry> = new Map();
+  readonly #freeIndexes: number[] = [];
+  #nextIndex = 0;
+  /** Taken back; a packet of theirs may still have been on its way through the program. */
+  #retired: Entry[] = [];
+  /** Whose counters are read next. */
+  #turn: IterableIterator<Entry> = [].values();
+
+  constructor(program: RelayProgram, routes: Routes, stats: OffloadStats) {
+    this.#program = program;
+    this.#routes = routes;
+    this.#stats = stats;
+    this.#counters = new Counters(program.maps.counters, program.cpus);
+    this.#policing = new Policing(program.maps.buckets);
+  }
+
+  /** Throws `SystemError`, and then the flow stays in user space. */
+  add(flow: Flow, ends: FlowEnds): void {
+    this.remove(flow);
+    const index = this.#freeIndexes.pop() ?? (this.#nextIndex < MAPS.flows.entries ? this.#nextIndex++ : undefined);
+    if (index === undefined) return;
+    const limit = limitOf(flow);
+    const bucket = limit === undefined ? 0 : this.#policing.take(limit);
+    if (bucket === undefined) return void this.#freeIndexes.push(index);
+    const key = encodeArrival(ends.arrival);
+    const entry: Entry = { ...ends, flow, key, index, bucket, arrivesBy: undefined, packets: 0, bytes: 0 };
+    this.#entries.set(flow, entry);
+    this.#settle(entry);
+  }
+
+  /** None of its packets is forwarded any more when this returns. Throws `SystemError`. */
+  remove(flow: Flow): void {
+    const entry = this.#entries.get(flow);
+    if (entry === undefined) return;
+    this.#entries.delete(flow);
+    const limit = limitOf(flow);
+    if (limit !== undefined) this.#policing.giveBack(limit);
+    this.#retired.push(entry);
+    this.#takeOut(entry);
+    this.#count(entry);
+  }
+
+  /** Looks for every flow's way again. Throws `SystemError` when one cannot be put in, after all have been looked at. */
+  follow(): void {
+    let failure: unknown;
+    const arrivals = new Set<number>();
+    for (const entry of this.#entries.values()) {
+      try {
+        this.#settle(entry);
+      } catch (error) {
+        failure = error;
+      }
+      if (entry.arrivesBy !== undefined) arrivals.add(entry.arrivesBy);
+    }
+    this.#program.keepAttached(arrivals);
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Adds what some of the flows have carried meanwhile; a few calls later it was all of them. Throws `SystemError`. */
+  count(): void {
+    for (const entry of this.#retired.splice(0)) this.#finish(entry);
+    if (this.#stats.flows === 0) this.#program.keepAttached(new Set());
+    const due = Math.max(readAtLeast, this.#entries.size >> 4);
+    for (let i = 0; i < due && i < this.#entries.size; i++) {
+      let { value: entry } = this.#turn.next();
+      if (entry === undefined) {
+        this.#turn = this.#entries.values();
+        entry = this.#turn.next().value;
+      }
+      if (entry?.arrivesBy !== undefined) this.#count(entry);
+    }
+  }
+
+  #settle(entry: Entry): void {
+    try {
+      this.#place(entry);
+    } catch (error) {
+      // Never by a way that is not the one of now.
+      this.#takeOut(entry);
+      throw error;
+    }
+  }
+
+  #place(entry: Entry): void {
+    const { arrival, departure, index, bucket } = entry;
+    const [here, there] = [this.#way(arrival), this.#way(departure)];
+    if (here === undefined || there === undefined || here.interface !== entry.arrivesBy) this.#takeOut(entry);
+    if (here === undefined || there === undefined) return;
+    this.#program.attach(here.interface);
+    const { key, value } = this.#program.maps.flows;
+    key.bytes.set(entry.key);
+    value.bytes.set(encodeDeparture({ ...departure, index, bucket, ...there }));
+    this.#program.maps.flows.put();
+    if (entry.arrivesBy === undefined) this.#stats.flows++;
+    entry.arrivesBy = here.interface;
+  }
+
+  #way({ local, remote }: Arrival) {
+    return sameIp(local, remote) ? undefined : this.#routes.find(local, remote);
+  }
+
+  #takeOut(entry: Entry): void {
+    if (entry.arrivesBy === undefined) return;
+    entry.arrivesBy = undefined;
+    this.#stats.flows--;
+    const { flows } = this.#program.maps;
+    flows.key.bytes.set(entry.key);
+    flows.remove();
+  }
+
+  #count(entry: Entry): void {
+    const [packets, bytes] = this.#counters.read(entry.index, COUNTER.packets, COUNTER.bytes) as [number, number];
+    if (packets === entry.packets) return;
+    countOffloaded(entry.flow, packets - entry.packets, bytes - entry.bytes, monotonicNow());
+    entry.packets = packets;
+    entry.bytes = bytes;
+  }
+
+  /** Nothing of it is on its way any more: the number may be another's. */
+  #finish(entry: Entry): void {
+    this.#count(entry);
+    this.#counters.clear(entry.index);
+    this.#freeIndexes.push(entry.index);
+  }
+}
+
+function limitOf({ toward, account }: Flow) {
+  return toward === "peer" ? account.uplink : account.downlink;
+}
