@@ -1,7 +1,6 @@
 /** The hot loops of the TURN server, on the machine alone: no socket, and the cryptography that the daemon uses. */
 import { type Address, ipv4 } from "../../src/core/base/address.ts";
 import type { Instant, UnixSeconds } from "../../src/core/base/machine.ts";
-import { encodeUtf8 } from "../../src/core/base/utf8.ts";
 import { longTermKey } from "../../src/core/stun/credentials.ts";
 import { Attribute, MessageClass, Method, PasswordAlgorithmNumber } from "../../src/core/stun/registry.ts";
 import { StunView } from "../../src/core/stun/view.ts";
@@ -116,10 +115,7 @@ export class TurnLoops {
   #sealed(method: number, body?: (writer: StunWriter) => void): Uint8Array {
     const writer = this.#writer.begin(method, MessageClass.Request, this.#id());
     body?.(writer);
-    writer
-      .text(Attribute.Username, username)
-      .text(Attribute.Realm, REALM)
-      .bytes(Attribute.Nonce, encodeUtf8(this.#nonce));
+    writer.text(Attribute.Username, username).text(Attribute.Realm, REALM).text(Attribute.Nonce, this.#nonce);
     return writer.integritySha1(nodeCrypto, key).finish();
   }
 }

@@ -101,7 +101,8 @@ export class ImportedKey {
   }
 
   #prepare(algorithm: HmacAlgorithm): unknown {
-    const key = Uint8Array.from(this.#bytes, (character) => character.charCodeAt(0));
+    const key = new Uint8Array(this.#bytes.length);
+    for (let i = 0; i < key.length; i++) key[i] = this.#bytes.charCodeAt(i);
     return hmac(algorithm).prepare(key.length > blockLength ? digest(algorithm, key) : key);
   }
 }

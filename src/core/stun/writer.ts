@@ -5,6 +5,7 @@
 import type { Address } from "../base/address.ts";
 import { writeU16, writeU32 } from "../base/bytes.ts";
 import type { Crypto, HmacKey } from "../base/ports.ts";
+import { cutCopy } from "../base/slab.ts";
 import { encodeUtf8, isAscii } from "../base/utf8.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { Attribute, FAMILY_IPV4, FAMILY_IPV6, HEADER_LENGTH, MAGIC_COOKIE, type MessageClass } from "./registry.ts";
@@ -168,6 +169,6 @@ export class StunWriter {
   /** The finished message, a copy. */
   finish(): Uint8Array {
     this.#writeLength();
-    return this.#data.slice(0, this.#end);
+    return cutCopy(this.#data, 0, this.#end);
   }
 }

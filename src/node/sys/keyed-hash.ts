@@ -68,7 +68,7 @@ export class KeyedHash {
       for (let i = 0; i < key.length; i++) pad[i] = mask ^ (key[i] as number);
       this.#init(this.#memory.address);
       this.#hash(pad);
-      state.push(...this.#memory.bytes.subarray(0, 4 * chaining));
+      for (let i = 0; i < 4 * chaining; i++) state.push(this.#memory.bytes[i] as number);
     }
     // What is left of the key.
     this.#memory.bytes.fill(0);

@@ -5,6 +5,7 @@
 
 import { copyBytes, equalConstantTime } from "../../base/bytes.ts";
 import type { Instant } from "../../base/machine.ts";
+import { cutCopy } from "../../base/slab.ts";
 import { decodePasswordAlgorithm } from "../../stun/credentials.ts";
 import { hasIntegritySha1, hasIntegritySha256 } from "../../stun/integrity.ts";
 import { opaqueString } from "../../stun/opaque-string.ts";
@@ -150,7 +151,7 @@ function ask(
 ): undefined {
   const asked = user.userhash === undefined ? { username: user.username } : { userhash: copyBytes(user.userhash) };
   const lookup = {
-    data: copyBytes(view.data, 0, view.length),
+    data: cutCopy(view.data, 0, view.length),
     path: copyPath(path),
     algorithm,
     since: now,
