@@ -26,7 +26,7 @@ export function publishedManifest(source: Manifest): Manifest {
 
 /** Builds the package in `directory`. */
 function stage(directory: string): void {
-  for (const name of ["src", "tsconfig.base.json", "README.md", "CHANGELOG.md", "LICENSE"]) {
+  for (const name of ["src", "tsconfig.base.json", "README.md", "CHANGELOG.md", "LICENSE", "LICENSES"]) {
     if (existsSync(join(root, name))) cpSync(join(root, name), join(directory, name), { recursive: true });
   }
   const manifest = publishedManifest(JSON.parse(readFileSync(join(root, "package.json"), "utf8")));
