@@ -21,6 +21,7 @@ import {
   startDaemon,
 } from "../support/daemon.ts";
 import { requirePeer } from "../support/peers.ts";
+import { freePortRange } from "../support/ports.ts";
 import { makeTestCertificates } from "../support/test-ca.ts";
 import { Refused, TurnClient } from "../support/turn-client.ts";
 import { until } from "../support/until.ts";
@@ -445,8 +446,10 @@ suite("it does not start", () => {
       await new Promise<void>((done) => taken.listen(0, "127.0.0.1", done));
       const { port } = taken.address() as AddressInfo;
       const other = option === "sip-port" ? "sips-port" : "sip-port";
+      const media = await freePortRange(8);
       try {
-        const flags = ["--sip-domain", "example.org", `--${option}`, `${port}`, `--${other}`, "off"];
+        const ports = ["--media-ports", `${media.low}-${media.high}`, `--${option}`, `${port}`, `--${other}`, "off"];
+        const flags = ["--sip-domain", "example.org", ...ports];
         assert.match(await refusedStart(flags), new RegExp(`127\\.0\\.0\\.1:${port}\\. .*choose.* ${option}\\.`));
       } finally {
         taken.close();
