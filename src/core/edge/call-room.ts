@@ -4,6 +4,7 @@ import { hexOf } from "../sip/digest/algorithm.ts";
 import type { SipFlow } from "../sip/flow.ts";
 import { createResponse } from "../sip/message/build.ts";
 import type { ServerTransaction } from "../sip/transaction/server.ts";
+import type { CallSide } from "./call.ts";
 import { limitAnswer } from "./limit-answer.ts";
 import type { EdgeLimit } from "./outputs.ts";
 import { fullOf, nameOf, type Owner } from "./quotas.ts";
@@ -22,6 +23,17 @@ export function isRefusedCall(state: EdgeState, transaction: ServerTransaction, 
   const limit = isFull ? "calls" : fullOf(state.quotas.of(owner), "calls");
   if (limit !== undefined) refuseCall(state, transaction, limit, owner.flow, nameOf(owner), now);
   return limit !== undefined;
+}
+
+/** What there is no room for, for a call that is known again; undefined where there is. */
+export function fullFor(
+  { calls, quotas, config }: EdgeState,
+  { name, trunk, flow }: CallSide,
+  callee: CallSide,
+): EdgeLimit | undefined {
+  if (calls.size >= config.limits.calls) return "calls";
+  const through = callee.trunk === undefined ? [] : [quotas.ofTrunk(callee.trunk)];
+  return fullOf([...quotas.of({ user: name, trunk, flow }), ...through], "calls");
 }
 
 export function refuseCall(

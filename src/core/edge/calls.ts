@@ -92,6 +92,7 @@ export class Calls {
     call.callees.set(detached(calleeTag), sides.callee);
     this.#calls.set(call.key, call);
     this.#quotas.hold(call);
+    if (sides.callee.trunk !== undefined) this.#quotas.hold(call, sides.callee.trunk);
     return call;
   }
 

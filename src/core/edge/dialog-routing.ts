@@ -65,7 +65,9 @@ export class DialogRouting {
 
   /** RFC 3261 §12.2: what has no tag in To begins something, and its way is ours to choose, not a token's. */
   #open(user: string | undefined, { toTag, callId, fromTag }: SipRequest): OpenedToken | undefined {
-    return user === undefined || toTag === undefined ? undefined : this.#tokens.open(user, callId, fromTag ?? "");
+    return user === undefined || toTag === undefined
+      ? undefined
+      : this.#tokens.open(user, callId, fromTag ?? "", toTag);
   }
 
   /** To the other side, with the Request-URI that it gave itself. */

@@ -33,8 +33,11 @@ export function handleKeys(state: EdgeState, query: SipKeyQuery, keys: SipUserKe
   if (admission.kind === "refused" && admission.why === "wrong-password") {
     state.outputs.push({ kind: "event", event: { type: "wrong-password", user, method: request.method, flow } });
   }
-  const dialog = state.claimed.get(request);
+  const claimed = state.claimed.get(request);
   state.claimed.delete(request);
+  // Its call may be known again since the password was asked for, or be over.
+  const dialog =
+    claimed && (claimed.isRouteless ? routelessOf(state, request) : contextOf(state, request, claimed.token));
   admit(state, request, flow, dialog, admission, now);
 }
 

@@ -9,6 +9,8 @@ import type { SipMessage, SipRequest } from "../sip/message/message.ts";
 import { isSipUri } from "../sip/message/uri.ts";
 import { userOf } from "../sip/registrar/address-of-record.ts";
 import type { CallSide } from "./call.ts";
+import { fullFor } from "./call-room.ts";
+import { noteRefusal } from "./refusals.ts";
 import { hasSession, replaceSession, sessionOf } from "./session-body.ts";
 import type { DialogContext, EdgeState } from "./state.ts";
 
@@ -24,13 +26,17 @@ export function resumed(
   now: Instant,
 ): DialogContext | number {
   if (!resumes(request, dialog)) return dialog;
-  // RFC 3261 §14.2: it was not changed, and goes on as it was agreed.
-  if (state.calls.size >= state.config.limits.calls) return 503;
   const { from, to, token } = dialog;
   const isCallers = token.from === "caller";
   const [fromTag, toTag] = [request.fromTag ?? "", request.toTag ?? ""];
   const tags = isCallers ? { callerTag: fromTag, calleeTag: toTag } : { callerTag: toTag, calleeTag: fromTag };
   const [caller, callee] = isCallers ? [from, to] : [to, from];
+  const limit = fullFor(state, caller, callee);
+  if (limit !== undefined) {
+    noteRefusal(state, limit, from.flow, from.name, now);
+    // RFC 3261 §14.2: it was not changed, and goes on as it was agreed.
+    return 503;
+  }
   const sides = { caller, callee, called: calledOf(callee, (isCallers ? request.to : request.from).uri) };
   const call = state.calls.resume({ callId: request.callId, ...tags }, sides, state.ports.wallClock.now(), now);
   // RFC 3261 §12.2.2: one of them has hung up, and the other does so when it hears that.

@@ -295,6 +295,71 @@ suite("media after a restart", () => {
     assert.ok(bob.request("BYE"));
   });
 
+  test("calls that are known again count for who has placed them, so that nobody has more than may be", () => {
+    const first = talk("udp");
+    const { world, alice, bob } = first;
+    alice.ask(alice.invitation("bob"));
+    bob.answer(200);
+    const second = alice.response;
+    alice.send(alice.within(second, "ACK"));
+    assert.equal(world.edge.calls().length, 2);
+    const callsPer = { ...DEFAULT_EDGE_LIMITS.callsPer, user: 1 };
+    const next = restart(first, { limits: { ...DEFAULT_EDGE_LIMITS, callsPer } });
+    refresh(first, "caller");
+    alice.send(alice.within(second, "INVITE", { body: alice.sdp() }));
+    assert.deepEqual([alice.response.status, next.edge.calls().length], [503, 1]);
+    assert.deepEqual(
+      next.events.flatMap((event) => (event.type === "limited" ? [[event.limit, event.name]] : [])),
+      [["user-calls", "alice"]],
+    );
+  });
+
+  test("RFC 3261 §12.1.1: a token makes one call known, and not one for each tag that somebody invents", () => {
+    const call = talk("udp");
+    const { bob } = call;
+    const next = restart(call);
+    const invite = bob.request("INVITE");
+    for (const tag of ["one", "two"]) {
+      const invented = bob.within(invite, "INVITE", { body: bob.sdp() });
+      invented.headers.set("To", `<sip:alice@example.org>;tag=${tag}`);
+      bob.send(invented);
+    }
+    assert.deepEqual([next.edge.callCount, next.edge.stats.refused.foreign], [0, 2]);
+    bob.send(bob.within(invite, "INVITE", { body: bob.sdp() }));
+    assert.equal(next.edge.callCount, 1);
+  });
+
+  test("two offers whose passwords are looked up at once make one call known", () => {
+    const call = talk("tcp");
+    const { alice, bob, answer } = call;
+    const next = restart(call);
+    bob.reconnect(50_002);
+    bob.register();
+    alice.reconnect(50_001);
+    const [one, other] = ["a", "b"].map(() => {
+      const asked = alice.within(answer, "INVITE", { body: alice.sdp() });
+      alice.send(asked);
+      assert.equal(alice.response.status, 407);
+      alice.acknowledgeRefusal(asked);
+      const again = alice.within(answer, "INVITE", { body: alice.sdp() });
+      again.headers.set("Proxy-Authorization", alice.authorize(again));
+      return again;
+    });
+    assert.ok(one && other);
+    for (const again of [one, other]) next.edge.handleText(again.format(), alice.flow, next.now);
+    next.settle();
+    const [first, second] = bob.requests.filter(({ method }) => method === "INVITE").slice(-2);
+    assert.ok(first && second);
+    const accepted = createResponse(first, 200, { headers: [["Contact", `<${bob.contact}>`]] });
+    accepted.setBody(bob.sdp(), "application/sdp");
+    bob.send(accepted);
+    bob.send(createResponse(second, 491));
+    assert.deepEqual(
+      next.edge.calls().map(({ state }) => state),
+      ["answered"],
+    );
+  });
+
   test("a call that is known again ends like any other when nothing is heard in it", () => {
     const call = talk("udp");
     const next = restart(call);

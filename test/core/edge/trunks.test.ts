@@ -138,6 +138,21 @@ suite("RFC 3263: a trunk with a name", () => {
     gates[0].send(gates[0].within(response, "BYE"));
     assert.equal(alice.request("BYE").method, "BYE");
   });
+  test("counts a call that is known again", () => {
+    const { world, alice, gates } = resolved(trunk({ calls: 1 }));
+    alice.ask(alice.invitation(NUMBER));
+    gates[0].answer(200);
+    const { response } = alice;
+    alice.send(alice.within(response, "ACK"));
+    const next = world.restarted();
+    next.edge.handleTrunkResolved("provider", [endpoint(first), endpoint(second)]);
+    for (const phone of [alice, gates[0]]) phone.joins(next);
+    alice.send(alice.within(response, "INVITE", { body: alice.sdp() }));
+    gates[0].answer(200, { tag: "to-gate-198.18.0.5" });
+    assert.equal(next.edge.callCount, 1);
+    alice.ask(alice.invitation(NUMBER));
+    assert.equal(alice.response.reason, "Too Many Calls Through This Trunk");
+  });
 });
 
 suite("RFC 3263 §4.3: a server of a trunk that fails", () => {

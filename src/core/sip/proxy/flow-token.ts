@@ -58,8 +58,8 @@ export class FlowTokens {
     return encodeBase64(concatBytes(body, tag), "").replaceAll("+", "-").replaceAll("/", "_");
   }
 
-  /** Undefined for what was not sealed here, or for another Call-ID. `fromTag`: of the request that brings it. */
-  open(token: string, callId: string, fromTag: string): OpenedToken | undefined {
+  /** Undefined for what was not sealed here, or for another dialog. The tags are those of the request that brings it. */
+  open(token: string, callId: string, fromTag: string, toTag: string): OpenedToken | undefined {
     const bytes = decodeBase64(token.replaceAll("-", "+").replaceAll("_", "/"));
     if (bytes === undefined || bytes[0] !== VERSION || bytes.length < 1 + TAG_LENGTH) return undefined;
     const body = bytes.subarray(0, -TAG_LENGTH);
@@ -68,8 +68,10 @@ export class FlowTokens {
     const reader = { bytes: body, at: 1 };
     const caller = decodeParty(reader);
     const callee = decodeParty(reader);
-    const isCaller = equalConstantTime(body.subarray(reader.at), this.#hash(fromTag));
-    return { caller, callee, from: isCaller ? "caller" : "callee" };
+    const callerTag = body.subarray(reader.at);
+    if (equalConstantTime(callerTag, this.#hash(fromTag))) return { caller, callee, from: "caller" };
+    // RFC 3261 §12.1.1: what the callee sends has the caller's tag in To. With any other it is of no dialog that was begun here.
+    return equalConstantTime(callerTag, this.#hash(toTag)) ? { caller, callee, from: "callee" } : undefined;
   }
 
   #hash(text: string): Uint8Array {

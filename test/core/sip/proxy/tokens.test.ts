@@ -25,10 +25,10 @@ test("a token tells both flows, whose they are, and which end the request is fro
   const tokens = new FlowTokens(testCrypto, [key]);
   const token = tokens.seal({ caller: alice, callee: bob }, "call", "tag");
   assert.match(token, /^[A-Za-z0-9_-]+$/);
-  assert.deepEqual(tokens.open(token, "call", "tag"), { caller: alice, callee: bob, from: "caller" });
-  assert.equal(tokens.open(token, "call", "another")?.from, "callee");
+  assert.deepEqual(tokens.open(token, "call", "tag", "other"), { caller: alice, callee: bob, from: "caller" });
+  assert.equal(tokens.open(token, "call", "other", "tag")?.from, "callee");
   const inward = tokens.seal({ caller: provider, callee: alice }, "call", "tag");
-  assert.deepEqual(tokens.open(inward, "call", "tag"), { caller: provider, callee: alice, from: "caller" });
+  assert.deepEqual(tokens.open(inward, "call", "tag", "other"), { caller: provider, callee: alice, from: "caller" });
 });
 
 test("a name that does not fit into a token is left out, and the flows are there", () => {
@@ -38,7 +38,7 @@ test("a name that does not fit into a token is left out, and the flows are there
     [128, 0],
   ] as const) {
     const caller = { ...alice, name: "a".repeat(length) };
-    const opened = tokens.open(tokens.seal({ caller, callee: bob }, "call", "tag"), "call", "tag");
+    const opened = tokens.open(tokens.seal({ caller, callee: bob }, "call", "tag"), "call", "tag", "other");
     assert.deepEqual([opened?.caller.name.length, opened?.caller.phone, opened?.callee], [said, alice.phone, bob]);
   }
 });
@@ -46,9 +46,9 @@ test("a name that does not fit into a token is left out, and the flows are there
 test("a token is good for its call alone, and for who has the key", () => {
   const tokens = new FlowTokens(testCrypto, [key]);
   const token = tokens.seal({ caller: alice, callee: bob }, "call", "tag");
-  assert.equal(tokens.open(token, "other", "tag"), undefined);
-  assert.equal(new FlowTokens(testCrypto, [other]).open(token, "call", "tag"), undefined);
-  assert.ok(new FlowTokens(testCrypto, [other, key]).open(token, "call", "tag"), "an older key");
+  assert.equal(tokens.open(token, "other", "tag", "other"), undefined);
+  assert.equal(new FlowTokens(testCrypto, [other]).open(token, "call", "tag", "other"), undefined);
+  assert.ok(new FlowTokens(testCrypto, [other, key]).open(token, "call", "tag", "other"), "an older key");
 });
 
 test("a token with one character changed, or cut, is none", () => {
@@ -56,8 +56,8 @@ test("a token with one character changed, or cut, is none", () => {
   const token = tokens.seal({ caller: alice, callee: provider }, "call", "tag");
   for (let i = 0; i < token.length; i++) {
     const changed = token.slice(0, i) + (token[i] === "A" ? "B" : "A") + token.slice(i + 1);
-    assert.equal(tokens.open(changed, "call", "tag"), undefined, changed);
-    assert.equal(tokens.open(token.slice(0, i), "call", "tag"), undefined);
+    assert.equal(tokens.open(changed, "call", "tag", "other"), undefined, changed);
+    assert.equal(tokens.open(token.slice(0, i), "call", "tag", "other"), undefined);
   }
 });
 
