@@ -82,7 +82,7 @@ export interface CallSide {
   /** Undefined for a phone of ours. */
   readonly trunk: Trunk | undefined;
   /** Another proxy stands before it, and that one's address proves nothing of its media. */
-  readonly isProxied?: boolean | undefined;
+  isProxied?: boolean | undefined;
   leg: LegId | undefined;
   /** Where it wants its media, as far as that is known. */
   places?: MediaPlaces;

@@ -217,9 +217,13 @@ export class Calls {
     }
   }
 
-  /** A phone is elsewhere from now on: what is sent to it goes there, and its media may come from there. */
-  handleMoved(was: SipFlow, flow: SipFlow): void {
-    for (const [, side] of this.#at(was)) this.move(side, flow);
+  /**
+   * A user's phone is elsewhere from now on: what is sent to it goes there, and its media may come from there. Whose NAT has
+   * given another's place to it takes nothing along of that one's.
+   */
+  handleMoved(user: string, was: SipFlow, flow: SipFlow): void {
+    for (const [, side] of this.#at(was))
+      if (side.trunk === undefined && side.name === user) this.move(side, flow, false);
   }
 
   /** The sides that are reached so. */
@@ -230,11 +234,13 @@ export class Calls {
     }
   }
 
-  move(side: CallSide, flow: SipFlow): void {
+  /** `isProxied`: by another proxy's flow, which proves nothing of its media. */
+  move(side: CallSide, flow: SipFlow, isProxied: boolean): void {
     side.flow = flow;
+    side.isProxied = isProxied;
     if (side.lost !== undefined) side.lost.isOver = true;
     side.lost = undefined;
-    if (side.leg !== undefined && side.trunk === undefined && side.isProxied !== true)
+    if (side.leg !== undefined && side.trunk === undefined && !isProxied)
       this.#relay.handleFlowChanged(side.leg, flow.remote);
   }
 

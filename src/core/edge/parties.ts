@@ -21,7 +21,7 @@ export function partyOf(
   { name, flow, trunk }: Pick<CallSide, "name" | "flow" | "trunk">,
 ): DialogParty {
   if (trunk !== undefined) return { flow, name, isTrunk: true, phone: 0 };
-  const binding = phonesOf(state, name).find((one) => isSameFlow(one.flow, flow));
+  const binding = phoneAt(state, name, flow);
   return { flow, name, isTrunk: false, phone: binding === undefined ? 0 : markOf(state, binding) };
 }
 
@@ -31,9 +31,10 @@ export function sideOf(state: EdgeState, party: DialogParty): CallSide {
   const trunk = isTrunk ? state.config.trunks.find((one) => one.name === name) : undefined;
   // A trunk that is none any more is nobody, and above all no user of that name.
   if (isTrunk) return { name: trunk === undefined ? "" : name, flow, trunk, leg: undefined };
-  const binding =
-    flow.transport === "udp" ? phonesOf(state, name).find((one) => isMarked(state, one, party)) : undefined;
-  return { name, flow: binding?.flow ?? flow, trunk, isProxied: binding?.through !== undefined, leg: undefined };
+  const binding = phonesOf(state, name).find((one) => isMarked(state, one, party));
+  // A connection is looked for when it is needed: until then it may be the one that the token names.
+  const there = flow.transport === "udp" ? (binding?.flow ?? flow) : flow;
+  return { name, flow: there, trunk, isProxied: binding?.through !== undefined, leg: undefined };
 }
 
 /** Where a request goes within its dialog. */
@@ -41,13 +42,13 @@ export function reach(state: EdgeState, dialog: DialogContext, request: SipReque
   const { to, token } = dialog;
   if (to.trunk !== undefined || isOpen(state, to.flow)) return to.flow;
   const found = phoneOf(state, to.name, otherParty(token), originalContact(request.uriText) ?? request.uriText);
-  if (found !== undefined) state.calls.move(to, found.flow);
+  if (found !== undefined) state.calls.move(to, found.flow, found.through !== undefined);
   return to.flow;
 }
 
-/** Whether a phone of that user is registered just there. */
-export function isPhoneOf(state: EdgeState, name: string, flow: SipFlow): boolean {
-  return phonesOf(state, name).some((one) => isSameFlow(one.flow, flow));
+/** A phone of that user's that is registered just there. */
+export function phoneAt(state: EdgeState, name: string, flow: SipFlow): Binding | undefined {
+  return phonesOf(state, name).find((one) => isSameFlow(one.flow, flow));
 }
 
 function otherParty({ from, caller, callee }: OpenedToken): DialogParty {

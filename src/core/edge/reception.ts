@@ -6,12 +6,13 @@ import type { MessageFailure } from "../sip/message/failure.ts";
 import type { SipRequest, SipResponse } from "../sip/message/message.ts";
 import { parseMessage } from "../sip/message/parse.ts";
 import type { OpenedToken } from "../sip/proxy/flow-token.ts";
+import { cameThrough } from "../sip/registrar/proxied.ts";
 import { answersTo, markArrival } from "./arrival.ts";
 import type { CallSide } from "./call.ts";
 import type { Admission, Identity } from "./gatekeeper.ts";
 import { limitAnswer } from "./limit-answer.ts";
 import type { EdgeRefusal, SipKeyQuery, SipUserKeys } from "./outputs.ts";
-import { isPhoneOf, partyOf, sideOf } from "./parties.ts";
+import { partyOf, phoneAt, sideOf } from "./parties.ts";
 import { fullOf, nameOf, type Owner } from "./quotas.ts";
 import { noteRefusal } from "./refusals.ts";
 import { resumes } from "./resuming.ts";
@@ -109,7 +110,7 @@ function admit(
     // Who speaks in a dialog from elsewhere than before must be the same, and is there from now on.
     const { from } = dialog;
     if (!isItsSide(from, identity)) return refuse(state, "stranger", flow, now);
-    if (from.trunk === undefined) state.calls.move(from, flow);
+    if (from.trunk === undefined) state.calls.move(from, flow, cameThrough(request) !== undefined);
     noteRouteless(state, dialog, now);
   }
   begin(state, request, { flow, identity, dialog }, now);
@@ -178,8 +179,9 @@ export function isFromItsSide(state: EdgeState, dialog: DialogContext, flow: Sip
   if (trunk !== undefined) return false;
   // Who begins a call once more proves to be a user still, by what is registered or by the password.
   if (isSameFlow(from.flow, flow) && !resumes(request, dialog)) return true;
-  if (!isPhoneOf(state, from.name, flow)) return false;
-  state.calls.move(from, flow);
+  const phone = phoneAt(state, from.name, flow);
+  if (phone === undefined) return false;
+  state.calls.move(from, flow, phone.through !== undefined);
   return true;
 }
 

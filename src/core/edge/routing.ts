@@ -6,7 +6,7 @@ import type { SipRequest } from "../sip/message/message.ts";
 import { parseParams } from "../sip/message/params.ts";
 import { isSipUri, withoutHeaders } from "../sip/message/uri.ts";
 import type { Hop } from "../sip/proxy/hop.ts";
-import { userOf } from "../sip/registrar/address-of-record.ts";
+import { userOf, userOfRecord } from "../sip/registrar/address-of-record.ts";
 import type { Binding } from "../sip/registrar/binding.ts";
 import type { Registrar } from "../sip/registrar/registrar.ts";
 import type { EdgeConfig, Trunk } from "./config.ts";
@@ -89,7 +89,7 @@ export class Routing {
   }
 
   #phone({ aor, contact, params, path, flow, through }: Binding): Destination {
-    const name = aor.slice("sip:".length, aor.lastIndexOf("@"));
+    const name = userOfRecord(aor);
     const sentBy = this.#names.nameFor(flow);
     // RFC 3261 §16.6 step 2: what a Request-URI may not have is left out.
     const uri = withoutHeaders(contact);

@@ -15,6 +15,7 @@ import type { MediaRelayStats } from "../relay/state.ts";
 import type { SipFlow } from "../sip/flow.ts";
 import { Branch } from "../sip/proxy/fork.ts";
 import type { ProxyOutput } from "../sip/proxy/outputs.ts";
+import { userOfRecord } from "../sip/registrar/address-of-record.ts";
 import type { Binding, BindingRecord } from "../sip/registrar/binding.ts";
 import type { RegistrarOutput } from "../sip/registrar/registrar.ts";
 import type { ClientTransaction } from "../sip/transaction/client.ts";
@@ -263,7 +264,8 @@ export class SipEdge implements Machine<EdgeOutput> {
     else if (output.kind === "binding") {
       const { what, binding, was } = output;
       // Behind a proxy others are on that flow too, and stay there.
-      if (was !== undefined && binding.through === undefined) calls.handleMoved(was, binding.flow);
+      if (was !== undefined && binding.through === undefined)
+        calls.handleMoved(userOfRecord(binding.aor), was, binding.flow);
       if (what === "flow-lost") calls.handleFlowLost(binding.flow, now);
       outputs.push({ kind: "event", event: { type: "binding", what, binding } });
     } else outputs.push(output);

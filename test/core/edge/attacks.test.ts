@@ -218,3 +218,23 @@ suite("media of a call, from third addresses", () => {
     );
   });
 });
+
+test("who has registered from another's address, and then from elsewhere, takes nothing of that one's calls along", () => {
+  const world = new World();
+  const place = { outside: "198.51.100.7", port: 41_000 };
+  const alice = new Phone(world, "alice", place);
+  const bob = new Phone(world, "bob", { outside: "192.0.2.9", inside: "192.168.1.5" });
+  for (const phone of [alice, bob]) phone.register();
+  alice.ask(alice.invitation("bob"));
+  bob.answer(200);
+  alice.send(alice.within(alice.response, "ACK"));
+  const carol = new Phone(world, "carol", place);
+  carol.register();
+  carol.move("203.0.113.66", 6_666);
+  assert.equal(carol.register().status, 200);
+  world.add(alice);
+  assert.equal(carol.speak(sdpOf(alice.response)), undefined);
+  const before = carol.requests.length;
+  bob.send(bob.within(bob.request("INVITE"), "INFO"));
+  assert.deepEqual([carol.requests.length - before, alice.request("INFO").method], [0, "INFO"]);
+});

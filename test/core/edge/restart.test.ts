@@ -360,6 +360,44 @@ suite("media after a restart", () => {
     );
   });
 
+  test("of a phone behind another proxy media does not come from there, whatever its transport", () => {
+    const world = new World();
+    const alice = new Phone(world, "alice", { outside: "198.51.100.7" });
+    alice.register();
+    const bob = new Phone(world, "bob", { outside: "192.0.2.9", inside: "192.168.1.5", transport: "tcp" });
+    const register = () => {
+      const registration = bob.registration();
+      registration.prependVia("SIP/2.0/TCP proxy.example.net;branch=z9hG4bKproxy");
+      assert.equal(bob.ask(registration).status, 200);
+    };
+    register();
+    alice.ask(alice.invitation("bob"));
+    bob.answer(200);
+    const answer = alice.response;
+    alice.send(alice.within(answer, "ACK"));
+    const call = { world, alice, bob, answer };
+    restart(call);
+    bob.reconnect(50_002);
+    register();
+    const [response] = refresh(call, "caller");
+    alice.speak(sdpOf(response));
+    assert.equal(bob.speak(sdpOf(bob.request("INVITE"))), undefined);
+  });
+
+  test("a phone that comes back through another proxy is not heard from there", () => {
+    const call = talk("tcp");
+    const { alice, bob, answer } = call;
+    assert.ok(alice.speak(sdpOf(answer)) ?? bob.speak(sdpOf(bob.request("INVITE"))) ?? alice.speak(sdpOf(answer)));
+    alice.reconnect(50_001, "203.0.113.200");
+    const registration = alice.registration();
+    registration.prependVia("SIP/2.0/TCP proxy.example.net;branch=z9hG4bKproxy");
+    assert.equal(alice.ask(registration).status, 200);
+    alice.send(alice.within(answer, "INVITE", { body: alice.sdp() }));
+    bob.answer(200);
+    alice.send(alice.within(answer, "ACK"));
+    assert.equal(alice.speak(sdpOf(alice.response)), undefined);
+  });
+
   test("a call that is known again ends like any other when nothing is heard in it", () => {
     const call = talk("udp");
     const next = restart(call);

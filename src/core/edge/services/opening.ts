@@ -4,6 +4,7 @@ import type { Instant } from "../../base/machine.ts";
 import type { Ports } from "../../base/ports.ts";
 import type { MediaRelay } from "../../relay/media-relay.ts";
 import type { SipFlow } from "../../sip/flow.ts";
+import { cameThrough } from "../../sip/registrar/proxied.ts";
 import type { Transactions } from "../../sip/transaction/transactions.ts";
 import type { UaCall } from "../../sip/ua/call.ts";
 import type { CallSide } from "../call.ts";
@@ -37,14 +38,15 @@ export function openCall(
   const invite = ua.asked?.transaction.request;
   const session = invite === undefined ? "sessions" : relay.openSession(user, now);
   if (invite === undefined || typeof session === "string") return 503;
-  const phone = relay.addLeg(session, { local: flow.local, proven: flow.remote, ranges: [] });
+  const isProxied = cameThrough(invite) !== undefined;
+  const phone = relay.addLeg(session, { local: flow.local, proven: isProxied ? undefined : flow.remote, ranges: [] });
   const kind = service === "echo" ? "echo" : "sink";
   const ours = relay.addLeg(session, { local: flow.local, proven: undefined, ranges: [], service: kind });
   if (phone === "legs" || ours === "legs") {
     relay.closeSession(session);
     return 503;
   }
-  const caller: CallSide = { name: user, flow, trunk: undefined, leg: phone };
+  const caller: CallSide = { name: user, flow, trunk: undefined, isProxied, leg: phone };
   const call = calls.begin(invite, caller, service, now);
   if (call === undefined) {
     relay.closeSession(session);

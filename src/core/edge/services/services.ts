@@ -14,6 +14,7 @@ import { createResponse } from "../../sip/message/build.ts";
 import type { SipRequest, SipResponse } from "../../sip/message/message.ts";
 import { isSipUri } from "../../sip/message/uri.ts";
 import { userOf } from "../../sip/registrar/address-of-record.ts";
+import { cameThrough } from "../../sip/registrar/proxied.ts";
 import type { ClientTransaction } from "../../sip/transaction/client.ts";
 import type { ServerTransaction } from "../../sip/transaction/server.ts";
 import type { LocalParty, UaCall } from "../../sip/ua/call.ts";
@@ -79,7 +80,7 @@ export class Services implements Machine<ServiceOutput> {
   /** A new request, by `caller`: for a service, or within one of its calls. */
   handleRequest(transaction: ServerTransaction, caller: ServiceCaller, now: Instant): void {
     const known = this.#callOf(transaction.request);
-    if (known !== undefined && !this.#isFrom(known, caller)) {
+    if (known !== undefined && !this.#isFrom(known, transaction.request, caller)) {
       this.#parts.transactions.respond(transaction, createResponse(transaction.request, 481), now);
       return;
     }
@@ -173,10 +174,10 @@ export class Services implements Machine<ServiceOutput> {
   }
 
   /** The same user, with the password, from elsewhere: there is the phone from now on, and its media. */
-  #isFrom(call: ServiceCall, { user, flow }: ServiceCaller): boolean {
+  #isFrom(call: ServiceCall, request: SipRequest, { user, flow }: ServiceCaller): boolean {
     if (isSameFlow(call.flow, flow)) return true;
     if (user !== call.user) return false;
-    this.#parts.calls.move(call.call.caller, flow);
+    this.#parts.calls.move(call.call.caller, flow, cameThrough(request) !== undefined);
     call.ua.hop = flow;
     return true;
   }

@@ -11,6 +11,11 @@ export function addressOfRecord(uri: Uri, domain: string): string | undefined {
   return user === undefined ? undefined : `sip:${user}@${domain}`;
 }
 
+/** Whose address of record that is. */
+export function userOfRecord(aor: string): string {
+  return aor.slice("sip:".length, aor.lastIndexOf("@"));
+}
+
 /** The user's name, unescaped; undefined where there is none, or where an escape hides what would be taken for syntax. */
 export function userOf(uri: Uri): string | undefined {
   if (!isSipUri(uri) || uri.user === undefined || uri.user === "") return undefined;

@@ -7,6 +7,7 @@ import type { RefusalReport } from "../../../core/edge/refusals.ts";
 import type { RelayDrop } from "../../../core/relay/outputs.ts";
 import type { ComponentReport, LegReport, StreamReport } from "../../../core/relay/report.ts";
 import type { SipTransport } from "../../../core/sip/flow.ts";
+import { userOfRecord } from "../../../core/sip/registrar/address-of-record.ts";
 import type { Binding, BindingState } from "../../../core/sip/registrar/binding.ts";
 
 export interface ShownRegistration {
@@ -130,7 +131,7 @@ export class Clock {
 export function shownRegistration(binding: Binding, clock: Clock): ShownRegistration {
   const { aor, contact, flow, through, userAgent, registeredAt, expiresAt, state, unanswered, answeredAt } = binding;
   return {
-    user: aor.slice("sip:".length, aor.lastIndexOf("@")),
+    user: userOfRecord(aor),
     contact,
     transport: flow.transport,
     remote: formatAddress(flow.remote),
