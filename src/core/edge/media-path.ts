@@ -134,7 +134,9 @@ export class MediaPath {
     const { flow, trunk, isProxied } = side;
     // A trunk's signaling proves nothing of its media: its ranges do. Nor does that of a proxy before the phone.
     const proven = trunk === undefined && isProxied !== true ? flow.remote : undefined;
-    const party = { local: flow.local, proven, ranges: trunk?.media ?? [], withoutIce: trunk !== undefined };
+    // As they are now: its name may stand for other servers before the call is over.
+    const ranges = [...(trunk?.media ?? [])];
+    const party = { local: flow.local, proven, ranges, withoutIce: trunk !== undefined };
     const leg = this.#relay.addLeg(call.session, party);
     if (leg === "legs") return undefined;
     side.leg = leg;

@@ -1,4 +1,5 @@
 /** What comes in: told apart, marked with where it came from, and let in or not. */
+import { sameIp } from "../base/address.ts";
 import type { Instant } from "../base/machine.ts";
 import { isSameFlow, type SipFlow } from "../sip/flow.ts";
 import { createResponse } from "../sip/message/build.ts";
@@ -132,7 +133,7 @@ function begin(state: EdgeState, request: SipRequest, arrival: Arrival, now: Ins
 
 function ownerOf({ gatekeeper }: EdgeState, { flow, identity, dialog }: Arrival): Owner {
   if (identity?.kind === "user") return { user: identity.user, trunk: undefined, flow };
-  const trunk = identity?.trunk ?? gatekeeper.trunkAt(flow);
+  const trunk = identity?.trunk ?? dialog?.from.trunk ?? gatekeeper.trunkAt(flow);
   return { user: trunk === undefined ? dialog?.from?.name : undefined, trunk, flow };
 }
 
@@ -174,8 +175,11 @@ export function noteRouteless(state: EdgeState, { call, from, isRouteless }: Dia
 export function isFromItsSide(state: EdgeState, dialog: DialogContext, flow: SipFlow, request: SipRequest): boolean {
   const { from } = dialog;
   const trunk = state.gatekeeper.trunkAt(flow);
-  // One that only takes calls has no source but where it takes them, which may be another trunk's, too.
-  if (from.trunk !== undefined) return from.trunk === trunk || state.trunks.isAt(from.trunk, flow);
+  // One that only takes calls has no source but where it takes them, which may be another trunk's, too. And its name may
+  // stand for other servers meanwhile: the one that a call began at ends it.
+  if (from.trunk !== undefined) {
+    return from.trunk === trunk || state.trunks.isAt(from.trunk, flow) || sameIp(from.flow.remote, flow.remote);
+  }
   if (trunk !== undefined) return false;
   // Who begins a call once more proves to be a user still, by what is registered or by the password.
   if (isSameFlow(from.flow, flow) && !resumes(request, dialog)) return true;

@@ -153,6 +153,44 @@ suite("RFC 3263: a trunk with a name", () => {
     alice.ask(alice.invitation(NUMBER));
     assert.equal(alice.response.reason, "Too Many Calls Through This Trunk");
   });
+  for (const way of ["out", "in"] as const) {
+    test(`hears of its end, ${way === "in" ? "which it has placed" : "which was placed through it"}, from a server that the name stands for no more`, () => {
+      const { world, alice, gates } = resolved();
+      const [gate] = gates;
+      const [caller, callee] = way === "in" ? [gate, alice] : [alice, gate];
+      caller.ask(caller.invitation(way === "in" ? "alice" : NUMBER));
+      callee.answer(200);
+      const { response } = caller;
+      caller.send(caller.within(response, "ACK"));
+      world.edge.handleTrunkResolved("provider", [endpoint("198.18.0.9")]);
+      gate.send(gate.within(way === "in" ? response : gate.request("INVITE"), "BYE"));
+      assert.ok(alice.requests.some(({ method }) => method === "BYE"));
+      const before = invites(alice);
+      gate.send(gate.invitation("alice"));
+      assert.equal(invites(alice), before, "it begins nothing");
+    });
+  }
+
+  test("is heard in its calls, held and resumed, from a server that the name stands for no more", () => {
+    const { world, alice, gates } = resolved();
+    const [gate] = gates;
+    const answer = () => gate.answer(200, { body: voiceSdp("10.9.9.9:7000") });
+    const isHeard = () => {
+      alice.speak(sdpOf(alice.response));
+      return gate.speak(sdpOf(gate.request("INVITE")), at(first, 7000)) !== undefined;
+    };
+    alice.ask(alice.invitation(NUMBER));
+    answer();
+    const { response } = alice;
+    alice.send(alice.within(response, "ACK"));
+    assert.ok(isHeard());
+    world.edge.handleTrunkResolved("provider", [endpoint("198.18.0.9")]);
+    alice.send(alice.within(response, "INVITE", { body: alice.sdp() }));
+    answer();
+    alice.send(alice.within(response, "ACK"));
+    assert.ok(isHeard());
+  });
+
 });
 
 suite("RFC 3263 §4.3: a server of a trunk that fails", () => {
