@@ -133,6 +133,8 @@ export class Calls {
     this.#sessions.delete(call.session);
     call.session = undefined;
     call.caller.leg = undefined;
+    // Where its ACK was here before, nothing else would tell that it is over.
+    if (call.state === "acknowledged") this.deadlines.set(call, lastOf(call));
   }
 
   /** A later INVITE of the call was answered, too; `by`: who has sent it. */
@@ -247,7 +249,7 @@ export class Calls {
   handleTimeout(now: Instant): void {
     for (let call = this.deadlines.popDue(now); call !== undefined; call = this.deadlines.popDue(now)) {
       const isInSite = call.answeredBy?.site !== undefined;
-      const last = after(call.answeredAt ?? now, isInSite ? UNSEEN_IN_SITE : UNSEEN);
+      const last = lastOf(call);
       if (call.state === "answered" && now < last) {
         this.trouble(call, "never-acknowledged", now, call.acknowledger.name);
       }
@@ -267,4 +269,9 @@ export class Calls {
   #report(call: Call): CallReport {
     return call.report(call.session === undefined ? undefined : this.#relay.report(call.session));
   }
+}
+
+/** Until when a call that was answered may go on without media here. */
+function lastOf({ answeredBy, answeredAt, startedAt }: Call): Instant {
+  return after(answeredAt ?? startedAt, answeredBy?.site === undefined ? UNSEEN : UNSEEN_IN_SITE);
 }

@@ -274,6 +274,20 @@ suite("within a site", () => {
     assert.equal(world.edge.calls()[0]?.site, "office");
   });
 
+  test("and is forgotten in the end, though its ACK came before the other phone had given way", () => {
+    const world = new World(config);
+    const [alice, bob] = [registered(world, "alice", inside), registered(world, "bob", beside)];
+    const mobile = registered(world, "bob", { outside: "192.0.2.9", inside: "192.168.44.5" });
+    alice.ask(alice.invitation("bob"));
+    mobile.answer(183, { body: mobile.sdp() });
+    bob.answer(200);
+    alice.send(alice.within(alice.response, "ACK"));
+    world.pass(4 * 3_600_000 - 1_000);
+    assert.equal(world.edge.callCount, 1);
+    world.pass(61_000);
+    assert.deepEqual([ends(world), world.edge.callCount], [["end not observed"], 0]);
+  });
+
   for (const preferred of ["within", "outside"] as const) {
     test(`both answer at once, and the caller keeps the one ${preferred}: its media is where it should be`, () => {
       const world = new World(config);
