@@ -13,7 +13,10 @@ import { LateOffers } from "./late-offers.ts";
 import type { MediaPlaces, Site } from "./sites.ts";
 import type { Owned } from "./state.ts";
 
-/** Dialogs of one call: a phone has one, and what forks behind it some. A response that would begin another is dropped. */
+/**
+ * Dialogs of one call: a phone has one, and what forks behind it some. A response that would begin another is dropped; an
+ * answer is of more use than that a phone rings, and finds as much room again.
+ */
 export const MAX_DIALOGS = 64;
 
 /**

@@ -45,7 +45,8 @@ export function carry(state: EdgeState, carriage: Carriage, now: Instant): void 
 }
 
 function beginsTooMany({ callees }: Call, message: SipRequest | SipResponse): boolean {
-  if (message.kind === "request" || message.status >= 200 || callees.size < MAX_DIALOGS) return false;
+  if (message.kind === "request") return false;
+  if (callees.size < (message.status < 200 ? MAX_DIALOGS : 2 * MAX_DIALOGS)) return false;
   return message.toTag !== undefined && !callees.has(message.toTag);
 }
 

@@ -6,6 +6,9 @@
 import { detached } from "../base/detached.ts";
 import type { CallSide } from "./call.ts";
 
+/** A call has no more dialogs; a response within one may bear any tag. */
+const MOST = 128;
+
 interface LateOffer {
   readonly by: CallSide;
   isAnswered: boolean;
@@ -26,7 +29,8 @@ export class LateOffers {
   }
 
   note(tag: string, by: CallSide): void {
-    if (!this.#offers.has(tag)) this.#offers.set(detached(tag), { by, isAnswered: false });
+    if (this.#offers.size >= MOST || this.#offers.has(tag)) return;
+    this.#offers.set(detached(tag), { by, isAnswered: false });
   }
 
   /** Whether what is said to `by` now is the answer that it waits for; it is, once. */

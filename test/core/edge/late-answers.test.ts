@@ -129,3 +129,10 @@ test("a phone that asks the caller for a password is refused in its place", () =
   assert.equal(alice.response.status, 403);
   assert.equal(alice.response.header("proxy-authenticate"), undefined);
 });
+
+test("answers with ever another tag are passed on as long as there is room for their dialogs, and not beyond", () => {
+  const { alice, phones } = ring();
+  for (let i = 0; i < 500; i++) phones[0].answer(i % 2 === 0 ? 180 : 200, { tag: `tag-${i}` });
+  const tags = new Set(alice.responses.flatMap(({ toTag, status }) => (status === 200 ? [toTag] : [])));
+  assert.ok(tags.size >= 64 && tags.size <= 128, `${tags.size}`);
+});
