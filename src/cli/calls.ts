@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { ShownCall } from "../server/services/sip/shown.ts";
 import { askDaemon, DAEMON_OPTIONS } from "./ask-daemon.ts";
 import { addConfigFlags, type ConfigFlags } from "./config-flags.ts";
+import { printable } from "./printable.ts";
 import { callWords, clock, streamWords, troubleWords } from "./sip-words.ts";
 
 export function addCallsCommand(program: Command): void {
@@ -21,18 +22,20 @@ async function calls({ json, ended, ...flags }: CallFlags): Promise<void> {
   if (json === true) return console.log(JSON.stringify(answer.calls, undefined, 2));
   if (answer.calls.length === 0)
     console.log(ended === true ? "No call has ended in the last hour." : "There is no call.");
-  for (const call of answer.calls) print(call, Date.now());
+  for (const call of answer.calls) for (const line of callLines(call, Date.now())) console.log(line);
 }
 
-function print(call: ShownCall, now: number): void {
+export function callLines(call: ShownCall, now: number): string[] {
   const { caller, callee, called } = call;
   const other = callee === null ? called : `${callee.name} (${callee.transport} ${callee.remote})`;
   const since = call.ended === null ? "" : `${clock(call.started)}   `;
-  console.log(`${since}${caller.name} (${caller.transport} ${caller.remote}) to ${other}: ${callWords(call, now)}`);
-  for (const trouble of call.troubles) console.log(`    ${troubleWords(trouble)}`);
-  for (const stream of call.streams) {
+  const streams = call.streams.flatMap((stream) => {
     const [line, ...troubles] = streamWords(stream, call, now);
-    console.log(`    ${line}`);
-    for (const trouble of troubles) console.log(`        ${trouble}`);
-  }
+    return [`    ${line}`, ...troubles.map((trouble) => `        ${trouble}`)];
+  });
+  return [
+    `${since}${caller.name} (${caller.transport} ${caller.remote}) to ${other}: ${callWords(call, now)}`,
+    ...call.troubles.map((trouble) => `    ${troubleWords(trouble)}`),
+    ...streams,
+  ].map(printable);
 }

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { ShownRefusal, ShownRegistration } from "../server/services/sip/shown.ts";
 import { askDaemon, DAEMON_OPTIONS } from "./ask-daemon.ts";
 import { addConfigFlags, type ConfigFlags } from "./config-flags.ts";
+import { printable } from "./printable.ts";
 import { refusalLines } from "./refusal-words.ts";
 import { ago, phoneWords, wayWords } from "./sip-words.ts";
 
@@ -23,14 +24,18 @@ async function registrations({ json, ...flags }: { json?: boolean } & ConfigFlag
   const phones = answer.registrations.toSorted((a, b) => a.user.localeCompare(b.user));
   if (phones.length === 0) console.log("No phone is registered.");
   const now = Date.now();
-  for (const phone of phones) {
-    const { user, transport, remote, contact, userAgent, registered, expires } = phone;
-    const left = Math.max(0, Math.round((Date.parse(expires) - now) / 1000));
-    console.log(`${user}   ${transport} ${remote}   ${phoneWords(phone, now)}`);
-    console.log(`    says it is ${contact}${userAgent === null ? "" : `, ${userAgent}`}`);
-    const way = wayWords(phone);
-    if (way !== undefined) console.log(`    ${way}`);
-    console.log(`    registered ${ago(registered, now)} ago, for another ${left} s`);
-  }
-  for (const line of refusalLines(answer.refused, now)) console.log(line);
+  const lines = [...phones.flatMap((phone) => phoneLines(phone, now)), ...refusalLines(answer.refused, now)];
+  for (const line of lines) console.log(line);
+}
+
+export function phoneLines(phone: ShownRegistration, now: number): string[] {
+  const { user, transport, remote, contact, userAgent, registered, expires } = phone;
+  const left = Math.max(0, Math.round((Date.parse(expires) - now) / 1000));
+  const way = wayWords(phone);
+  return [
+    `${user}   ${transport} ${remote}   ${phoneWords(phone, now)}`,
+    `    says it is ${contact}${userAgent === null ? "" : `, ${userAgent}`}`,
+    ...(way === undefined ? [] : [`    ${way}`]),
+    `    registered ${ago(registered, now)} ago, for another ${left} s`,
+  ].map(printable);
 }

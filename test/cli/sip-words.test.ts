@@ -1,6 +1,8 @@
 /** Phones and calls in words: the ones that help when something is wrong. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { callLines } from "../../src/cli/calls.ts";
+import { phoneLines } from "../../src/cli/registrations.ts";
 import { callWords, phoneWords, streamWords, troubleWords, wayWords } from "../../src/cli/sip-words.ts";
 import type { ShownCall, ShownRegistration, ShownStream, ShownTrouble } from "../../src/server/services/sip/shown.ts";
 
@@ -177,4 +179,17 @@ test("who is on hold, or rings, is not complained of", () => {
     [],
   );
   assert.deepEqual(streamWords({ ...stream, isRefused: true, kind: "video" }, call, now), ["video from bob: refused"]);
+});
+
+test("what phones, callers and providers write does nothing to a terminal", () => {
+  const evil = "\x1b]0;x\x07\r\n\x9b2J";
+  const asked = { ...phone, contact: `sip:${evil}`, userAgent: evil, through: evil };
+  const over = { ...call, callee: null, called: evil, ended: "2026-03-01T12:09:40.000Z", end: `refused: 486 ${evil}` };
+  const said = { what: "unreachable", name: evil, at: "2026-03-01T12:09:15.000Z", isOver: false } as const;
+  const lines = [...phoneLines(asked, now), ...callLines({ ...over, troubles: [said] }, now)];
+  assert.deepEqual(
+    lines.filter((line) => /\p{Cc}/u.test(line)),
+    [],
+  );
+  assert.match(lines[1] ?? "", /^ {4}says it is sip:\?\]0;x/);
 });
