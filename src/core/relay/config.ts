@@ -39,7 +39,7 @@ export const DEFAULT_RELAY_QUOTAS: RelayQuotas = {
 };
 
 export const DEFAULT_MEDIA_TIMEOUT_MS = 60_000;
-/** Four hours: nobody talks for longer whose media goes past us. */
+/** Four hours: nobody talks for longer whose media goes past us, and nobody holds for longer. */
 export const UNSEEN_TIMEOUT_MS = 14_400_000;
 /** RFC 3261 §16.6: an INVITE may ring for longer than three minutes, and every provisional response begins them anew. */
 export const DEFAULT_SETUP_TIMEOUT_MS = 600_000;

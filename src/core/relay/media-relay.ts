@@ -199,10 +199,10 @@ export class MediaRelay implements Machine<MediaRelayOutput> {
 
   #checkMedia(session: Session, now: Instant): void {
     const silence = now - session.mediaAt;
-    if (silence < this.#state.config.mediaTimeout || isOnHold(session)) return;
-    const mayBeDirect = passesIce(session);
-    if (mayBeDirect && silence < UNSEEN_TIMEOUT_MS) return;
-    this.#state.tell({ type: "timeout", session: session.id, why: mayBeDirect ? "unseen" : "silent" });
+    if (silence < this.#state.config.mediaTimeout) return;
+    const isExpected = passesIce(session) || isOnHold(session);
+    if (isExpected && silence < UNSEEN_TIMEOUT_MS) return;
+    this.#state.tell({ type: "timeout", session: session.id, why: isExpected ? "unseen" : "silent" });
   }
 }
 

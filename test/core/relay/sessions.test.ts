@@ -298,6 +298,17 @@ suite("silence", () => {
     assert.equal(timeouts(world)[0], "silent");
   });
 
+  test("a hold that nobody ends is told after four hours: its phones are gone", () => {
+    const world = new RelayWorld();
+    const { caller, callee } = setUp(world);
+    world.forwarded("offer", caller.leg, callee.leg, voiceSdp(NATED.says, ["a=sendonly"]));
+    world.forwarded("answer", callee.leg, caller.leg, voiceSdp(PUBLIC.says, ["a=recvonly"]));
+    world.pass(14_399_999);
+    assert.deepEqual(timeouts(world), []);
+    world.pass(60_001);
+    assert.equal(timeouts(world)[0], "unseen");
+  });
+
   test("a call that is never answered is told after ten minutes", () => {
     const world = new RelayWorld();
     world.openSession();
