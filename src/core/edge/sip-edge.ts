@@ -234,7 +234,7 @@ export class SipEdge implements Machine<EdgeOutput> {
 
   #handleFailed({ transaction, why }: Extract<TransactionOutput, { kind: "failed" }>, now: Instant): void {
     const { owner } = transaction;
-    if (owner instanceof Branch) handleUnreachable(this.#state, owner, now);
+    if (owner instanceof Branch && !owner.fallsBack(transaction, why)) handleUnreachable(this.#state, owner, now);
     this.#state.proxy.handleFailed(transaction, why, now);
   }
 

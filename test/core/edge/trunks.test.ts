@@ -385,6 +385,7 @@ suite("RFC 3261 §18.1.1: a request to a trunk on UDP that is too large for that
     assert.deepEqual(call(), ["tcp", "udp"]);
     assert.equal(gates[0].request("INVITE").via.transport, "UDP");
     assert.deepEqual(failures(world), [], "it is there");
+    assert.deepEqual(world.told("trouble"), [], "and is reached");
     world.pass(599_999);
     assert.ok(!call().includes("tcp"));
     world.pass(1);

@@ -40,6 +40,11 @@ export class Branch implements Timed {
     this.hop = hop;
     this.mark = mark;
   }
+
+  /** Whether what could not be sent goes by UDP next: the server takes no connections. */
+  fallsBack({ to }: ClientTransaction, why: "timeout" | "transport"): boolean {
+    return why === "transport" && to === this.hop.overStream?.to && !this.isOver && !this.isCancelled;
+  }
 }
 
 export class Fork implements Timed {

@@ -109,9 +109,7 @@ export class SipProxy implements Machine<ProxyOutput> {
   handleFailed(transaction: ClientTransaction, why: "timeout" | "transport", now: Instant): void {
     const branch = transaction.owner;
     if (!(branch instanceof Branch)) return;
-    if (why === "transport" && transaction.to === branch.hop.overStream?.to && !branch.isOver && !branch.isCancelled) {
-      return this.#sendByUdp(branch, transaction, now);
-    }
+    if (branch.fallsBack(transaction, why)) return this.#sendByUdp(branch, transaction, now);
     branch.failure ??= { why };
     // RFC 3261 §16.9: what could not be sent counts as 503, which goes no further: a 500 stands for it.
     this.#settle(branch, this.#refusal(branch.fork, why === "timeout" ? 408 : 500), now);
