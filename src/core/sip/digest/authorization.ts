@@ -53,7 +53,7 @@ export class DigestServer {
     this.#config = config;
     this.#ports = ports;
     this.#nonces = new SipNonces(ports, config.nonceKeys, config.nonceLifetime);
-    this.#counts = new NonceCounts(config.nonceLifetime, config.nonceCapacity);
+    this.#counts = new NonceCounts(config.nonceLifetime, config.nonceCapacity, ports.wallClock.now());
   }
 
   /** The values of the header fields that ask `client` for credentials, in the order in which they are to be sent. */

@@ -16,6 +16,8 @@ interface Used {
 }
 
 const WINDOW = 32;
+/** Seconds by which a fleet's clocks may. */
+const CLOCKS_DIFFER = 30;
 
 class Generation {
   readonly nonces: Map<string, Used> = new Map();
@@ -29,17 +31,23 @@ class Generation {
 }
 
 export class NonceCounts {
-  #young: Generation = new Generation(0 as UnixSeconds);
-  #old: Generation = new Generation(0 as UnixSeconds);
+  #young: Generation;
+  #old: Generation;
   readonly #lifetime: number;
   readonly #capacity: number;
   /** Nonces not younger than this are refused: their counts were forgotten for want of room. */
-  #forgotten = -1;
+  #forgotten: number;
 
-  /** `lifetime`: of nonces, in seconds. `capacity`: nonces at most, of which half are remembered in any case. */
-  constructor(lifetime: number, capacity: number) {
+  /**
+   * `lifetime`: of nonces, in seconds. `capacity`: nonces at most, of which half are remembered in any case. `since`: now;
+   * which nonces were used before, by a process whose keys are the same, nobody knows.
+   */
+  constructor(lifetime: number, capacity: number, since: UnixSeconds) {
     this.#lifetime = lifetime;
     this.#capacity = capacity;
+    this.#young = new Generation(since);
+    this.#old = new Generation(since);
+    this.#forgotten = since - 1;
   }
 
   get size(): number {
@@ -49,7 +57,11 @@ export class NonceCounts {
   /** Notes the use; false when it cannot be told from a repetition. */
   use(nonce: string, issuedAt: UnixSeconds, count: number, now: UnixSeconds): boolean {
     const used = this.#young.nonces.get(nonce) ?? this.#old.nonces.get(nonce);
-    if (used === undefined) return issuedAt > this.#forgotten && this.#add(nonce, issuedAt, count, now);
+    if (used === undefined) {
+      // The clock was set back: what it says is right from now on, and nobody waits until it is there again.
+      if (this.#forgotten - now > CLOCKS_DIFFER) this.#forgotten = now - 1;
+      return issuedAt > this.#forgotten && this.#add(nonce, issuedAt, count, now);
+    }
     const ahead = count - used.highest;
     if (ahead > 0) {
       used.window = ahead >= WINDOW ? 1 : (used.window << ahead) | 1;

@@ -18,7 +18,7 @@ import { keepSecretFile } from "../../secret-file.ts";
 /** RFC 8760 §2.4: the one that is liked best comes first. */
 const ALGORITHMS = { md5: ["MD5"], both: ["SHA-256", "MD5"], "sha-256": ["SHA-256"] } as const;
 
-/** Kept across restarts, so that calls and nonces outlive one. */
+/** Kept across restarts, so that calls outlive one. */
 export function loadSipKey({ dataDir }: Config): Secret {
   return keepSecretFile(join(dataDir, "sip-key"));
 }

@@ -189,8 +189,8 @@ test("a stale challenge says so, and nothing that was given by a phone shows in 
 });
 
 test("counts of old nonces are forgotten, and those forgotten for want of room are refused", () => {
-  const counts = new NonceCounts(300, 4);
   const at = (seconds: number) => seconds as UnixSeconds;
+  const counts = new NonceCounts(300, 4, at(0));
   for (const [nonce, issued] of Object.entries({ a: 10, b: 11, c: 12, d: 13 }))
     assert.ok(counts.use(nonce, at(issued), 1, at(20)));
   for (const nonce of ["a", "b", "c", "d"])
@@ -204,4 +204,19 @@ test("counts of old nonces are forgotten, and those forgotten for want of room a
   assert.ok(counts.use("g", at(701), 1, at(701)));
   assert.equal(counts.size, 2, "what is too old to come again");
   assert.ok(counts.use("h", at(450), 1, at(702)), "and costs nobody else a second challenge");
+});
+
+test("what was overheard before a restart is not taken after it, and who asks anew is let in at once", () => {
+  const { config, ports, server, ha1, answer, pass } = world();
+  const given = answer();
+  const claim = claimOf(server, given);
+  assert.equal(server.verify(claim, "INVITE", ha1(claim.algorithm)), "right");
+  pass(1);
+  const next = new DigestServer(config, ports);
+  assert.equal(next.verify(claimOf(next, given), "INVITE", ha1(claim.algorithm)), "replayed");
+  const fresh = claimOf(next, answer());
+  assert.equal(next.verify(fresh, "INVITE", ha1(fresh.algorithm)), "right");
+  pass(-3_600);
+  const earlier = claimOf(next, answer());
+  assert.equal(next.verify(earlier, "INVITE", ha1(earlier.algorithm)), "right", "the clock was wrong before");
 });
