@@ -34,8 +34,13 @@ export function iceTreatments(
   const speaks = [from, to].every(mayHaveIce);
   const isSpoken =
     role === "offer" ? () => true : (index: number) => to.offerTo(from)?.streams[index]?.ice !== undefined;
+  // RFC 8445 §6.1.1: between two lite agents nobody checks anything.
+  const areLite = (index: number) => {
+    const there = role === "answer" ? to.offerTo(from)?.streams[index] : to.streams[index]?.description;
+    return streams[index]?.ice?.isLite === true && there?.ice?.isLite === true;
+  };
   const passes = streams.map((stream, index) => {
-    return speaks && stream.ice !== undefined && isCarried(stream) && isSpoken(index);
+    return speaks && stream.ice !== undefined && isCarried(stream) && isSpoken(index) && !areLite(index);
   });
   // RFC 8839 §5.3: a=ice-lite speaks for all streams, so that it cannot stand beside another's ICE.
   if (passes.includes(true)) return passes.map((is) => (is ? "passes" : undefined));
@@ -44,7 +49,7 @@ export function iceTreatments(
     const there = role === "answer" ? to.offerTo(from)?.streams[index] : to.streams[index]?.description;
     // Who has not said anything yet may speak it.
     if (there === undefined) return role === "offer" && offersIce ? "ends" : undefined;
-    // RFC 8445 §6.1.1: between two lite agents nobody checks anything.
+    // And we are one, too.
     if (there.ice === undefined || there.ice.isLite) return undefined;
     return role === "answer" || to.streams[index]?.ice === "ends" ? "ends" : undefined;
   });

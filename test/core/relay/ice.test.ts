@@ -409,3 +409,14 @@ suite("where both speak it, it passes", () => {
     assert.doesNotMatch(world.forwarded("answer", b, a, bobs), /ice-lite/);
   });
 });
+
+test("RFC 8445 §6.1.1: two lite agents check nothing, and are heard as those without ICE are", () => {
+  const isLite = (text: string) => text.replace(/^m=/m, "a=ice-lite\r\nm=");
+  const host = (address: string) => `1 1 UDP 2130706431 ${address} typ host`;
+  const one = isLite(voiceSdp("198.51.100.7:61000", iceLines(ALICE, host("198.51.100.7 61000"))));
+  const other = isLite(voiceSdp("198.51.100.80:62000", iceLines(BOB, host("198.51.100.80 62000"))));
+  const { alice, bob, answer } = call(one, other);
+  assert.doesNotMatch(answer, /ice-|candidate/);
+  assert.ok(alice.speak());
+  assert.ok(bob.speak());
+});
