@@ -8,7 +8,7 @@ import type { CallDescription, StreamDescription } from "../call/description.ts"
 import { held } from "../call/direction.ts";
 import { setDirection } from "../sdp/attributes.ts";
 import { formatConnection, isUnspecified, parseConnection, parseRtcp, words } from "../sdp/connection.ts";
-import { parseSdp, type SdpDocument } from "../sdp/document.ts";
+import type { SdpDocument } from "../sdp/document.ts";
 import { removeIce } from "../sdp/ice-attributes.ts";
 import { mediaLineOf, setMediaPort } from "../sdp/media-line.ts";
 import type { SdpSection } from "../sdp/section.ts";
@@ -25,7 +25,7 @@ export function rewritten(
   ours: Readonly<Address>,
   ice: readonly IceTreatment[],
 ): SdpDocument {
-  const copy = parseSdp(document.format()) as SdpDocument;
+  const copy = document.copy();
   for (const [index, section] of copy.media.entries()) if (ice[index] !== "passes") removeIce(section);
   if (!ice.includes("passes")) removeIce(copy.session);
   // RFC 8843 §7.3: every stream has its own sockets here, so none shares another's.

@@ -4,7 +4,7 @@
  *
  * What phones leave out (the last line end, s=, t=) is not asked for; what nobody knows is kept.
  */
-import { type SdpLine, SdpSection } from "./section.ts";
+import { type SdpLine, SdpSection, sdpLine } from "./section.ts";
 
 /** `not-sdp`: it does not begin with `v=`. The others: more than any call needs. */
 export type SdpFailure = "not-sdp" | "too-long" | "too-many-lines" | "too-many-media";
@@ -25,8 +25,19 @@ export class SdpDocument {
     this.media = media;
   }
 
+  /** To be edited alone. */
+  copy(): SdpDocument {
+    return new SdpDocument(
+      this.session.copy(),
+      this.media.map((section) => section.copy()),
+    );
+  }
+
   format(): string {
-    return [this.session, ...this.media].flatMap((section) => section.lines.map(formatLine)).join("");
+    let text = "";
+    for (const line of this.session.lines) text += formatLine(line);
+    for (const { lines } of this.media) for (const line of lines) text += formatLine(line);
+    return text;
   }
 }
 
@@ -64,5 +75,5 @@ function splitLines(text: string): SdpLine[] {
 const TYPE = /^[a-z]=/;
 
 function parseLine(text: string, end: string): SdpLine {
-  return TYPE.test(text) ? { type: text.charAt(0), value: text.slice(2), end } : { type: "", value: text, end };
+  return TYPE.test(text) ? sdpLine(text.charAt(0), text.slice(2), end) : sdpLine("", text, end);
 }

@@ -9,13 +9,24 @@ export interface SdpLine {
   readonly value: string;
   /** How the line ended: CR LF, LF, or "" where the text ended first. */
   readonly end: string;
+  /** Of an attribute: what stands in front of the colon. White space around it, which some phones send, is none of it. */
+  readonly name: string | undefined;
+}
+
+export function sdpLine(type: string, value: string, end: string): SdpLine {
+  return { type, value, end, name: type === "a" ? nameIn(value) : undefined };
+}
+
+function nameIn(value: string): string {
+  const colon = value.indexOf(":");
+  return (colon < 0 ? value : value.slice(0, colon)).trim();
 }
 
 /** RFC 8866 §5: the order of lines. A session has no m=, a media description begins with it. */
 const ORDER = "mvosiuepcbtrzka";
 
 export class SdpSection {
-  readonly #lines: SdpLine[];
+  #lines: SdpLine[];
   readonly #newline: string;
 
   /** `newline`: how lines that are added end. */
@@ -26,6 +37,11 @@ export class SdpSection {
 
   get lines(): readonly SdpLine[] {
     return this.#lines;
+  }
+
+  /** To be edited alone. */
+  copy(): SdpSection {
+    return new SdpSection(this.#lines.slice(), this.#newline);
   }
 
   /** The first line of a type. */
@@ -39,12 +55,12 @@ export class SdpSection {
 
   /** The value of the first attribute of this name; "" for a=name alone. */
   attribute(name: string): string | undefined {
-    for (const line of this.#lines) if (attributeName(line) === name) return attributeValue(line);
+    for (const line of this.#lines) if (line.name === name) return attributeValue(line);
     return undefined;
   }
 
   attributes(name: string): string[] {
-    return this.#lines.filter((line) => attributeName(line) === name).map(attributeValue);
+    return this.#lines.filter((line) => line.name === name).map(attributeValue);
   }
 
   has(name: string): boolean {
@@ -54,7 +70,7 @@ export class SdpSection {
   /** Replaces the value of every line of a type by what `change` makes of it. */
   replace(type: string, change: (value: string) => string): void {
     for (const [at, line] of this.#lines.entries()) {
-      if (line.type === type) this.#lines[at] = { ...line, value: change(line.value) };
+      if (line.type === type) this.#lines[at] = sdpLine(type, change(line.value), line.end);
     }
   }
 
@@ -62,15 +78,15 @@ export class SdpSection {
   set(type: string, value: string): void {
     const at = this.#lines.findIndex((line) => line.type === type);
     if (at < 0) this.#insert(type, value);
-    else this.#lines[at] = { ...(this.#lines[at] as SdpLine), value };
+    else this.#lines[at] = sdpLine(type, value, (this.#lines[at] as SdpLine).end);
   }
 
   /** Sets the first attribute of this name, or adds it. */
   setAttribute(name: string, value: string): void {
     const text = value === "" ? name : `${name}:${value}`;
-    const at = this.#lines.findIndex((line) => attributeName(line) === name);
+    const at = this.#lines.findIndex((line) => line.name === name);
     if (at < 0) this.#insert("a", text);
-    else this.#lines[at] = { ...(this.#lines[at] as SdpLine), value: text };
+    else this.#lines[at] = sdpLine("a", text, (this.#lines[at] as SdpLine).end);
   }
 
   addAttribute(name: string, value = ""): void {
@@ -79,12 +95,7 @@ export class SdpSection {
 
   /** Removes the attributes whose names `isMeant`. */
   removeAttributes(isMeant: (name: string, value: string) => boolean): void {
-    this.#remove((line) => line.type === "a" && isMeant(attributeName(line) as string, attributeValue(line)));
-  }
-
-  #remove(isMeant: (line: SdpLine) => boolean): void {
-    const kept = this.#lines.filter((line) => !isMeant(line));
-    this.#lines.splice(0, this.#lines.length, ...kept);
+    this.#lines = this.#lines.filter((line) => line.name === undefined || !isMeant(line.name, attributeValue(line)));
   }
 
   #insert(type: string, value: string): void {
@@ -96,15 +107,8 @@ export class SdpSection {
     const before = this.#lines[at - 1];
     // A text that broke off has no line end for the new line to follow.
     if (before?.end === "") this.#lines[at - 1] = { ...before, end: this.#newline };
-    this.#lines.splice(at, 0, { type, value, end: this.#newline });
+    this.#lines.splice(at, 0, sdpLine(type, value, this.#newline));
   }
-}
-
-/** The name in `a=name:value`; undefined for other lines. White space around it, which some phones send, is none of it. */
-function attributeName({ type, value }: SdpLine): string | undefined {
-  if (type !== "a") return undefined;
-  const colon = value.indexOf(":");
-  return (colon < 0 ? value : value.slice(0, colon)).trim();
 }
 
 function attributeValue({ value }: SdpLine): string {
