@@ -50,6 +50,10 @@ export interface TurnClientOptions {
   readonly patience?: number;
   /** After how many milliseconds a request is sent again over UDP. */
   readonly retransmit?: number;
+  /** The client's own port, over UDP; any free one when it is not given. */
+  readonly fromPort?: number;
+  /** Sees everything first, as it comes; what it takes, by returning true, the client does not see. */
+  readonly onFrame?: (frame: Uint8Array) => boolean;
 }
 
 export interface Allocated {
@@ -126,13 +130,13 @@ export class TurnClient implements AsyncDisposable {
   }
 
   async #openUdp(): Promise<Wire> {
-    const { host = "127.0.0.1", port, from } = this.#options;
+    const { host = "127.0.0.1", port, from, fromPort = 0 } = this.#options;
     const socket: UdpSocket = createSocket(isIPv6(host) ? "udp6" : "udp4");
     socket.on("message", (data) => this.#handle(data));
     socket.on("close", () => this.#markClosed());
     socket.on("error", () => {}); // A port that is closed answers with ICMP: the request's patience decides.
     if (from !== undefined) {
-      socket.bind(0, from);
+      socket.bind(fromPort, from);
       await once(socket, "listening");
     }
     socket.connect(port, host);
@@ -164,6 +168,7 @@ export class TurnClient implements AsyncDisposable {
   }
 
   #handle(data: Uint8Array): void {
+    if (this.#options.onFrame?.(data) === true) return;
     if (looksLikeChannelData(data[0] as number)) {
       const length = channelDataLength(data, data.length);
       const payload = data.slice(CHANNEL_HEADER_LENGTH, CHANNEL_HEADER_LENGTH + length);
@@ -199,6 +204,11 @@ export class TurnClient implements AsyncDisposable {
       });
     }
     return this.#received.shift()!;
+  }
+
+  /** Sends these bytes, whatever they are. */
+  sendFrame(frame: Uint8Array): void {
+    this.#wire.send(frame);
   }
 
   /** Sends one message as it is and resolves with the response to its transaction. */
