@@ -32,7 +32,7 @@ export function callWords(call: ShownCall, now: number): string {
   return `${words} for ${ago(answered, now)}${pathWords(call)}${call.isResumed ? `; ${resumedWords}` : ""}`;
 }
 
-const resumedWords = "it began before a restart, and is known again since then";
+const resumedWords = "it began before a restart, or was given up for want of sound, and is known again since then";
 
 /** How a call was, and why it is over. */
 function endWords(call: ShownCall, ended: number): string {

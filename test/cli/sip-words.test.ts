@@ -126,7 +126,7 @@ test("a call that is over says how long it was, and by whom it ended", () => {
 });
 
 test("a call that began before a restart says so", () => {
-  const since = "it began before a restart, and is known again since then";
+  const since = "it began before a restart, or was given up for want of sound, and is known again since then";
   assert.equal(callWords({ ...call, isResumed: true }, now), `talking for 1 min 20 s; ${since}`);
   const over = { ...call, isResumed: true, ended: "2026-03-01T12:09:40.000Z", end: "hung up by caller" };
   assert.equal(callWords(over, now), `talked for 1 min 0 s: hung up by alice; ${since}`);

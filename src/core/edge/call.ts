@@ -72,7 +72,7 @@ export interface CallReport {
   readonly direct: "policy" | "site" | "ice" | undefined;
   /** The site that both sides are of, where that is why. */
   readonly site: string | undefined;
-  /** It began before a restart, and is known again since `startedAt`. */
+  /** It began before a restart, or was given up, and is known again since `startedAt`. */
   readonly isResumed: boolean;
   readonly troubles: readonly TroubleReport[];
   readonly media: SessionReport | undefined;

@@ -100,7 +100,7 @@ export interface ShownCall {
   readonly ended: string | null;
   /** Why it is over. */
   readonly end: string | null;
-  /** It began before a restart, and is known again since then. */
+  /** It began before a restart, or was given up, and is known again since then. */
   readonly isResumed: boolean;
   readonly troubles: readonly ShownTrouble[];
   /** Why its media does not go through the relay; null: it does. */
