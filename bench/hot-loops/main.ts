@@ -15,6 +15,8 @@ import { TurnLoops } from "./turn-loops.ts";
 const file = join(import.meta.dirname, "figures.json");
 const turns = 40;
 const calls = 400;
+/** So few that a collection in between is rare. */
+const weighedCalls = 20;
 const warmup = 20_000;
 
 interface Figure {
@@ -63,10 +65,12 @@ function nanoseconds(work: () => void): number {
   return Number(process.hrtime.bigint() - start) / calls;
 }
 
+function nothing(): void {}
+
 function heapBytes(work: () => void): number {
   const before = process.memoryUsage().heapUsed;
-  for (let i = 0; i < calls; i++) work();
-  return (process.memoryUsage().heapUsed - before) / calls;
+  for (let i = 0; i < weighedCalls; i++) work();
+  return (process.memoryUsage().heapUsed - before) / weighedCalls;
 }
 
 function measure(work: () => void): Figure & { readonly nanoseconds: number } {
@@ -78,11 +82,9 @@ function measure(work: () => void): Figure & { readonly nanoseconds: number } {
   for (let turn = 0; turn < turns; turn++) {
     unit = Math.min(unit, nanoseconds(unchanging));
     best = Math.min(best, nanoseconds(work));
-    bytes.push(heapBytes(work));
+    bytes.push(Math.max(0, heapBytes(work) - heapBytes(nothing)));
   }
-  // A collection in between makes it less than nothing.
-  const left = spread(bytes.filter((each) => each >= 0)).median;
-  return { cost: best / unit, bytes: Math.round(left), nanoseconds: best };
+  return { cost: best / unit, bytes: Math.round(spread(bytes).median), nanoseconds: best };
 }
 
 export async function benchHotLoops({ document }: { readonly document: boolean }): Promise<void> {
