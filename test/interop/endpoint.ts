@@ -14,6 +14,8 @@ import { TurnClient, type TurnClientOptions } from "../support/turn-client.ts";
 export type Command =
   /** Answers with what was relayed (one or two addresses) and with the mapped address. */
   | { do: "allocate"; dual?: boolean }
+  /** Gives the allocation up. */
+  | { do: "release" }
   | { do: "permit"; peer: string }
   | { do: "bindChannel"; channel: number; peer: string }
   /** Through the relay: on a channel, or to a peer in Send indications. */
@@ -73,6 +75,9 @@ async function obey(command: Command): Promise<Answer> {
   switch (command.do) {
     case "allocate":
       return allocate(command.dual ?? false);
+    case "release":
+      await client!.refresh(0);
+      return {};
     case "permit":
       await client!.permit(ipOf(command.peer));
       return {};

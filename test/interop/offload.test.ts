@@ -7,6 +7,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { Namespace } from "../../src/lab/namespace.ts";
 import { type Child, startChild } from "../support/child.ts";
 import { peerPath, requireBpf, requireIpv6, requirePeer, requirePrivilege } from "../support/peers.ts";
@@ -14,6 +16,7 @@ import { type RelayUnderTest, startRelay } from "../support/relay-under-test.ts"
 import { until } from "../support/until.ts";
 import { Endpoint } from "./endpoints.ts";
 import { through } from "./networks.ts";
+import { messageBytes, messages, runUclient } from "./uclient.ts";
 
 const skip =
   requireBpf() ||
@@ -32,6 +35,25 @@ const at = {
   peer: { 4: "10.82.0.2", 6: "fd82::2" },
 } as const;
 type Family = 4 | 6;
+
+interface Allocated {
+  readonly one: Endpoint;
+  end(): Promise<void>;
+}
+
+const counters = ["to_peers", "to_clients"].flatMap((way) => [
+  `relayed_packets_${way}_total`,
+  `relayed_bytes_${way}_total`,
+]);
+
+/** Within the time that the way there and back takes at the most. */
+async function hasHeard(endpoint: Endpoint, count: number): Promise<boolean> {
+  for (let i = 0; i < 20; i++) {
+    if (((await endpoint.ask({ do: "heard" })).heard?.length ?? 0) >= count) return true;
+    await delay(10);
+  }
+  return false;
+}
 
 const literal = (ip: string, portOf: number) => (ip.includes(":") ? `[${ip}]:${portOf}` : `${ip}:${portOf}`);
 const texts = (count: number, length = 20) =>
@@ -79,17 +101,17 @@ describe("flows that the kernel forwards", { skip }, () => {
   let relay: Namespace;
   let peer: Namespace;
   let directory: string;
+  let server: Served;
   const closing: (() => Promise<unknown>)[] = [];
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), "postern-offload-"));
-    [client, relay, peer] = (await Promise.all(["client", "relay", "peer"].map((name) => Namespace.open(name)))) as [
-      Namespace,
-      Namespace,
-      Namespace,
-    ];
+    client = await Namespace.open("client");
+    relay = await Namespace.open("relay");
+    peer = await Namespace.open("peer");
     await link(client, "c0", at.client, "rc", at.toClient);
     await link(peer, "p0", at.peer, "rp", at.toPeer);
+    server = await start();
   });
   after(async () => {
     for (const close of closing.reverse()) await close();
@@ -114,14 +136,16 @@ describe("flows that the kernel forwards", { skip }, () => {
         `addr add ${address[6]}/64 dev ${name} nodad`,
         `link set ${name} up`,
       );
-      // Local senders' packets leave with real sums, so that what arrives can be verified.
-      await place.run([peerPath("ethtool")!, "-K", name, "tx", "off"]);
     }
+    // Sums are made when a packet leaves the relay at the latest, so that what arrives can be verified. What the client
+    // sends comes to the relay without, and what the peer sends with one.
+    await relay.run([peerPath("ethtool")!, "-K", near, "tx", "off"]);
+    if (device === "p0") await peer.run([peerPath("ethtool")!, "-K", device, "tx", "off"]);
   }
 
-  async function start(more: Readonly<Record<string, unknown>> = {}): Promise<Served> {
+  async function start(): Promise<Served> {
     const httpPort = 9_100;
-    const server = await startRelay({
+    const started = await startRelay({
       addresses: [at.toClient[4], at.toClient[6]],
       user,
       relayPorts: { low: 50_000, high: 50_999 },
@@ -133,25 +157,28 @@ describe("flows that the kernel forwards", { skip }, () => {
         offload: "auto",
         "relay-addresses": [at.toPeer[4], at.toPeer[6]],
         "http-listen": `127.0.0.1:${httpPort}`,
-        ...more,
       },
     });
-    closing.push(() => server.stop());
-    await until("the flows' program to be loaded", () => /"offload-is-on"/.test(server.output()));
-    return new Served(server, relay, httpPort);
+    closing.push(() => started.stop());
+    await until("the program to be loaded", () => /"offload-is-on"/.test(started.output()));
+    return new Served(started, relay, httpPort);
   }
 
-  async function allocated(from: Family, to: Family): Promise<{ one: Endpoint; two: Endpoint }> {
+  async function allocated(from: Family, to: Family): Promise<Allocated> {
     const options = { host: at.toClient[from], port, username: user.name, password: user.password };
     const [one, two] = await Promise.all([Endpoint.start(client, options), Endpoint.start(peer)]);
-    closing.push(
-      () => one.stop(),
-      () => two.stop(),
-    );
+    const stop = () => Promise.all([one.stop(), two.stop()]);
+    closing.push(stop);
     await two.ask({ do: "echo", at: literal(at.peer[to], peerPort) });
     await one.ask({ do: "allocate", dual: true });
+    const flows = await server.metric("offloaded_flows");
     await one.ask({ do: "bindChannel", channel, peer: literal(at.peer[to], peerPort) });
-    return { one, two };
+    await until("both flows to be in the kernel", async () => (await server.metric("offloaded_flows")) === flows + 2);
+    const end = async () => {
+      await one.ask({ do: "release" });
+      await stop();
+    };
+    return { one, end };
   }
 
   for (const [from, to] of [
@@ -160,41 +187,106 @@ describe("flows that the kernel forwards", { skip }, () => {
     [4, 6],
     [6, 4],
   ] as const) {
-    test(`IPv${from} to IPv${to} and back: all arrives, with right checksums, and user space sees none of it`, async () => {
-      const server = await start();
-      const { one, two } = await allocated(from, to);
-      await until("both flows to be in the kernel", async () => (await server.metric("offloaded_flows")) === 2);
-      const before = await server.metric("udp_packets_in_total");
+    test(`IPv${from} to IPv${to} and back: all arrives, checksums right, and user space sees none of it`, async () => {
+      const { one, end } = await allocated(from, to);
+      const [seen, ...relayed] = await server.metrics("udp_packets_in_total", ...counters);
       const captures = await Promise.all([
         Capture.start(peer, "p0", at.peer[to], 200, join(directory, `p${from}${to}.pcap`)),
         Capture.start(client, "c0", at.client[from], 200, join(directory, `c${from}${to}.pcap`)),
       ]);
       const sent = texts(200);
+      const bytes = sent.reduce((total, text) => total + text.length, 0);
       await one.ask({ do: "relay", to: channel, texts: sent });
       await one.hears(sent);
-      assert.equal(await server.metric("udp_packets_in_total"), before);
-      const bytes = sent.reduce((total, text) => total + text.length, 0);
-      await until(
-        "the counters to be read",
-        async () => (await server.metric("relayed_packets_to_peers_total")) === 200,
-      );
-      assert.deepEqual(
-        await server.metrics(
-          "relayed_packets_to_clients_total",
-          "relayed_bytes_to_peers_total",
-          "relayed_bytes_to_clients_total",
-        ),
-        [200, bytes, bytes],
-      );
       for (const capture of captures) {
         const arrived = await capture.packets();
         assert.equal(arrived.length, 200);
         assert.deepEqual([...new Set(arrived.map(({ good }) => good))], [true]);
         assert.deepEqual([...new Set(arrived.map(({ hops }) => hops))], [63]);
       }
-      await Promise.all([one.stop(), two.stop()]);
-      await server.stop();
+      const counted = async () => (await server.metrics(...counters)).map((now, i) => now - relayed[i]!);
+      await until("the counters to be read", async () => (await counted())[2] === 200);
+      assert.deepEqual(await counted(), [200, bytes, 200, bytes]);
+      assert.equal(await server.metric("udp_packets_in_total"), seen);
+      await end();
     });
+  }
+
+  test("coturn's client and peer speak to each other, and user space sees their requests alone", async () => {
+    const tool = [peerPath("turnutils_peer")!, "-L", at.peer[4], "-p", "9100"];
+    const tools = await startChild([...through(peer), ...tool]);
+    closing.push(() => tools.stop());
+    const [seen, toPeers] = (await server.metrics("udp_packets_in_total", counters[0]!)) as [number, number];
+    const args = ["-u", user.name, "-w", user.password, "-c", "-e", at.peer[4], "-r", "9100"];
+    const { sentBytes, receivedBytes } = await runUclient(at.toClient[4], args, through(client));
+    assert.deepEqual([sentBytes, receivedBytes], [messages * messageBytes, messages * messageBytes]);
+    await until("its packets to be counted", async () => (await server.metric(counters[0]!)) === toPeers + messages);
+    const requests = (await server.metric("udp_packets_in_total")) - seen;
+    assert.ok(requests < messages, `${requests} packets came to user space`);
+  });
+
+  test("what does not fit on its way goes through user space, and arrives", async () => {
+    const { one, end } = await allocated(4, 4);
+    const tooLong = () => server.metric('offload_datagrams_total{outcome="tooLong"}');
+    const before = await tooLong();
+    // 1,470 bytes fit without a channel's header, and not with it.
+    const sent = ["short", ...Array.from({ length: 3 }, () => "x".repeat(1_470)), "short too"];
+    await one.ask({ do: "relay", to: channel, texts: sent });
+    await until("all to come back", () => hasHeard(one, sent.length));
+    assert.deepEqual((await one.ask({ do: "heard" })).heard?.toSorted(), sent.toSorted());
+    await until("them to be counted", async () => (await tooLong()) === before + 3);
+    await end();
+  });
+
+  test("a daemon that stalls forwards no longer than its lease, and goes on when it wakes", async () => {
+    const { one, end } = await allocated(4, 4);
+    let count = 0;
+    const echo = () => one.ask({ do: "relay", to: channel, texts: [String(count++)] });
+    await echo();
+    await until("the first echo", () => hasHeard(one, 1));
+    process.kill(server.pid, "SIGSTOP");
+    const stopped = performance.now();
+    let last = 0;
+    try {
+      for (;;) {
+        const sent = performance.now();
+        await echo();
+        if (!(await hasHeard(one, count))) break;
+        last = sent - stopped;
+      }
+    } finally {
+      process.kill(server.pid, "SIGCONT");
+    }
+    assert.ok(count > 2, "the kernel went on at first");
+    // The lease was renewed a quarter of a second before at the most.
+    assert.ok(last < 3_000, `forwarded ${last} ms after the daemon had stopped`);
+    await until("what has waited in the sockets", () => hasHeard(one, count));
+    await until("the kernel to forward again", async () => {
+      const seen = await server.metric("udp_packets_in_total");
+      await echo();
+      await until("an echo", () => hasHeard(one, count));
+      return (await server.metric("udp_packets_in_total")) === seen;
+    });
+    await end();
+  });
+
+  test("nothing is left attached where there are no flows, nor by a daemon that is killed", async () => {
+    await until("the flows to be gone", async () => (await server.metric("offloaded_flows")) === 0);
+    await until("the program to be detached", async () => (await attached()) === 0);
+    const { one } = await allocated(4, 4);
+    assert.equal(await attached(), 2);
+    process.kill(server.pid, "SIGKILL");
+    await until("the program to be gone", async () => (await attached()) === 0);
+    await one.ask({ do: "relay", to: channel, texts: ["nobody forwards this"] });
+    assert.equal(await hasHeard(one, 1), false);
+  });
+
+  /** On how many of the relay's interfaces there is a program. */
+  async function attached(): Promise<number> {
+    const links = JSON.parse(await relay.run(["ip", "-j", "link", "show", "type", "veth"])) as { ifindex: number }[];
+    const script = fileURLToPath(new URL("attached-programs.ts", import.meta.url));
+    const counts = links.map(({ ifindex }) => relay.run([process.execPath, script, String(ifindex)]));
+    return (await Promise.all(counts)).reduce((total, count) => total + Number(count), 0);
   }
 });
 
@@ -220,7 +312,8 @@ class Served {
   async metrics(...names: readonly string[]): Promise<number[]> {
     const program = `fetch("http://127.0.0.1:${this.#httpPort}/metrics").then((r) => r.text()).then(console.log)`;
     const all = await this.#place.run([process.execPath, "-e", program]);
-    return names.map((name) => Number(new RegExp(`^postern_${name} (\\d+)$`, "m").exec(all)?.[1]));
+    const values = new Map(all.split("\n").map((line) => line.split(" ") as [string, string]));
+    return names.map((name) => Number(values.get(`postern_${name}`)));
   }
 
   async metric(name: string): Promise<number> {

@@ -47,7 +47,7 @@ export function withOffload(
     return { datapath: new EbpfDatapath(inner, handleFailure) };
   } catch (cause) {
     if (!(cause instanceof SystemError)) throw cause;
-    const isRefused = cause.code === "EPERM" || cause.code === "EACCES";
+    const isRefused = cause.code === "EPERM";
     const because = new PosternError(
       isRefused ? "offload-not-permitted" : "offload-failed",
       isRefused ? privileges : `The kernel does not take the program: ${cause.message}`,

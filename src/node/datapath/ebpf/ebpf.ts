@@ -22,10 +22,12 @@ const leaseNs = 3_000_000_000n;
 class BoundSink implements DatagramSink {
   readonly #inner: DatagramSink;
   readonly #remember: (socket: SocketId, address: Readonly<Address>) => void;
+  readonly handleIcmp: DatagramSink["handleIcmp"];
 
   constructor(inner: DatagramSink, remember: (socket: SocketId, address: Readonly<Address>) => void) {
     this.#inner = inner;
     this.#remember = remember;
+    this.handleIcmp = inner.handleIcmp?.bind(inner);
   }
 
   handleBound(socket: SocketId, address: Readonly<Address>): void {

@@ -135,24 +135,34 @@ struct seen {
 	__be16 fragment;
 };
 
+/*
+ * Whether a packet has so many bytes, and they lie together. Pointers into packets are compared with its end alone, and never
+ * subtracted: the verifier lets others do that only with CAP_PERFMON.
+ */
+INLINE int has_bytes(struct __sk_buff *skb, __u32 count)
+{
+	if (skb->len < count)
+		return 0;
+	return (void *)(long)skb->data + count <= (void *)(long)skb->data_end || pull_data(skb, count) == 0;
+}
+
 /* 0: a datagram that a flow may be of. Whatever has options, is a fragment, or does not fit its lengths, is not. */
 INLINE int read(struct __sk_buff *skb, struct seen *seen)
 {
-	void *data, *end;
 	struct udphdr *udp;
+	void *data;
 
 	/* Not for this host, or several packets in one. */
 	if (skb->pkt_type != 0 || skb->vlan_present || skb->gso_segs > 1)
 		return -1;
 	if (skb->protocol == SWAP16(ETH_P_IP)) {
 		struct iphdr *ip;
-		if (skb->len < 14 + 20 + 8 || (skb->data_end - skb->data < 14 + 20 + 8 && pull_data(skb, 14 + 20 + 8)))
+		if (!has_bytes(skb, 14 + 20 + 8))
 			return -1;
 		data = (void *)(long)skb->data;
-		end = (void *)(long)skb->data_end;
 		ip = data + 14;
 		udp = (void *)(ip + 1);
-		if ((void *)(udp + 1) > end)
+		if ((void *)(udp + 1) > (void *)(long)skb->data_end)
 			return -1;
 		if (*(__u8 *)ip != 0x45 || ip->protocol != IPPROTO_UDP || (ip->frag_off & SWAP16(0xbfff)))
 			return -1;
@@ -168,13 +178,12 @@ INLINE int read(struct __sk_buff *skb, struct seen *seen)
 		seen->payload = 42;
 	} else if (skb->protocol == SWAP16(ETH_P_IPV6)) {
 		struct ipv6hdr *ip;
-		if (skb->len < 14 + 40 + 8 || (skb->data_end - skb->data < 14 + 40 + 8 && pull_data(skb, 14 + 40 + 8)))
+		if (!has_bytes(skb, 14 + 40 + 8))
 			return -1;
 		data = (void *)(long)skb->data;
-		end = (void *)(long)skb->data_end;
 		ip = data + 14;
 		udp = (void *)(ip + 1);
-		if ((void *)(udp + 1) > end)
+		if ((void *)(udp + 1) > (void *)(long)skb->data_end)
 			return -1;
 		if (ip->version != 6 || ip->nexthdr != IPPROTO_UDP || ip->hop_limit < 2)
 			return -1;
@@ -375,7 +384,7 @@ int relay(struct __sk_buff *skb)
 {
 	struct seen seen = {};
 	struct flow *flow = 0;
-	struct rtp rtp;
+	struct rtp rtp = {};
 	__be32 header_in = 0, header_out = 0;
 	__u32 from, length, udp_length;
 	__u64 now;
