@@ -101,7 +101,8 @@ function noteDialogAnswer(
 ): void {
   const { call, from, to } = dialog;
   if (call === undefined || status < 200) return;
-  if (isUnanswered(call)) noteResumed(state, call, method, dialog.token.from === "caller" ? to : from, now);
+  if (dialog.makesKnown === true && isUnanswered(call))
+    noteResumed(state, call, method, dialog.token.from === "caller" ? to : from, now);
   if (method === "INVITE") state.calls.expectAck(call, from, now);
 }
 
@@ -171,7 +172,7 @@ function handleDialogOver(
   // Whatever the other side says to it, who has hung up is gone (RFC 3261 §15.1.1).
   if (method === "BYE") state.calls.hangUp(call, token.from === "caller" ? to : from, `hung up by ${token.from}`, now);
   else if (fork.best === undefined) return;
-  else if (isUnanswered(call)) state.calls.forget(call);
+  else if (dialog.makesKnown === true && isUnanswered(call)) state.calls.forget(call);
   else if (hasOffer && from.leg !== undefined && to.leg !== undefined) {
     state.relay.withdrawOffer(from.leg, to.leg);
   }

@@ -40,7 +40,7 @@ export function resumed(
   const sides = { caller, callee, called: calledOf(callee, (isCallers ? request.to : request.from).uri) };
   const call = state.calls.resume({ callId: request.callId, ...tags }, sides, state.ports.wallClock.now(), now);
   // RFC 3261 §12.2.2: one of them has hung up, and the other does so when it hears that.
-  return call === undefined ? 481 : { ...dialog, call };
+  return call === undefined ? 481 : { ...dialog, call, makesKnown: true };
 }
 
 /** Whether a request makes a call known again. An INVITE without an offer asks for one. */

@@ -33,6 +33,8 @@ export interface DialogContext {
   readonly to: CallSide;
   /** Its sender has left out what Record-Route told it, so that this is of a call that is known. */
   readonly isRouteless?: boolean;
+  /** It is this request that has made the call known again. */
+  readonly makesKnown?: boolean;
 }
 
 /** A request that was let in. */

@@ -295,6 +295,21 @@ suite("media after a restart", () => {
     assert.ok(bob.request("BYE"));
   });
 
+  test("what is asked beside the offer that makes a call known, and is refused, does not end it", () => {
+    const call = talk("udp");
+    const { alice, bob, answer } = call;
+    const next = restart(call);
+    alice.send(alice.within(answer, "INVITE", { body: alice.sdp() }));
+    alice.send(alice.within(answer, "INFO"));
+    bob.send(createResponse(bob.request("INFO"), 501));
+    bob.answer(200);
+    const { response } = alice;
+    alice.send(alice.within(answer, "ACK"));
+    alice.speak(sdpOf(response));
+    assert.ok(bob.speak(sdpOf(bob.request("INVITE"))));
+    assert.equal(next.edge.calls()[0]?.state, "acknowledged");
+  });
+
   test("calls that are known again count for who has placed them, so that nobody has more than may be", () => {
     const first = talk("udp");
     const { world, alice, bob } = first;
