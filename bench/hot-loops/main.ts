@@ -13,11 +13,12 @@ import { spread } from "../statistics.ts";
 import { TurnLoops } from "./turn-loops.ts";
 
 const file = join(import.meta.dirname, "figures.json");
-const turns = 40;
+const turns = 100;
 const calls = 400;
 /** So few that a collection in between is rare. */
 const weighedCalls = 20;
-const warmup = 20_000;
+/** By then the compiler has done with it. */
+const warmupMs = 400;
 
 interface Figure {
   /** Times as long as the loop that never changes. */
@@ -65,6 +66,10 @@ function nanoseconds(work: () => void): number {
   return Number(process.hrtime.bigint() - start) / calls;
 }
 
+function warmUp(work: () => void): void {
+  for (const start = performance.now(); performance.now() < start + warmupMs; ) work();
+}
+
 function nothing(): void {}
 
 function heapBytes(work: () => void): number {
@@ -74,8 +79,8 @@ function heapBytes(work: () => void): number {
 }
 
 function measure(work: () => void): Figure & { readonly nanoseconds: number } {
-  for (let i = 0; i < warmup; i++) work();
-  for (let i = 0; i < warmup; i++) unchanging();
+  warmUp(work);
+  warmUp(unchanging);
   let best = Number.POSITIVE_INFINITY;
   let unit = Number.POSITIVE_INFINITY;
   const bytes: number[] = [];

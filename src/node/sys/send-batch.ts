@@ -19,6 +19,8 @@ export const NO_ENTRY = -1;
 const maxSegments = 64;
 const maxSegmentedBytes = 65_000;
 
+const shortLength = 256;
+
 /** Copied payloads between two `clear`: several of the longest. */
 const copyRoom = 1 << 18;
 
@@ -77,7 +79,10 @@ export class SendBatch {
   /** The same of bytes that are copied. */
   addCopy(data: Uint8Array, offset: number, length: number, to: Readonly<Address>): number {
     const at = this.#copied;
-    this.#copies.bytes.set(data.subarray(offset, offset + length), at);
+    const { bytes } = this.#copies;
+    // A view costs more than to copy an answer byte by byte.
+    if (length <= shortLength) for (let i = 0; i < length; i++) bytes[at + i] = data[offset + i] as number;
+    else bytes.set(data.subarray(offset, offset + length), at);
     this.#copied += length;
     return this.#enter(this.#copies.address + at, length, to, 1);
   }
