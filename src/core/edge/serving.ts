@@ -104,6 +104,8 @@ function begin(
     return askService(state, transaction, identity.user, flow, now);
   }
   if (isServersOwn(state, request, identity)) return respond(state, transaction, 489, now);
+  // A phone that follows it dials, and we pay; and a trunk shows an address and nothing else.
+  if (identity.kind === "trunk" && request.method === "REFER") return respond(state, transaction, 403, now);
   const route = state.routing.route(request, identity, flow, now);
   if ("status" in route) return respond(state, transaction, route.status, now, { reason: route.reason });
   const name = identity.kind === "user" ? identity.user : identity.trunk.name;
@@ -174,7 +176,8 @@ function serveDialog(state: EdgeState, transaction: ServerTransaction, known: Di
   const { from } = dialog.token;
   if (dialog.call !== undefined) noteCseq(dialog.call, from === "caller" ? dialog.to : dialog.from, from, request);
   const hop = hopWithin(state, dialog, reach(state, dialog, request), request, now);
-  const owned: Owned = { by: { kind: "dialog", dialog, method: request.method, hasOffer: hasSession(request) } };
+  const { method } = request;
+  const owned: Owned = { by: { kind: "dialog", dialog, method, hasOffer: hasSession(request), cameAt: now } };
   state.proxy.forward(transaction, [[hop]], owned, now);
 }
 

@@ -149,3 +149,21 @@ suite("a password", () => {
     assert.equal(alice.response.status, 486);
   });
 });
+
+test("a trunk's address, which one datagram forges, has no phone of ours dial: REFER is for who is in a call with it", () => {
+  const { alice, provider } = scene();
+  const before = alice.requests.length;
+  const refer = provider.build("REFER", `sip:alice@${DOMAIN}`, [
+    ["From", "<sip:+4912@provider.example>;tag=p"],
+    ["To", `<sip:alice@${DOMAIN}>`],
+    ["Call-ID", "refer"],
+    ["CSeq", "1 REFER"],
+    ["Contact", `<${provider.contact}>`],
+    ["Refer-To", "<sip:0900123@example.org>"],
+  ]);
+  provider.send(refer);
+  assert.deepEqual([provider.response.status, alice.requests.length], [403, before]);
+  talk(provider, alice);
+  provider.send(provider.within(provider.response, "REFER"));
+  assert.equal(alice.request("REFER").method, "REFER");
+});
