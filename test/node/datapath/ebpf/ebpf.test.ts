@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseIp } from "../../../../src/core/base/address.ts";
+import type { Instant } from "../../../../src/core/base/machine.ts";
+import { TokenBucket } from "../../../../src/core/base/token-bucket.ts";
+import { EbpfDatapath } from "../../../../src/node/datapath/ebpf/ebpf.ts";
+import { Policing } from "../../../../src/node/datapath/ebpf/policing.ts";
+import { encodeArrival, encodeDeparture } from "../../../../src/node/datapath/ebpf/records.ts";
+import { possibleCpus, RelayProgram } from "../../../../src/node/datapath/ebpf/relay-program.ts";
+import { MmsgDatapath } from "../../../../src/node/datapath/mmsg.ts";
+import { heldMemory } from "../../../../src/node/sys/native-memory.ts";
+import { requireBpf } from "../../../support/peers.ts";
+import { datapathCompliance } from "../compliance.ts";
+import { sum } from "./reference.ts";
+import { TestRuns } from "./test-run.ts";
+
+const skip = requireBpf();
+
+datapathCompliance("offloading mmsg", () => new EbpfDatapath(new MmsgDatapath(), assert.ifError), skip);
+
+test("how many CPUs could be there", () => {
+  assert.deepEqual(["0", "0-1", "0-127", "0-3,8-11", "0,2\n"].map(possibleCpus), [1, 2, 128, 12, 3]);
+});
+
+test("what is closed holds no memory for native code", { skip }, async () => {
+  const before = heldMemory();
+  const datapath = new EbpfDatapath(new MmsgDatapath(), assert.ifError);
+  assert.ok(heldMemory().includes("key of map flows"));
+  await datapath.close();
+  await datapath.close();
+  assert.deepEqual(
+    heldMemory().filter((name) => !before.includes(name) && /map|netlink|instructions|license|log/.test(name)),
+    [],
+  );
+});
+
+/** From 10.0.0.2:2 to 10.0.0.1:1, with no checksum of UDP. */
+function frameOf(payload: number): Buffer {
+  const frame = Buffer.alloc(42 + payload);
+  frame.set([8, 0, 0x45, 0], 12);
+  frame.writeUInt16BE(28 + payload, 16);
+  frame.set([64, 17, 0, 0, 10, 0, 0, 2, 10, 0, 0, 1], 22);
+  frame.writeUInt16BE(0xffff ^ sum(frame.subarray(14, 34)), 24);
+  frame.set([0, 2, 0, 1], 34);
+  frame.writeUInt16BE(8 + payload, 38);
+  return frame;
+}
+
+test("an allocation's bandwidth in the kernel is what it is in user space", { skip }, () => {
+  const program = new RelayProgram();
+  const runs = new TestRuns(program.descriptor);
+  try {
+    const { flows, lease } = program.maps;
+    lease.value.u32.fill(0x7fffffff);
+    lease.put();
+    const policing = new Policing(program.maps.buckets);
+    const [rate, burst] = [100_000, 150_000];
+    const bucket = new TokenBucket(rate, burst, 0 as Instant);
+    const index = policing.take(bucket);
+    assert.equal(index, 1);
+    assert.equal(policing.take(bucket), 1, "flows of one allocation share it");
+    const arrival = { local: parseIp("10.0.0.1", 1)!, remote: parseIp("10.0.0.2", 2)!, channel: 0 };
+    flows.key.bytes.set(encodeArrival(arrival));
+    flows.value.bytes.set(encodeDeparture({ ...arrival, index: 0, bucket: index, interface: 1, mtu: 1_500 }));
+    flows.put();
+    const frame = frameOf(1_000);
+    const begun = performance.now();
+    let forwarded = 0;
+    for (let i = 0; i < 1_000; i++) if (runs.run(frame, false).action === "forward") forwarded++;
+    const elapsed = (performance.now() - begun) / 1_000;
+    // What a burst holds, and what has come in meanwhile.
+    assert.ok(forwarded >= burst / 1_000, `${forwarded} forwarded`);
+    assert.ok(forwarded <= (burst + rate * elapsed) / 1_000 + 1, `${forwarded} forwarded in ${elapsed} s`);
+    policing.giveBack(bucket);
+    assert.equal(policing.take(new TokenBucket(1, 1, 0 as Instant)), 2, "one flow has it still");
+    policing.giveBack(bucket);
+    assert.equal(policing.take(new TokenBucket(1, 1, 0 as Instant)), 1);
+  } finally {
+    runs.close();
+    program.close();
+  }
+});
