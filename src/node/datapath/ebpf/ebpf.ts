@@ -39,8 +39,8 @@ class BoundSink implements DatagramSink {
     this.#inner.handleBindFailed(...how);
   }
 
-  handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>): void {
-    this.#inner.handleDatagram(data, length, from);
+  handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>, fill?: number): void {
+    this.#inner.handleDatagram(data, length, from, fill);
   }
 }
 
