@@ -238,6 +238,31 @@ describe("flows that the kernel forwards", { skip }, () => {
     await end();
   });
 
+  test("routes are followed: to a shorter way, to none, and back", async () => {
+    const { one, end } = await allocated(4, 4);
+    const network = "10.82.0.0/24 dev rp src 10.82.0.1";
+    const outcome = (name: string) => `offload_datagrams_total{outcome="${name}"}`;
+    const names = [outcome("forwarded"), outcome("tooLong")];
+    const flows = () => server.metric("offloaded_flows");
+    const counted = async (): Promise<string> => {
+      const before = await server.metrics(...names);
+      const heard = (await one.ask({ do: "heard" })).heard?.length ?? 0;
+      await one.ask({ do: "relay", to: channel, texts: ["x".repeat(900)] });
+      await until("an echo", () => hasHeard(one, heard + 1));
+      await delay(600);
+      return (await server.metrics(...names)).map((now, i) => now - before[i]!).join();
+    };
+    await until("both directions to be forwarded", async () => (await counted()) === "2,0");
+    await relay.ip(`route change ${network} mtu 700`);
+    await until("the way to the peer to be too short", async () => (await counted()) === "1,1");
+    await relay.ip(`route del ${network}`);
+    await until("both flows to be taken back", async () => (await flows()) === 0);
+    await relay.ip(`route add ${network}`);
+    await until("both flows to be there again", async () => (await flows()) === 2);
+    await until("both directions to be forwarded again", async () => (await counted()) === "2,0");
+    await end();
+  });
+
   test("a daemon that stalls forwards no longer than its lease, and goes on when it wakes", async () => {
     const { one, end } = await allocated(4, 4);
     let count = 0;
