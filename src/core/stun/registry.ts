@@ -52,6 +52,7 @@ export const Attribute = {
   AddressErrorCode: 0x8001,
   PasswordAlgorithms: 0x8002,
   AlternateDomain: 0x8003,
+  Icmp: 0x8004,
   Software: 0x8022,
   AlternateServer: 0x8023,
   Fingerprint: 0x8028,

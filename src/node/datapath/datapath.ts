@@ -8,6 +8,7 @@
  */
 import type { Address } from "../../core/base/address.ts";
 import type { Flow } from "../../core/turn/server/flow.ts";
+import type { IcmpError } from "../../core/turn/server/peer-errors.ts";
 import type { OffloadStats } from "./ebpf/offload-stats.ts";
 
 /** Names one socket of a datapath. Small integers, reused after release. */
@@ -35,6 +36,11 @@ export interface DatagramSink {
    * 1; undefined where that cannot be told.
    */
   handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>, fill?: number): void;
+  /**
+   * An ICMP message about a datagram that was sent to `to`, which is borrowed. Only a sink that has this is told, and only
+   * where the system can.
+   */
+  handleIcmp?: ((to: Readonly<Address>, error: IcmpError) => void) | undefined;
 }
 
 /**

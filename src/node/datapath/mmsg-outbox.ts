@@ -91,7 +91,7 @@ export class Outbox {
       if (!this.#batch.hasRoom(next.data.length)) this.flush();
       const entry = this.#batch.addCopy(next.data, 0, next.data.length, next.to);
       this.#batch.compose(entry, 0);
-      const sent = this.#batch.send(socket.descriptor, 0, 1);
+      const sent = this.#hand(socket, 0, 1);
       if (sent === -EAGAIN) return;
       if (sent < 0) this.#stats.socketErrors++;
       queue.shift();
@@ -150,7 +150,7 @@ export class Outbox {
     if (batch.nextOf(head) === NO_ENTRY && !batch.hasHeader(head)) return this.#transmitOne(socket, head);
     let count = batch.compose(head, socket.segmentLimit);
     for (let message = 0; message < count; ) {
-      const sent = batch.send(socket.descriptor, message, count - message);
+      const sent = this.#hand(socket, message, count - message);
       if (sent >= 0) message += sent;
       else if (sent === -EAGAIN) return void this.#enqueue(socket, batch.firstOf(message));
       else if (batch.isMerged(message) && (sent === -EINVAL || sent === -EMSGSIZE || sent === -EIO)) {
@@ -167,9 +167,16 @@ export class Outbox {
 
   #transmitOne(socket: MmsgSocket, entry: number): void {
     let sent = this.#batch.sendOne(socket.descriptor, entry);
+    if (isRefusal(sent)) sent = this.#batch.sendOne(socket.descriptor, entry);
     while (sent === -EINTR) sent = this.#batch.sendOne(socket.descriptor, entry);
     if (sent === -EAGAIN) this.#enqueue(socket, entry);
     else if (sent < 0) this.#stats.socketErrors++;
+  }
+
+  /** How many the kernel took, or minus errno. */
+  #hand({ descriptor }: MmsgSocket, message: number, count: number): number {
+    const sent = this.#batch.send(descriptor, message, count);
+    return isRefusal(sent) ? this.#batch.send(descriptor, message, count) : sent;
   }
 
   #lowerLimit(socket: MmsgSocket, refused: number): void {
@@ -196,4 +203,9 @@ export class Outbox {
     }
     return hadRoom;
   }
+}
+
+/** Where errors are kept, an ICMP message about an earlier datagram fails one call, which only has to be made again. */
+function isRefusal(sent: number): boolean {
+  return sent < 0 && sent !== -EAGAIN && sent !== -EINTR;
 }

@@ -1,5 +1,6 @@
 /** One UDP socket of the `mmsg` datapath: its descriptor, what waits to leave by it, and how much to ask it for. */
 import type { Address } from "../../core/base/address.ts";
+import { keepErrors } from "../sys/error-queue.ts";
 import { NO_ENTRY } from "../sys/send-batch.ts";
 import { openRequestSocket } from "../sys/steering.ts";
 import { closeDescriptor, localAddress, openUdpSocket, setReceiveBuffer } from "../sys/udp-socket.ts";
@@ -43,6 +44,7 @@ export class MmsgSocket {
   open(address: Readonly<Address>, purpose: SocketPurpose): void {
     this.descriptor = openUdpSocket(address);
     setReceiveBuffer(this.descriptor, RECEIVE_BUFFER[this.receives]);
+    if (this.sink.handleIcmp !== undefined) keepErrors(this.descriptor, this.family);
     if (purpose === "turn-listener") this.fill = 0;
   }
 

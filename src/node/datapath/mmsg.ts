@@ -9,6 +9,7 @@ import { type Address, blankAddress } from "../../core/base/address.ts";
 import type { Flow } from "../../core/turn/server/flow.ts";
 import { monotonicNow } from "../clock.ts";
 import { Epoll } from "../sys/epoll.ts";
+import { ErrorQueue } from "../sys/error-queue.ts";
 import type { PollHandle } from "../sys/foreign.ts";
 import { watchReadable } from "../sys/readiness.ts";
 import { ReceiveBatch } from "../sys/receive-batch.ts";
@@ -38,6 +39,9 @@ const batchSize = 64;
 /** Datagrams that were there at once for it to be worth asking how many more are. */
 const worthGauging = 16;
 
+/** ICMP messages that are read of one socket before its datagrams. */
+const mostErrors = 16;
+
 /** Rounds before everything else in the process gets its turn: two milliseconds when all batches are full. */
 const roundsInTurn = 8;
 
@@ -56,6 +60,7 @@ export class MmsgDatapath implements Datapath {
   readonly #epoll: Epoll = new Epoll(batchSize);
   readonly #received: ReceiveBatch = new ReceiveBatch(batchSize);
   readonly #outbox: Outbox;
+  readonly #errors: ErrorQueue = new ErrorQueue();
   readonly #gauge: QueueGauge = new QueueGauge();
   readonly #losses: ReceiveLosses = new ReceiveLosses(this.#gauge);
   readonly #watch: PollHandle;
@@ -177,6 +182,7 @@ export class MmsgDatapath implements Datapath {
     this.#timer.close();
     this.#received.release();
     this.#gauge.release();
+    this.#errors.release();
     this.#outbox.release();
     return Promise.resolve();
   }
@@ -299,17 +305,32 @@ export class MmsgDatapath implements Datapath {
     const socket = this.#sockets[this.#epoll.idAt(index)];
     // Released meanwhile, or not heard of yet by its sink.
     if (socket?.state !== "open" || (socket.receives === "requests") !== forRequests) return;
+    if (this.#epoll.hasError(index)) this.#readErrors(socket);
     if (this.#epoll.isWritable(index)) this.#outbox.drain(socket);
     if (this.#filled === this.#batch) this.#handUp();
     // The sinks that were called may have released it.
     if (socket.state === "open") this.#receive(socket);
   }
 
+  #readErrors(socket: MmsgSocket): void {
+    const errors = this.#errors;
+    for (let i = 0; i < mostErrors && socket.state === "open" && errors.take(socket.descriptor); i++) {
+      if (!errors.read()) continue;
+      const { type, code, info } = errors;
+      try {
+        socket.sink.handleIcmp?.(errors.to, { type, code, mtu: info });
+      } catch (error) {
+        surface(error);
+      }
+    }
+  }
+
   #receive(socket: MmsgSocket): void {
     const want = Math.min(socket.want, this.#batch - this.#filled);
     const count = this.#received.receive(socket.descriptor, this.#filled, want);
     if (count < 0) {
-      if (count !== -EAGAIN && count !== -EINTR) this.#stats.socketErrors++;
+      // Where errors are kept, the next look finds them there.
+      if (count !== -EAGAIN && count !== -EINTR && socket.sink.handleIcmp === undefined) this.#stats.socketErrors++;
       return;
     }
     if (socket.fill !== undefined) this.#gaugeQueue(socket, want, count);
@@ -345,10 +366,14 @@ export class MmsgDatapath implements Datapath {
     try {
       socket.sink.handleDatagram(data, length, this.#from, socket.fill);
     } catch (error) {
-      // As from any callback of Node's, and the batch goes on.
-      setImmediate(() => {
-        throw error;
-      });
+      surface(error);
     }
   }
+}
+
+/** What a sink throws surfaces as from any callback of Node's, and the batch goes on. */
+function surface(error: unknown): void {
+  setImmediate(() => {
+    throw error;
+  });
 }

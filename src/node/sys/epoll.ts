@@ -1,5 +1,5 @@
 /** Which of many descriptors are ready. */
-import { EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT, epollEvent } from "./layout.ts";
+import { EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLLERR, EPOLLIN, EPOLLOUT, epollEvent } from "./layout.ts";
 import { type Libc, libc } from "./libc.ts";
 import { NativeMemory } from "./native-memory.ts";
 import { orThrow } from "./system-error.ts";
@@ -42,12 +42,20 @@ export class Epoll {
   }
 
   isWritable(index: number): boolean {
-    return ((this.#events.u32[(index * EPOLL_EVENT.size + EPOLL_EVENT.events) >> 2] as number) & EPOLLOUT) !== 0;
+    return (this.#eventsAt(index) & EPOLLOUT) !== 0;
+  }
+
+  hasError(index: number): boolean {
+    return (this.#eventsAt(index) & EPOLLERR) !== 0;
   }
 
   close(): void {
     closeDescriptor(this.descriptor);
     this.#events.release();
+  }
+
+  #eventsAt(index: number): number {
+    return this.#events.u32[(index * EPOLL_EVENT.size + EPOLL_EVENT.events) >> 2] as number;
   }
 
   #control(operation: number, descriptor: number, id: number, events: number): number {

@@ -38,6 +38,11 @@ export const BPF_RET_K = 0x06;
 /** What SO_MEMINFO says: numbers of 32 bits, of which these are of the receive queue. */
 export const SK_MEMINFO = { size: 36, received: 0, room: 4, drops: 32 } as const;
 
+/** What the error queue tells of an ICMP message; `info` is the MTU where there is one. */
+export const SOCK_EXTENDED_ERR = { size: 16, origin: 4, type: 5, code: 6, info: 8 } as const;
+export const SO_EE_ORIGIN_ICMP = 2;
+export const SO_EE_ORIGIN_ICMP6 = 3;
+
 /** `nanoseconds`: of the time until it goes off; the interval is in front. */
 export const ITIMERSPEC = { size: 32, nanoseconds: 24 } as const;
 
@@ -57,7 +62,12 @@ export const SO_RCVBUF = 8;
 export const SO_REUSEPORT = 15;
 export const SO_ATTACH_REUSEPORT_CBPF = 51;
 export const SO_MEMINFO = 55;
+export const MSG_ERRQUEUE = 0x2000;
+/** These protocols are the levels of their options, too. */
+export const IPPROTO_IP = 0;
+export const IP_RECVERR = 11;
 export const IPPROTO_IPV6 = 41;
+export const IPV6_RECVERR = 25;
 export const IPV6_V6ONLY = 26;
 /** Also the level of its options. */
 export const IPPROTO_UDP = 17;
@@ -68,6 +78,7 @@ export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 1;
 export const EPOLLOUT = 4;
+export const EPOLLERR = 8;
 
 /** By command: what is filled in of `union bpf_attr`, the rest being zero. */
 export const BPF_MAP_ATTR = { type: 0, keySize: 4, valueSize: 8, entries: 12, name: 28 } as const;

@@ -1,6 +1,7 @@
 /** The sockets of relayed transport addresses: opened and closed as the machine asks, each a source of its inputs. */
 import type { Address } from "../../core/base/address.ts";
 import type { RelayId } from "../../core/turn/server/flow.ts";
+import type { IcmpError } from "../../core/turn/server/peer-errors.ts";
 import type { BindFailure, DatagramSink, Datapath, SocketId } from "../datapath/datapath.ts";
 import type { Egress } from "./egress.ts";
 import type { TurnDriver } from "./turn-driver.ts";
@@ -27,6 +28,10 @@ class RelaySocket implements DatagramSink {
 
   handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>): void {
     this.#driver.peerDatagram(data, length, from, this.#relay);
+  }
+
+  handleIcmp(to: Readonly<Address>, error: IcmpError): void {
+    this.#driver.input((machine, now) => machine.handlePeerError(to, this.#relay, error, now));
   }
 }
 

@@ -15,6 +15,7 @@ const headers = [
   "time.h",
   "netinet/in.h",
   "linux/udp.h",
+  "linux/errqueue.h",
   "linux/filter.h",
   "linux/sock_diag.h",
   "sys/syscall.h",
@@ -51,6 +52,10 @@ const structures: Readonly<Record<string, { c: string; members: Readonly<Record<
       address: "sin6_addr",
       scope: "sin6_scope_id",
     },
+  },
+  SOCK_EXTENDED_ERR: {
+    c: "struct sock_extended_err",
+    members: { origin: "ee_origin", type: "ee_type", code: "ee_code", info: "ee_info" },
   },
   ITIMERSPEC: { c: "struct itimerspec", members: { nanoseconds: "it_value.tv_nsec" } },
   SOCK_FILTER: { c: "struct sock_filter", members: { code: "code", whenTrue: "jt", whenFalse: "jf", operand: "k" } },

@@ -20,6 +20,7 @@ import type { Flow, Forward, RelayId } from "./flow.ts";
 import { Nonces } from "./nonces.ts";
 import type { TurnServerOutput } from "./outputs.ts";
 import { Overload } from "./overload.ts";
+import { ErrorBudget } from "./peer-errors.ts";
 import { PeerGate } from "./peer-policy.ts";
 import { PendingLookups } from "./pending-lookups.ts";
 import { AllocationQuota } from "./quota.ts";
@@ -50,6 +51,7 @@ export class ServerState {
   readonly nonces: Nonces;
   readonly lookups: PendingLookups = new PendingLookups();
   readonly overload: Overload = new Overload();
+  readonly errorBudget: ErrorBudget = new ErrorBudget();
   /** For whoever has not proven a return path. */
   readonly strangers: SourceBudget;
   /** Where NAT behaviour discovery is served; nowhere unless told. */

@@ -35,6 +35,7 @@ import {
 import { handleChannelData, handlePeerData, handleSend } from "./media.ts";
 import type { EndReason, KeyQueryId, TurnServerOutput, UserKeys } from "./outputs.ts";
 import { CROWDED_FROM } from "./overload.ts";
+import { handlePeerError, type IcmpError } from "./peer-errors.ts";
 import { handleRefresh } from "./refresh.ts";
 import { refuse } from "./reply.ts";
 import { ServerState } from "./state.ts";
@@ -97,6 +98,13 @@ export class TurnServer implements Machine<TurnServerOutput> {
     const at = this.#state.relays.find(relay);
     if (at === undefined) return this.#state.drop("no-allocation");
     return handlePeerData(this.#state, data, length, from, at, now);
+  }
+
+  /** An ICMP message about a datagram that left by a relay for `to`, which is borrowed. */
+  handlePeerError(to: PeerAddress, relay: RelayId, error: IcmpError, now: Instant): void {
+    const at = this.#state.relays.find(relay);
+    if (at === undefined) return this.#state.drop("no-allocation");
+    handlePeerError(this.#state, to, at, error, now);
   }
 
   #handleRequest(view: StunView, from: ClientPath, now: Instant, fill: number | undefined): void {
