@@ -153,14 +153,14 @@ export class Calls {
 
   /**
    * RFC 3261 §13.2.2.4: the dialog with `callee` is over. Where another phone has answered too it is that one's call from
-   * now on; where others still ring, theirs.
+   * now on; where others still ring, theirs. `at`: when it was hung up, which a phone that is gone never answers.
    */
-  hangUp(call: Call, callee: CallSide, why: string, now: Instant): void {
+  hangUp(call: Call, callee: CallSide, why: string, at: Instant, now: Instant): void {
     call.answers.delete(callee);
     const next = call.answers.values().next().value;
     // Its record keeps who it was with.
     if (!call.has(callee) || (next === undefined && call.answeredAt !== undefined)) {
-      return this.#end(call, why, true, now);
+      return this.#end(call, why, true, now, at);
     }
     if (call.answeredBy === callee) call.answeredBy = next;
     const { answeredBy, caller } = call;
@@ -179,10 +179,10 @@ export class Calls {
     this.#end(call, why, true, now);
   }
 
-  #end(call: Call, why: string, isHungUp: boolean, now: Instant): void {
+  #end(call: Call, why: string, isHungUp: boolean, now: Instant, at: Instant = now): void {
     if (call.state === "ended") return;
     call.state = "ended";
-    call.endedAt = now;
+    call.endedAt = Math.max(at, call.answeredAt ?? at) as Instant;
     call.end = why;
     this.#close(call);
     this.#ended.forget(now);

@@ -121,8 +121,11 @@ function noteResumed(state: EdgeState, call: Call, method: string, callee: CallS
 /** Nothing could be sent to who was asked, or it has not said a word. */
 export function handleUnreachable(state: EdgeState, branch: Branch, now: Instant): void {
   const owner = ownerOf(branch.fork);
-  if (owner.kind === "call") state.calls.trouble(owner.call, "unreachable", now, (branch.hop as Destination).name);
-  else if (owner.kind === "dialog" && owner.dialog.call !== undefined) {
+  if (owner.kind === "call") {
+    // A phone that is gone is no trouble of a call that another one has answered.
+    if (owner.call.answeredBy !== undefined) return;
+    state.calls.trouble(owner.call, "unreachable", now, (branch.hop as Destination).name);
+  } else if (owner.kind === "dialog" && owner.dialog.call !== undefined) {
     state.calls.trouble(owner.dialog.call, "unreachable", now, owner.dialog.to.name);
   }
 }
@@ -164,14 +167,15 @@ function endOf({ best, isCancelled }: Fork): string {
 function handleDialogOver(
   state: EdgeState,
   fork: Fork,
-  { dialog, method, hasOffer }: Extract<ForkOwner, { kind: "dialog" }>,
+  { dialog, method, hasOffer, cameAt }: Extract<ForkOwner, { kind: "dialog" }>,
   now: Instant,
 ): void {
   const { call, from, to, token } = dialog;
   if (call === undefined) return;
-  // Whatever the other side says to it, who has hung up is gone (RFC 3261 §15.1.1).
-  if (method === "BYE") state.calls.hangUp(call, token.from === "caller" ? to : from, `hung up by ${token.from}`, now);
-  else if (fork.best === undefined) return;
+  // Whatever the other side says to it, and when, who has hung up is gone (RFC 3261 §15.1.1).
+  if (method === "BYE") {
+    state.calls.hangUp(call, token.from === "caller" ? to : from, `hung up by ${token.from}`, cameAt, now);
+  } else if (fork.best === undefined) return;
   else if (dialog.makesKnown === true && isUnanswered(call)) state.calls.forget(call);
   else if (hasOffer && from.leg !== undefined && to.leg !== undefined) {
     state.relay.withdrawOffer(from.leg, to.leg);

@@ -55,7 +55,13 @@ export interface Probe {
 /** Whose a fork is. */
 export type ForkOwner =
   | { readonly kind: "call"; readonly call: Call }
-  | { readonly kind: "dialog"; readonly dialog: DialogContext; readonly method: string; readonly hasOffer: boolean }
+  | {
+      readonly kind: "dialog";
+      readonly dialog: DialogContext;
+      readonly method: string;
+      readonly hasOffer: boolean;
+      readonly cameAt: Instant;
+    }
   | { readonly kind: "plain" }
   /** A call that goes past us, and is over for us: nothing in its messages is changed. */
   | { readonly kind: "untouched" };

@@ -41,6 +41,25 @@ test("of a call that is over it is kept who it was, how long, why it ended, and 
   ]);
 });
 
+test("a call is over when somebody hangs up, though the other phone is gone and says nothing to it", () => {
+  const world = new World();
+  const [alice, bob] = phones(world);
+  alice.ask(alice.invitation("bob"));
+  bob.answer(200);
+  const answer = alice.response;
+  alice.send(alice.within(answer, "ACK"));
+  world.pass(10_000);
+  alice.send(alice.within(answer, "BYE"));
+  world.pass(33_000);
+  const [ended] = world.edge.endedCalls(world.now);
+  assert.ok(ended?.answeredAt !== undefined && ended.endedAt !== undefined);
+  assert.deepEqual([ended.end, ended.endedAt - ended.answeredAt], ["hung up by caller", 10_000]);
+  assert.deepEqual(
+    ended.troubles.map(({ what, name }) => [what, name]),
+    [["unreachable", "bob"]],
+  );
+});
+
 test("the last 200 are kept, and none for longer than an hour", () => {
   const world = new World({ limits: { ...DEFAULT_EDGE_LIMITS, phonesPerSecond: 10_000, strangersPerSecond: 10_000 } });
   const [alice, bob] = phones(world);

@@ -58,6 +58,23 @@ suite("RFC 3261 §13.2.2.4: when two phones have answered, and both dialogs exis
   });
 });
 
+test("a phone of the user that is gone is no trouble of the call that another one answers", () => {
+  const world = new World();
+  const alice = new Phone(world, "alice", { outside: "198.51.100.7" });
+  const gone = new Phone(world, "bob", { outside: "192.0.2.9", inside: "192.168.1.5" });
+  const bob = new Phone(world, "bob", { outside: "192.0.2.77", inside: "192.168.9.5" });
+  for (const phone of [alice, gone, bob]) assert.equal(phone.register().status, 200);
+  alice.ask(alice.invitation("bob"));
+  bob.answer(200);
+  alice.send(alice.within(alice.response, "ACK"));
+  assert.ok(gone.request("INVITE"));
+  world.pass(40_000);
+  assert.deepEqual(
+    world.edge.calls().map(({ state, troubles }) => [state, troubles]),
+    [["acknowledged", []]],
+  );
+});
+
 test("a phone that begins one dialog after the other while it rings fills nothing", () => {
   const world = new World();
   const alice = new Phone(world, "alice", { outside: "198.51.100.7" });
