@@ -176,7 +176,8 @@ function serveDialog(state: EdgeState, transaction: ServerTransaction, known: Di
   const { from } = dialog.token;
   if (dialog.call !== undefined) noteCseq(dialog.call, from === "caller" ? dialog.to : dialog.from, from, request);
   const hop = hopWithin(state, dialog, reach(state, dialog, request), request, now);
-  const owned: Owned = { by: { kind: "dialog", dialog, method: request.method, hasOffer: hasSession(request) } };
+  const { method } = request;
+  const owned: Owned = { by: { kind: "dialog", dialog, method, hasOffer: hasSession(request), cameAt: now } };
   state.proxy.forward(transaction, [[hop]], owned, now);
 }
 
