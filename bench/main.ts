@@ -13,7 +13,7 @@
  *   npm run bench -- ice                   a quarter of an hour, as root; also with --quick, --rounds, --report, --document
  *   npm run bench -- hot-loops             ten seconds, one core: the loops of every packet and request, beside the last release's;
  *                                          with --document the next are compared with these
- *   npm run bench -- overload              five minutes; also with --seconds (how long each storm blows), --quick, --report, --document
+ *   npm run bench -- overload              five minutes; also with --seconds (how long each storm blows), --only, --quick, --report, --document
  *   npm run bench -- sip                   as long, as root; also with --seconds and --only registering, calling, talking or memory;
  *                                          --datapath dgram measures Postern on Node's own sockets
  */

@@ -161,6 +161,9 @@ static void flood(void) {
     }
     receive();
   }
+  /* What has not come by then does not come. */
+  for (uint64_t last = clock_now() + 300 * MILLISECONDS; clock_now() < last;) receive();
+  for (struct client *c = clients; c < clients + options.clients; c++) if (c->step != STEP_IDLE) count.silent++;
   printf("{\"perSecond\":%.0f,\"answered\":%llu,\"granted\":%llu,\"shed\":%llu,\"refused\":%llu,\"silent\":%llu}\n",
          (double)count.begun / options.seconds, (unsigned long long)count.answered, (unsigned long long)count.granted,
          (unsigned long long)count.shed, (unsigned long long)count.refused, (unsigned long long)count.silent);

@@ -4,12 +4,13 @@ import { documentReport } from "../document.ts";
 import { buildGenerators } from "../generator.ts";
 import { machine, saveReport } from "../machine.ts";
 import { markdown, number } from "../report.ts";
-import { type Fate, measureOverload, type OverloadResult } from "./storms.ts";
+import { type Fate, measureOverload, type OverloadResult, storms } from "./storms.ts";
 
 const names = ["postern mmsg", "coturn"] as const;
 
 interface Flags {
   readonly quick: boolean;
+  readonly only?: string | undefined;
   readonly seconds?: string | undefined;
   readonly report?: string | undefined;
   readonly document: boolean;
@@ -32,11 +33,12 @@ async function read(file: string): Promise<Report> {
   return JSON.parse(await readFile(file, "utf8")) as Report;
 }
 
-async function bench({ quick, seconds: wanted }: Flags): Promise<Report> {
+async function bench({ quick, only, seconds: wanted }: Flags): Promise<Report> {
   await buildGenerators(["relaygen", "ratesgen", "stormgen"]);
   const seconds = Number(wanted ?? (quick ? 5 : 20));
   const progress = (line: string) => process.stderr.write(`${line}\n`);
-  const results = await measureOverload(quick ? ["postern mmsg"] : names, seconds, progress);
+  const which = storms.filter((storm) => only === undefined || only === storm);
+  const results = await measureOverload(which, quick ? ["postern mmsg"] : names, seconds, progress);
   const report = { when: new Date().toISOString(), machine: machine(), seconds, results };
   console.log(`All runs: ${await saveReport(report, "overload-")}\n`);
   return report;

@@ -18,7 +18,7 @@ const newcomers = 20;
 /** A server may take so long to be itself again. */
 const recoveryMs = 1_000;
 
-const storms = ["media", "allocations", "Bindings", "challenges"] as const;
+export const storms = ["media", "allocations", "Bindings", "challenges"] as const;
 export type Storm = (typeof storms)[number];
 
 /** What became of requests, by their answers; `silent`: none came. */
@@ -57,12 +57,13 @@ export interface OverloadResult {
 }
 
 export async function measureOverload(
+  which: readonly Storm[],
   names: readonly ServerName[],
   seconds: number,
   progress: (line: string) => void,
 ): Promise<OverloadResult[]> {
   const results: OverloadResult[] = [];
-  for (const storm of storms) {
+  for (const storm of which) {
     for (const name of names) {
       progress(`overload of ${name} by ${storm}`);
       const server = await startServer(name);

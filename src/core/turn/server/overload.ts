@@ -7,7 +7,7 @@ import { after, type Instant } from "../../base/machine.ts";
 
 /** How full a queue is when the first strangers are dropped, and when all of them are: what is left is for sessions. */
 export const CROWDED_FROM = 0.5;
-const ALL_DROPPED_FROM = 0.9;
+export const ALL_DROPPED_FROM = 0.9;
 
 /** A queue that is full for less time is a burst. */
 const LASTING_MS = 100;

@@ -34,12 +34,12 @@ import {
 } from "./lifetime.ts";
 import { handleChannelData, handlePeerData, handleSend } from "./media.ts";
 import type { EndReason, KeyQueryId, TurnServerOutput, UserKeys } from "./outputs.ts";
-import { CROWDED_FROM } from "./overload.ts";
 import { handlePeerError, type IcmpError } from "./peer-errors.ts";
 import { handleRefresh } from "./refresh.ts";
 import { refuse } from "./reply.ts";
 import { ServerState } from "./state.ts";
 import type { TurnServerStats } from "./stats.ts";
+import { isTurnedAway } from "./turning-away.ts";
 
 const REQUESTS: readonly number[] = [Method.Allocate, Method.Refresh, Method.CreatePermission, Method.ChannelBind];
 
@@ -109,22 +109,12 @@ export class TurnServer implements Machine<TurnServerOutput> {
 
   #handleRequest(view: StunView, from: ClientPath, now: Instant, fill: number | undefined): void {
     const state = this.#state;
-    if (fill !== undefined) {
-      state.overload.noteRequest(fill, now);
-      const isAtRisk = fill >= CROWDED_FROM && !this.#belongsToSession(view, from);
-      if (isAtRisk && state.overload.dropsStranger(fill)) return state.drop("overload");
-    }
+    if (fill !== undefined && isTurnedAway(state, view, from, fill, now)) return;
     if (view.method === Method.Binding) return handleBinding(state, view, from, now);
     // Classic clients know Binding alone; other methods are not served, and say so to nobody.
     if (view.classic || !REQUESTS.includes(view.method)) return state.drop("unexpected");
     const request = authenticate(state, view, from, now);
     if (request !== undefined) this.#handleAuthenticated(view, request, now);
-  }
-
-  /** As far as it can be told at the price of a look. */
-  #belongsToSession(view: StunView, from: ClientPath): boolean {
-    const isSealed = view.has(Attribute.MessageIntegrity) || view.has(Attribute.MessageIntegritySha256);
-    return isSealed && this.#state.clients.find(from) !== undefined;
   }
 
   #handleAuthenticated(view: StunView, request: Authenticated, now: Instant): void {

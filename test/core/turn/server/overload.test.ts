@@ -48,6 +48,22 @@ test("a session's requests are served however full the queue is; a stranger's ar
   assert.deepEqual(client.raw(client.plain(Method.Binding)), [], "nor what a session could have sent unsealed");
 });
 
+test("who asks for an allocation and is turned away is told 508, until there is no time for that either", () => {
+  const world = new World();
+  const stranger = new Client(world);
+  const ask = () =>
+    stranger
+      .raw(stranger.plain(Method.Allocate, (w) => w.u32(Attribute.RequestedTransport, 17 << 24)))
+      .map(({ code }) => code);
+  world.fill = 0.7;
+  const answers = Array.from({ length: 100 }, ask).flat();
+  assert.equal(answers.length, 100);
+  assert.ok(Math.abs(answers.filter((code) => code === 508).length - 50) <= 1);
+  assert.ok(answers.every((code) => code === 508 || code === 401));
+  world.fill = 0.9;
+  assert.deepEqual(ask(), []);
+});
+
 test("RFC 8656 §7.2 (12): while the queue stays full new allocations are refused with 508, and a burst is no overload", () => {
   const world = new World();
   const [before, during, after] = [1, 2, 3].map((port) => new Client(world, `5.6.7.8:${port}`)) as [
