@@ -51,7 +51,7 @@ export function troubleWords({ what, name, at, isOver }: ShownTrouble): string {
     case "never-acknowledged":
       return (
         `${name} did not acknowledge the answer within 32 s (${when}), and then phones hang up: its ACK went elsewhere. ` +
-        `It leaves out Record-Route, or a router in between changes SIP (switch its ALG off, or use TLS)`
+        `One of the two leaves out Record-Route, or a router in between changes SIP (switch its ALG off, or use TLS)`
       );
     case "no-route":
       return `${name} leaves out Record-Route: its requests arrive only because it sends everything here`;
@@ -91,7 +91,8 @@ function troubles(stream: ShownStream, name: string, call: ShownCall, now: numbe
   else if (call.answered !== null && ice === "passes" && isSilent) found.push("media goes direct (ICE)");
   else if (call.answered !== null) {
     if (packetsIn === 0) {
-      found.push(`nothing heard from ${name}: it sends nothing, or a firewall drops UDP to ${local ?? "us"}`);
+      const why = `: it sends nothing, or a firewall drops UDP to ${local ?? "us"}`;
+      found.push(`nothing heard from ${name}${drops.stranger === undefined ? why : " at its own address"}`);
     } else if (isSilent && heard !== null) {
       found.push(`nothing heard from ${name} since ${clock(heard)}`);
     }

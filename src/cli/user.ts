@@ -1,6 +1,6 @@
 /** `postern user`: who is let in by name and password. */
 import { join } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { PosternError } from "../core/base/failure.ts";
 import { wallClock } from "../node/clock.ts";
 import type { LoadedConfig } from "../server/config/load.ts";
@@ -25,7 +25,7 @@ export function addUserCommand(program: Command): void {
     .option("--sip", "let the user register a phone, too; whoever may already keeps it")
     .option("--no-sip", "the user may not register a phone any more")
     .option("--password-stdin", "read the password from standard input")
-    .option("--generate", "make a password and print it once");
+    .addOption(new Option("--generate", "make a password and print it once").conflicts("passwordStdin"));
   addConfigFlags(add, shown).action(addUser);
   const remove = command.command("remove").description("remove a user, whose sessions end").argument("<NAME>");
   addConfigFlags(remove, shown).action(removeUser);
@@ -74,6 +74,11 @@ async function addUser(
     const what = before === undefined ? may : `${changeWords(before, { isPhone })}, and ${may}`;
     if (generated === undefined) console.log(`${name} ${what}.`);
     else console.log(`${name} ${what}, with this password, which is not kept:\n${generated}`);
+    if (isPhone && users.sipDomain !== undefined && users.sipDomain !== sipDomain) {
+      console.error(
+        `The daemon serves ${users.sipDomain}: until it serves ${sipDomain}, that password lets no phone in.`,
+      );
+    }
   });
 }
 

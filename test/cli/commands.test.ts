@@ -94,6 +94,14 @@ suite("postern user", () => {
     assert.match(output, /which is not kept:\n[\w-]{20}\n$/);
   });
 
+  test("does not make a password where one is given", async () => {
+    const { code, output } = await run(["user", "add", "eve", "--generate", "--password-stdin"], {
+      input: "pässword\n",
+    });
+    assert.equal(code, 1);
+    assert.match(output, /'--generate' cannot be used with option '--password-stdin'/);
+  });
+
   test("without a terminal says how to give a password", async () => {
     const { code, output } = await run(["user", "add", "bob"]);
     assert.equal(code, 1);

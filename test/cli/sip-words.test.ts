@@ -166,6 +166,10 @@ test("one-way audio says who is not heard, and what speaks for which cause", () 
   assert.deepEqual(troubles({ drops: { stranger: 40 }, stranger: "203.0.113.99:5000" }), [
     "40 packets dropped that were not bob's, the last of them from 203.0.113.99:5000",
   ]);
+  assert.deepEqual(troubles({ packetsIn: 0, heard: null, drops: { stranger: 40 }, stranger: "203.0.113.99:5000" }), [
+    "nothing heard from bob at its own address",
+    "40 packets dropped that were not bob's, the last of them from 203.0.113.99:5000",
+  ]);
   assert.deepEqual(troubles({ drops: { "other-port": 3, unnegotiated: 2, learning: 2 } }), [
     "3 packets dropped that came from bob's address and another port",
     "2 packets dropped of a codec that was not agreed on",

@@ -136,6 +136,17 @@ suite("a daemon with phones", () => {
     await add("--no-sip");
     assert.match(await list(), /^carol {3}since \d{4}-\d\d-\d\d$/m);
   });
+
+  test("a password for another domain than the daemon's says so", async () => {
+    const add = ["user", "add", "erin", "--sip", "--password-stdin", "--data-dir", daemon.dataDir];
+    const { code, output } = await run([...add, "--sip-domain", "elsewhere.example"], "secret");
+    assert.equal(code, 0);
+    assert.ok(output.includes(`The daemon serves ${DOMAIN}: until it serves elsewhere.example, `), output);
+    assert.equal(
+      (await run(add, "secret")).output,
+      `erin has a new password, and may register a phone as sip:erin@${DOMAIN}.\n`,
+    );
+  });
 });
 
 test("whom nobody answers is told so", async () => {
