@@ -79,7 +79,11 @@ for (const [ip, skip] of [
         socket.send(media);
         await until("the packet", () => heard(sink, media) === 1);
         await drained(sink);
-        assert.ok(heard(sink, binding) < flood, "the queue of requests was full");
+        const before = heard(sink, binding);
+        assert.ok(before < flood, "the queue of requests was full");
+        socket.send(binding);
+        await until("one more", () => heard(sink, binding) > before);
+        assert.equal(sink.fills.at(-1), 0);
       }));
 
     test("a port that is taken stays taken for others, and is free after the release", () =>
