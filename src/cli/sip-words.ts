@@ -16,7 +16,9 @@ export function phoneWords(phone: ShownRegistration, now: number): string {
   }
   if (transport !== "udp") return "reachable while its connection is open";
   if (unanswered > 0) return `reachable, though the last probe was not answered`;
-  return answered === null ? "reachable, not probed yet" : `reachable, answered ${ago(answered, now)} ago`;
+  return answered === null
+    ? "registered, has not answered a probe yet"
+    : `reachable, answered ${ago(answered, now)} ago`;
 }
 
 /** What a person should know of the way to the phone; undefined where there is nothing to know. */

@@ -23,7 +23,7 @@ const phone: ShownRegistration = {
 };
 
 test("a phone's state says whether calls reach it, and what keeps it known", () => {
-  assert.equal(phoneWords(phone, now), "reachable, not probed yet");
+  assert.equal(phoneWords(phone, now), "registered, has not answered a probe yet");
   const answered = "2026-03-01T12:09:48.000Z";
   assert.equal(phoneWords({ ...phone, answered }, now), "reachable, answered 12 s ago");
   assert.equal(

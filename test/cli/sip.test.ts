@@ -66,7 +66,7 @@ suite("a daemon with phones", () => {
     await using bob = await phone("bob", 3);
     for (const one of [alice, bob]) await one.register(600);
     const { output } = await ask("registrations");
-    assert.match(output, /^1001 {3}udp 127\.0\.0\.2:\d+ {3}reachable, not probed yet$/m);
+    assert.match(output, /^1001 {3}udp 127\.0\.0\.2:\d+ {3}registered, has not answered a probe yet$/m);
     assert.match(output, /^ {4}says it is sip:bob@127\.0\.0\.3:\d+, test phone$/m);
     assert.match(output, /^ {4}registered \d s ago, for another (600|59\d) s$/m);
     const phones = JSON.parse((await ask("registrations", "--json")).output) as ShownRegistration[];
