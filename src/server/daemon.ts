@@ -95,7 +95,7 @@ export class Daemon implements AsyncDisposable {
     this.#failures = new FailureLog(log, "interfaces-unreadable");
     const keys = { sharedSecrets: parts.secrets.sharedSecrets, nonceKeys: [parts.nonceKey] };
     this.#host = new TurnHost({
-      config: turnConfig(loaded.config, parts.place.plan, keys),
+      config: turnConfig(loaded.config, parts.place.plan, keys, parts.datapath.kind === "mmsg"),
       datapath: this.#datapath(parts.datapath),
       keys: (user, realm) => this.#users.find(user, realm),
       onEvent: this.#events.report,

@@ -9,7 +9,7 @@ export interface Keys {
   readonly nonceKeys: readonly Uint8Array[];
 }
 
-export function turnConfig(config: Config, plan: AddressPlan, keys: Keys): TurnServerConfig {
+export function turnConfig(config: Config, plan: AddressPlan, keys: Keys, dontFragment: boolean): TurnServerConfig {
   return {
     realm: config.realm,
     relays: plan.relays,
@@ -39,6 +39,6 @@ export function turnConfig(config: Config, plan: AddressPlan, keys: Keys): TurnS
       requestsPerSecond: config.requestsPerSecond,
     },
     peers: { allow: config.allowPeers, deny: config.denyPeers, ports: config.peerPorts },
-    dontFragment: false,
+    dontFragment,
   };
 }

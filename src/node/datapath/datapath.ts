@@ -45,7 +45,7 @@ export interface DatagramSink {
 
 /**
  * Why a datagram did not leave. `queue-full`: the kernel's buffer is full and so is the bounded queue behind it;
- * `too-long`: more than a datagram can hold; `unreachable`: port 0, or an address of the other family; `closed`: the
+ * `too-long`: more than a datagram can hold, or than the way can carry of one that must not be cut up; `unreachable`: port 0, or an address of the other family; `closed`: the
  * socket is not open.
  */
 export const SEND_DROPS = ["queue-full", "too-long", "unreachable", "closed"] as const;
@@ -117,8 +117,16 @@ export interface Datapath {
   /**
    * Sends `data[offset, offset + length)`, which must not change afterwards. True when it was given to the kernel or
    * queued for it; false when it was dropped, and counted. `to` may be given its text here, for next time.
+   * `dontFragment`: nobody on the way may cut it up (IPv4; Node's sockets cannot say so).
    */
-  send(socket: SocketId, data: Uint8Array, offset: number, length: number, to: Readonly<Address>): boolean;
+  send(
+    socket: SocketId,
+    data: Uint8Array,
+    offset: number,
+    length: number,
+    to: Readonly<Address>,
+    dontFragment?: boolean,
+  ): boolean;
 
   /** The same, behind a ChannelData header for `channel` (RFC 8656 §12.4). */
   sendChannelData(

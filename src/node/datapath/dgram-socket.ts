@@ -62,6 +62,7 @@ export class DgramSocket {
     this.#stats = stats;
     this.#family = address.family;
     this.#purpose = purpose;
+    // DEVIATES RFC 8656 §14: Node cannot say of a socket that DF be zero, so it is as the system has it.
     this.#socket = createSocket({
       type: address.family === 4 ? "udp4" : "udp6",
       ipv6Only: address.family === 6,

@@ -6,6 +6,7 @@ import { constants } from "node:os";
 import { type Address, blankAddress, copyAddress } from "../../core/base/address.ts";
 import type { ReceiveBatch } from "../sys/receive-batch.ts";
 import { HEADER_LENGTH, NO_ENTRY, SendBatch } from "../sys/send-batch.ts";
+import { setFragmentation } from "../sys/udp-socket.ts";
 import { type DatapathStats, MAX_PAYLOAD } from "./datapath.ts";
 import type { MmsgSocket } from "./mmsg-socket.ts";
 
@@ -56,6 +57,34 @@ export class Outbox {
 
   send(socket: MmsgSocket, data: Uint8Array, offset: number, length: number, to: Readonly<Address>): boolean {
     return this.#accept(socket, NO_CHANNEL, data, offset, length, length, to);
+  }
+
+  /** The same of a datagram that nobody on its way may cut up; at once, because the socket has to be told so meanwhile. */
+  sendWhole(socket: MmsgSocket, data: Uint8Array, offset: number, length: number, to: Readonly<Address>): boolean {
+    const { drops } = this.#stats;
+    if (!this.#isSendable(socket, length, to)) return false;
+    this.flushSocket(socket);
+    if (!this.#batch.hasRoom(length)) this.flush();
+    // What waits leaves when the socket is as it always is.
+    const sent = socket.queue.isEmpty ? this.#sendWholeNow(socket, data, offset, length, to) : -EAGAIN;
+    if (sent > 0) {
+      this.#stats.packetsOut++;
+      this.#stats.bytesOut += length;
+    } else if (sent === -EAGAIN) drops["queue-full"]++;
+    else if (sent === -EMSGSIZE) drops["too-long"]++;
+    else this.#stats.socketErrors++;
+    return sent > 0;
+  }
+
+  #sendWholeNow(socket: MmsgSocket, data: Uint8Array, offset: number, length: number, to: Readonly<Address>): number {
+    const { descriptor } = socket;
+    const entry = this.#batch.addCopy(data, offset, length, to);
+    setFragmentation(descriptor, false);
+    let sent = this.#batch.sendOne(descriptor, entry);
+    if (isRefusal(sent) && sent !== -EMSGSIZE) sent = this.#batch.sendOne(descriptor, entry);
+    setFragmentation(descriptor, true);
+    if (sent === -EMSGSIZE) socket.refusedPort = to.port;
+    return sent;
   }
 
   sendChannelData(

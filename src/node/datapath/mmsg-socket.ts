@@ -3,7 +3,7 @@ import type { Address } from "../../core/base/address.ts";
 import { keepErrors } from "../sys/error-queue.ts";
 import { NO_ENTRY } from "../sys/send-batch.ts";
 import { openRequestSocket } from "../sys/steering.ts";
-import { closeDescriptor, localAddress, openUdpSocket, setReceiveBuffer } from "../sys/udp-socket.ts";
+import { closeDescriptor, localAddress, openUdpSocket, setFragmentation, setReceiveBuffer } from "../sys/udp-socket.ts";
 import { type DatagramSink, RECEIVE_BUFFER, type ReceiveQueue, type SocketId, type SocketPurpose } from "./datapath.ts";
 import { SendQueue } from "./send-queue.ts";
 
@@ -30,6 +30,8 @@ export class MmsgSocket {
   readonly receives: ReceiveQueue;
   /** How full its queue was when last asked; undefined where nobody asks. */
   fill: number | undefined;
+  /** Where the last datagram was going that was too long for the way. */
+  refusedPort = 0;
   /** The round in which it last gave as many as were asked for. */
   #fullRound = -1;
 
@@ -44,6 +46,8 @@ export class MmsgSocket {
   open(address: Readonly<Address>, purpose: SocketPurpose): void {
     this.descriptor = openUdpSocket(address);
     setReceiveBuffer(this.descriptor, RECEIVE_BUFFER[this.receives]);
+    // RFC 8656 §14: DF is that of the datagram that came, which nobody can see from here: zero.
+    if (this.family === 4 && purpose !== "listener") setFragmentation(this.descriptor, true);
     if (this.sink.handleIcmp !== undefined) keepErrors(this.descriptor, this.family);
     if (purpose === "turn-listener") this.fill = 0;
   }

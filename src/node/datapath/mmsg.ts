@@ -144,10 +144,20 @@ export class MmsgDatapath implements Datapath {
     socket.close();
   }
 
-  send(id: SocketId, data: Uint8Array, offset: number, length: number, to: Readonly<Address>): boolean {
+  send(
+    id: SocketId,
+    data: Uint8Array,
+    offset: number,
+    length: number,
+    to: Readonly<Address>,
+    dontFragment: boolean = false,
+  ): boolean {
     const socket = this.#sockets[id];
     if (socket?.state !== "open") return this.#dropClosed();
-    const isAccepted = this.#outbox.send(socket, data, offset, length, to);
+    const isAccepted =
+      dontFragment && to.family === 4
+        ? this.#outbox.sendWhole(socket, data, offset, length, to)
+        : this.#outbox.send(socket, data, offset, length, to);
     this.#scheduleFlush();
     return isAccepted;
   }
@@ -306,6 +316,8 @@ export class MmsgDatapath implements Datapath {
     // Released meanwhile, or not heard of yet by its sink.
     if (socket?.state !== "open" || (socket.receives === "requests") !== forRequests) return;
     if (this.#epoll.hasError(index)) this.#readErrors(socket);
+    // A sink may have released it: here, and when batches are handed up.
+    if (socket.state !== "open") return;
     if (this.#epoll.isWritable(index)) this.#outbox.drain(socket);
     if (this.#filled === this.#batch) this.#handUp();
     // The sinks that were called may have released it.
@@ -314,9 +326,11 @@ export class MmsgDatapath implements Datapath {
 
   #readErrors(socket: MmsgSocket): void {
     const errors = this.#errors;
-    for (let i = 0; i < mostErrors && socket.state === "open" && errors.take(socket.descriptor); i++) {
+    for (let i = 0; i < mostErrors && errors.take(socket.descriptor); i++) {
       if (!errors.read()) continue;
       const { type, code, info } = errors;
+      // The kernel does not know the port of what it has refused itself.
+      if (errors.to.port === 0) errors.to.port = socket.refusedPort;
       try {
         socket.sink.handleIcmp?.(errors.to, { type, code, mtu: info });
       } catch (error) {

@@ -1,4 +1,5 @@
 /** ICMP messages about datagrams that a socket has sent: the kernel keeps them in a queue of their own (IP_RECVERR). */
+import { constants } from "node:os";
 import { type Address, blankAddress } from "../../core/base/address.ts";
 import {
   CMSGHDR,
@@ -11,6 +12,7 @@ import {
   MSGHDR,
   SO_EE_ORIGIN_ICMP,
   SO_EE_ORIGIN_ICMP6,
+  SO_EE_ORIGIN_LOCAL,
   SOCK_EXTENDED_ERR,
 } from "./layout.ts";
 import { type Libc, libc } from "./libc.ts";
@@ -22,6 +24,10 @@ const nameAt = MMSGHDR.size;
 const controlAt = nameAt + SOCKET_ADDRESS_ROOM;
 /** The error, and behind it who has sent the ICMP message. */
 const controlRoom = CMSGHDR.size + SOCK_EXTENDED_ERR.size + SOCKET_ADDRESS_ROOM;
+
+/** RFC 792: the code is that of a datagram that would have had to be cut up, and must not be. */
+const unreachable = 3;
+const tooLong = 4;
 
 /** From now on the kernel keeps them, and a pending one fails one call on the socket. Throws `SystemError`. */
 export function keepErrors(socket: number, family: 4 | 6): void {
@@ -50,7 +56,10 @@ export class ErrorQueue {
     return this.#libc.recvmmsg(socket, address, 1, MSG_ERRQUEUE, 0) === 1;
   }
 
-  /** Reads what `take` took; false when no ICMP message made it. */
+  /**
+   * Reads what `take` took; false when no ICMP message made it. That the kernel itself has refused a datagram, which would
+   * have had to be cut up, reads as ICMP would say it of the next router; the port is 0 then.
+   */
   read(): boolean {
     const { u32, bytes } = this.#memory;
     const level = u32[(controlAt + CMSGHDR.level) >> 2];
@@ -59,9 +68,11 @@ export class ErrorQueue {
     if ((u32[MSGHDR.controlLength >> 2] as number) < CMSGHDR.size + SOCK_EXTENDED_ERR.size || !isError) return false;
     const at = controlAt + CMSGHDR.data;
     const origin = bytes[at + SOCK_EXTENDED_ERR.origin];
-    if (origin !== SO_EE_ORIGIN_ICMP && origin !== SO_EE_ORIGIN_ICMP6) return false;
-    this.type = bytes[at + SOCK_EXTENDED_ERR.type] as number;
-    this.code = bytes[at + SOCK_EXTENDED_ERR.code] as number;
+    const isRefused =
+      origin === SO_EE_ORIGIN_LOCAL && u32[(at + SOCK_EXTENDED_ERR.errno) >> 2] === constants.errno.EMSGSIZE;
+    if (origin !== SO_EE_ORIGIN_ICMP && origin !== SO_EE_ORIGIN_ICMP6 && !isRefused) return false;
+    this.type = isRefused ? unreachable : (bytes[at + SOCK_EXTENDED_ERR.type] as number);
+    this.code = isRefused ? tooLong : (bytes[at + SOCK_EXTENDED_ERR.code] as number);
     this.info = u32[(at + SOCK_EXTENDED_ERR.info) >> 2] as number;
     readSocketAddress(this.#memory, nameAt, this.to);
     return true;

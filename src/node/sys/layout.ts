@@ -39,7 +39,8 @@ export const BPF_RET_K = 0x06;
 export const SK_MEMINFO = { size: 36, received: 0, room: 4, drops: 32 } as const;
 
 /** What the error queue tells of an ICMP message; `info` is the MTU where there is one. */
-export const SOCK_EXTENDED_ERR = { size: 16, origin: 4, type: 5, code: 6, info: 8 } as const;
+export const SOCK_EXTENDED_ERR = { size: 16, errno: 0, origin: 4, type: 5, code: 6, info: 8 } as const;
+export const SO_EE_ORIGIN_LOCAL = 1;
 export const SO_EE_ORIGIN_ICMP = 2;
 export const SO_EE_ORIGIN_ICMP6 = 3;
 
@@ -65,6 +66,9 @@ export const SO_MEMINFO = 55;
 export const MSG_ERRQUEUE = 0x2000;
 /** These protocols are the levels of their options, too. */
 export const IPPROTO_IP = 0;
+export const IP_MTU_DISCOVER = 10;
+export const IP_PMTUDISC_DO = 2;
+export const IP_PMTUDISC_OMIT = 5;
 export const IP_RECVERR = 11;
 export const IPPROTO_IPV6 = 41;
 export const IPV6_RECVERR = 25;

@@ -4,6 +4,10 @@ import { blankAddress } from "../../core/base/address.ts";
 import {
   AF_INET,
   AF_INET6,
+  IP_MTU_DISCOVER,
+  IP_PMTUDISC_DO,
+  IP_PMTUDISC_OMIT,
+  IPPROTO_IP,
   IPPROTO_IPV6,
   IPV6_V6ONLY,
   SO_RCVBUF,
@@ -59,6 +63,15 @@ export function localAddress(socket: number): Address {
 /** The kernel gives up to net.core.rmem_max. */
 export function setReceiveBuffer(socket: number, bytes: number): void {
   setOption(socket, SOL_SOCKET, SO_RCVBUF, bytes);
+}
+
+/**
+ * Whether what leaves from now on by an IPv4 socket may be cut up on its way. Where it may not, what is longer than the
+ * way is refused with EMSGSIZE.
+ */
+export function setFragmentation(socket: number, isAllowed: boolean): void {
+  // Not IP_PMTUDISC_DONT, with which the kernel keeps to itself that a datagram was too long for some router.
+  setOption(socket, IPPROTO_IP, IP_MTU_DISCOVER, isAllowed ? IP_PMTUDISC_OMIT : IP_PMTUDISC_DO);
 }
 
 export function closeDescriptor(descriptor: number): void {

@@ -44,9 +44,9 @@ export class Egress {
     return this.#relays[relay] ?? NO_SOCKET;
   }
 
-  forward({ flow, offset, length }: Forward, data: Uint8Array): void {
+  forward({ flow, offset, length, dontFragment }: Forward, data: Uint8Array): void {
     if (flow.toward === "peer") {
-      this.#datapath.send(this.relaySocket(flow.relay), data, offset, length, flow.peer);
+      this.#datapath.send(this.relaySocket(flow.relay), data, offset, length, flow.peer, dontFragment);
       return;
     }
     const { client } = flow;

@@ -77,7 +77,7 @@ describe("mmsg on a network of its own", {
 }, () => {
   /** Runs a script of this directory where loopback is as `setup` makes it. */
   async function runWhere(setup: string, ...args: readonly string[]): Promise<string> {
-    const command = `ip link set lo up && ${setup} && exec "${process.execPath}" ${args.join(" ")}`;
+    const command = `ip link set lo up && ${setup} && "${process.execPath}" ${args.join(" ")}`;
     const { stdout } = await run("unshare", ["--net", "/bin/sh", "-c", command]);
     return stdout;
   }
@@ -109,6 +109,31 @@ describe("mmsg on a network of its own", {
       const args = [congestion, `mmsg 100 ${size}`];
       const { stats, received, wrong } = JSON.parse(await runWhere("ip link set lo mtu 1500", ...args));
       assert.deepEqual([stats.packetsOut, received, wrong, stats.socketErrors], [100, 100, 0, 0], `${size} bytes`);
+    }
+  });
+
+  test("RFC 8656 §14: DF is set when it is asked for, and else is not", { skip: requirePeer("nft") }, async () => {
+    const count = (condition: string) =>
+      `nft add rule ip t out udp dport 9999 ip frag-off and 0x4000 ${condition} counter`;
+    const setup = [
+      "ip link set lo mtu 1500",
+      "nft add table ip t",
+      "nft 'add chain ip t out { type filter hook output priority 0; }'",
+      count("!= 0"),
+      count("== 0"),
+    ].join(" && ");
+    for (const purpose of ["relay", "turn-listener"]) {
+      const out = await runWhere(setup, script("./fragments.ts"), `9999 ${purpose} && nft list ruleset`);
+      const [report = "", rules = ""] = out.split(/(?<=\})(?=table)/);
+      const { answers, received, errors, drops } = JSON.parse(report);
+      assert.deepEqual(answers, [true, true, true, true, true, true, false, true]);
+      assert.deepEqual(received, [1, 2, 3, 4, 5, 3_000, 6, ...Array(4).fill(1_004)], "in order");
+      assert.equal(drops, 1);
+      if (purpose === "relay") assert.deepEqual(errors, ["127.0.0.1:9999 3/4 1500"]);
+      // Locally made segments pass the filter as one packet, and fragments before they are cut.
+      const [whole, cut] = [...rules.matchAll(/packets (\d+)/g)].map(([, packets]) => Number(packets));
+      assert.equal(whole, 2);
+      assert.equal(cut, 6);
     }
   });
 });

@@ -55,7 +55,7 @@ const structures: Readonly<Record<string, { c: string; members: Readonly<Record<
   },
   SOCK_EXTENDED_ERR: {
     c: "struct sock_extended_err",
-    members: { origin: "ee_origin", type: "ee_type", code: "ee_code", info: "ee_info" },
+    members: { errno: "ee_errno", origin: "ee_origin", type: "ee_type", code: "ee_code", info: "ee_info" },
   },
   ITIMERSPEC: { c: "struct itimerspec", members: { nanoseconds: "it_value.tv_nsec" } },
   SOCK_FILTER: { c: "struct sock_filter", members: { code: "code", whenTrue: "jt", whenFalse: "jf", operand: "k" } },

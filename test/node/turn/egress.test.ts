@@ -29,8 +29,8 @@ test("nothing leaves by a relay or a listener that is gone, although its socket'
   const toClient: Flow = { ...toPeer, toward: "client" };
   const data = new Uint8Array(8);
   const all = () => {
-    egress.forward({ flow: toPeer, offset: 0, length: 8 }, data);
-    egress.forward({ flow: toClient, offset: 0, length: 8 }, data);
+    egress.forward({ flow: toPeer, offset: 0, length: 8, dontFragment: false }, data);
+    egress.forward({ flow: toClient, offset: 0, length: 8, dontFragment: false }, data);
     egress.send(client, data);
     return sockets.splice(0);
   };

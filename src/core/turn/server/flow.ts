@@ -52,4 +52,6 @@ export interface Forward {
   flow: Flow;
   offset: number;
   length: number;
+  /** Whether no router may cut it up. */
+  dontFragment: boolean;
 }

@@ -51,9 +51,9 @@ export function handleChannelData(
   return toPeer(state, channel.toPeer, CHANNEL_HEADER_LENGTH, length);
 }
 
-function toPeer(state: ServerState, flow: Flow, offset: number, length: number): Forward {
+function toPeer(state: ServerState, flow: Flow, offset: number, length: number, dontFragment?: boolean): Forward {
   countForwarded(flow, 1, length);
-  return state.forwardBy(flow, offset, length);
+  return state.forwardBy(flow, offset, length, dontFragment);
 }
 
 /** A Send indication (RFC 8656 §11.2): whatever is wrong with it, it is silently discarded. */
@@ -78,7 +78,10 @@ export function handleSend(state: ServerState, view: StunView, from: ClientPath,
     return handOver(state, allocation, relay, there, view.data, view.offsetAt(dataAt), length, now);
   }
   if (!permission.open) return state.drop("own-address");
-  return toPeer(state, state.sendFlow(allocation, relay.id), view.offsetAt(dataAt), length);
+  // RFC 8656 §13, §14, §15: over UDP the attribute counts from IPv4 to IPv4 alone.
+  const canForbid = peer.family === 4 && (from.transport !== "udp" || from.remote.family === 4);
+  const dontFragment = canForbid && view.has(Attribute.DontFragment);
+  return toPeer(state, state.sendFlow(allocation, relay.id), view.offsetAt(dataAt), length, dontFragment);
 }
 
 /** A datagram from outside, at one of our relayed transport addresses. */

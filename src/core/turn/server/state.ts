@@ -91,7 +91,7 @@ export class ServerState {
       packets: 0,
       bytes: 0,
     };
-    this.#forward = { flow: this.#sendFlow, offset: 0, length: 0 };
+    this.#forward = { flow: this.#sendFlow, offset: 0, length: 0, dontFragment: false };
   }
 
   /** The flow of Send indications: its peer, `sendPeer`, is another for every packet, so it is written anew each time. */
@@ -103,10 +103,11 @@ export class ServerState {
   }
 
   /** The one object in which payloads are handed out. */
-  forwardBy(flow: Flow, offset: number, length: number): Forward {
+  forwardBy(flow: Flow, offset: number, length: number, dontFragment: boolean = false): Forward {
     this.#forward.flow = flow;
     this.#forward.offset = offset;
     this.#forward.length = length;
+    this.#forward.dontFragment = dontFragment;
     return this.#forward;
   }
 
