@@ -9,6 +9,7 @@ import { HEADER_LENGTH, NO_ENTRY, SendBatch } from "../sys/send-batch.ts";
 import { setFragmentation } from "../sys/udp-socket.ts";
 import { type DatapathStats, MAX_PAYLOAD } from "./datapath.ts";
 import type { MmsgSocket } from "./mmsg-socket.ts";
+import { NOTHING_WAITS, SendQueue } from "./send-queue.ts";
 
 const { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE } = constants.errno;
 
@@ -125,6 +126,7 @@ export class Outbox {
       if (sent < 0) this.#stats.socketErrors++;
       queue.shift();
     }
+    socket.queue = NOTHING_WAITS;
     this.#onWaiting(socket, false);
   }
 
@@ -214,9 +216,12 @@ export class Outbox {
 
   /** Whether there was room for the whole chain. */
   #enqueue(socket: MmsgSocket, head: number): boolean {
-    const { queue } = socket;
     let hadRoom = true;
-    if (queue.isEmpty) this.#onWaiting(socket, true);
+    if (socket.queue.isEmpty) {
+      socket.queue = new SendQueue();
+      this.#onWaiting(socket, true);
+    }
+    const { queue } = socket;
     for (let entry = head; entry !== NO_ENTRY; entry = this.#batch.nextOf(entry)) {
       const length = this.#batch.lengthOf(entry);
       if (queue.hasRoom(length)) {

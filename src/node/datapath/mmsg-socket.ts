@@ -5,7 +5,7 @@ import { NO_ENTRY } from "../sys/send-batch.ts";
 import { openRequestSocket } from "../sys/steering.ts";
 import { closeDescriptor, localAddress, openUdpSocket, setFragmentation, setReceiveBuffer } from "../sys/udp-socket.ts";
 import { type DatagramSink, RECEIVE_BUFFER, type ReceiveQueue, type SocketId, type SocketPurpose } from "./datapath.ts";
-import { SendQueue } from "./send-queue.ts";
+import { NOTHING_WAITS, type SendQueue } from "./send-queue.ts";
 
 const mostWanted = 64;
 
@@ -20,7 +20,7 @@ export class MmsgSocket {
   head: number = NO_ENTRY;
   tail: number = NO_ENTRY;
   /** What the kernel had no room for. */
-  readonly queue: SendQueue = new SendQueue();
+  queue: SendQueue = NOTHING_WAITS;
   /** Datagrams of up to this length are sent several in one message. */
   segmentLimit = 65_000;
   /** How many datagrams to ask for: asking for more than there are costs a failing receive. */

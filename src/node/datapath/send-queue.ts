@@ -35,3 +35,6 @@ export class SendQueue {
     this.#bytes -= this.#waiting.shift()?.data.length ?? 0;
   }
 }
+
+/** Nothing waits, as it is nearly always: one for all sockets. Nothing is ever put into it. */
+export const NOTHING_WAITS = new SendQueue();
