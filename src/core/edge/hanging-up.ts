@@ -19,7 +19,7 @@ export interface Dialog {
   readonly from: string;
   readonly to: string;
   /** Where each side is reached; undefined where it has not said so, or said what cannot be. */
-  readonly hops: { readonly caller: Hops | undefined; readonly callee: Hops | undefined };
+  readonly hops: { caller: Hops | undefined; callee: Hops | undefined };
   /** The highest CSeq of each. */
   readonly cseq: { caller: number; callee: number };
 }

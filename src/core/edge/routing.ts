@@ -76,6 +76,11 @@ export class Routing {
     return this.#dial(user, uri.user ?? "", identity, now) ?? { status: 480, reason: "No Phone Registered" };
   }
 
+  /** Whether a user may call this number through this trunk. */
+  mayDial(user: string, trunk: Trunk, number: string): boolean {
+    return isFor(trunk, number) && isOpenTo(trunk, user);
+  }
+
   /** RFC 3261 §16.6: the phones that the user likes equally ring at once, the others when those have refused. */
   #groups(bindings: readonly Binding[]): Destination[][] {
     const groups: Destination[][] = [];
@@ -102,11 +107,9 @@ export class Routing {
   #dial(number: string, written: string, identity: Identity, now: Instant): Route | Unroutable | undefined {
     // From one trunk to another would be somebody else's call at our cost.
     if (identity.kind !== "user") return undefined;
-    const trunks = this.#config.trunks.filter(({ prefixes, target }) => {
-      return target !== undefined && prefixes.some((prefix) => number.startsWith(prefix));
-    });
+    const trunks = this.#config.trunks.filter((trunk) => trunk.target !== undefined && isFor(trunk, number));
     if (trunks.length === 0) return undefined;
-    const open = trunks.filter(({ users }) => users === "all" || users.has(identity.user));
+    const open = trunks.filter((trunk) => isOpenTo(trunk, identity.user));
     if (open.length === 0) return { status: 403, reason: "Not Allowed to Dial Out" };
     const servers = open.flatMap((trunk) => {
       return this.#trunks.targetsOf(trunk, now).map((target) => this.#server(trunk, target, written, now));
@@ -127,6 +130,14 @@ export class Routing {
     const overStream = this.#trunks.overStream(target, now);
     return { ...hop, overStream, sentBy: this.#names.nameForTrunk(target), name, flow, trunk };
   }
+}
+
+function isFor({ prefixes }: Trunk, number: string): boolean {
+  return prefixes.some((prefix) => number.startsWith(prefix));
+}
+
+function isOpenTo({ users }: Trunk, user: string): boolean {
+  return users === "all" || users.has(user);
 }
 
 /** `params`: of a Contact, `;q=0.5;+sip.ice`. */

@@ -7,6 +7,7 @@ import type { EdgeConfig, Trunk } from "../../../src/core/edge/config.ts";
 import type { SipTransport } from "../../../src/core/sip/flow.ts";
 import { createResponse } from "../../../src/core/sip/message/build.ts";
 import { MALFORMED } from "../../../src/core/sip/message/characters.ts";
+import type { SipRequest } from "../../../src/core/sip/message/message.ts";
 import { isSipUri, parseUri, type SipUri } from "../../../src/core/sip/message/uri.ts";
 import { voiceSdp } from "../relay/world.ts";
 import { at, EDGE, mediaOf, Phone, sdpOf, World } from "./world.ts";
@@ -190,7 +191,54 @@ suite("RFC 3263: a trunk with a name", () => {
     alice.send(alice.within(response, "ACK"));
     assert.ok(isHeard());
   });
+});
 
+suite("a call through a trunk", () => {
+  const scene = () => {
+    const made = resolved(trunk({ prefixes: ["+49"] }));
+    const { alice, gates } = made;
+    alice.ask(alice.invitation(NUMBER));
+    gates[0].answer(200);
+    const { response } = alice;
+    alice.send(alice.within(response, "ACK"));
+    const again = (uri?: string): SipRequest => {
+      const invite = alice.within(response, "INVITE", { body: alice.sdp() });
+      if (uri !== undefined) invite.replaceUri(uri);
+      return invite;
+    };
+    return { ...made, gate: gates[0], response, again };
+  };
+
+  test("is no way to a number that its user may not dial", () => {
+    const { alice, gate, again } = scene();
+    alice.send(again("sip:+900123456@198.18.0.5"));
+    assert.equal(alice.response.reason, "Not Allowed to Dial Within a Call");
+    assert.equal(invites(gate), 1);
+    alice.send(again());
+    assert.equal(invites(gate), 2);
+  });
+
+  test("goes on at where the provider says that it is now, in an INVITE or its answer", () => {
+    const elsewhere = "sip:conference-77@198.18.0.5:5060";
+    for (const by of ["its own", "an answer"] as const) {
+      const { alice, gate, again } = scene();
+      if (by === "its own") {
+        const invite = gate.within(gate.request("INVITE"), "INVITE", { body: gate.sdp() });
+        invite.replaceContactUri(0, elsewhere);
+        gate.send(invite);
+        alice.answer(200);
+        gate.send(gate.within(gate.response, "ACK"));
+      } else {
+        alice.send(again());
+        const invite = gate.request("INVITE");
+        const headers = [["Contact", `<${elsewhere}>`]] as const;
+        gate.send(createResponse(invite, 200, { headers }));
+        alice.send(alice.within(alice.response, "ACK"));
+      }
+      alice.send(again(elsewhere));
+      assert.equal(gate.request("INVITE").uriText, elsewhere, by);
+    }
+  });
 });
 
 suite("RFC 3263 §4.3: a server of a trunk that fails", () => {
