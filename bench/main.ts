@@ -13,6 +13,7 @@
  *   npm run bench -- ice                   a quarter of an hour, as root; also with --quick, --rounds, --report, --document
  *   npm run bench -- hot-loops             ten seconds, one core: the loops of every packet and request, beside the last release's;
  *                                          with --document the next are compared with these
+ *   npm run bench -- offload               three minutes, as root: what the kernel forwards by itself; also with --rounds, --seconds
  *   npm run bench -- overload              five minutes; also with --seconds (how long each storm blows), --only, --quick, --report, --document
  *   npm run bench -- sip                   as long, as root; also with --seconds and --only registering, calling, talking or memory;
  *                                          --datapath dgram measures Postern on Node's own sockets
@@ -28,6 +29,7 @@ import { judge } from "./goals.ts";
 import { benchHotLoops } from "./hot-loops/main.ts";
 import { benchIce } from "./ice/main.ts";
 import { machine, saveReport } from "./machine.ts";
+import { benchOffload } from "./offload/main.ts";
 import { benchOverload } from "./overload/main.ts";
 import { measureRelaying, type RelayCell } from "./relaying.ts";
 import { measureMemory } from "./remembering.ts";
@@ -54,10 +56,11 @@ const {
   },
 });
 
-if (subject !== undefined && !["relay", "hot-loops", "ice", "overload", "sip"].includes(subject))
-  throw new Error(`there is no benchmark of ${subject}: relay, hot-loops, ice, overload, sip, or none named`);
+if (subject !== undefined && !["relay", "hot-loops", "ice", "offload", "overload", "sip"].includes(subject))
+  throw new Error(`there is no benchmark of ${subject}: relay, hot-loops, ice, offload, overload, sip, or none named`);
 if (subject === "ice") await benchIce(flags);
 else if (subject === "hot-loops") await benchHotLoops(flags);
+else if (subject === "offload") await benchOffload(flags);
 else if (subject === "overload") await benchOverload(flags);
 else if (subject === "sip") await benchSip(flags);
 else if (flags.report === undefined) await bench();

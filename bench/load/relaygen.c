@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <getopt.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,10 @@ enum { SAMPLES = 4 << 20 };
 
 static struct {
   const char *server, *peer;
+  /* Where they are not as on loopback: the peer's network namespace, by its file, and the address that peers see of relays. */
+  const char *peer_network, *relayed;
+  /* Whose CPU time is the server's too, such as threads of the kernel that receive for it. */
+  int threads[8], thread_count;
   int port, pid, allocations, size, rate, burst, window, to_peer;
   double warmup, seconds;
   struct account account;
@@ -66,7 +71,8 @@ static void parse(int argc, char **argv) {
       {"server", 1, 0, 's'}, {"port", 1, 0, 'p'}, {"peer", 1, 0, 'e'}, {"pid", 1, 0, 'i'}, {"user", 1, 0, 'u'},
       {"password", 1, 0, 'w'}, {"allocations", 1, 0, 'n'}, {"size", 1, 0, 'l'}, {"rate", 1, 0, 'r'},
       {"window", 1, 0, 'W'}, {"seconds", 1, 0, 't'}, {"warmup", 1, 0, 'T'}, {"direction", 1, 0, 'd'},
-      {"burst", 1, 0, 'b'}, {0, 0, 0, 0}};
+      {"burst", 1, 0, 'b'}, {"peer-network", 1, 0, 'N'}, {"relayed", 1, 0, 'R'},
+      {"threads", 1, 0, 'k'}, {0, 0, 0, 0}};
   for (int o; (o = getopt_long(argc, argv, "", names, NULL)) != -1;) switch (o) {
       case 's': options.server = optarg; break;
       case 'p': options.port = atoi(optarg); break;
@@ -82,17 +88,37 @@ static void parse(int argc, char **argv) {
       case 't': options.seconds = atof(optarg); break;
       case 'T': options.warmup = atof(optarg); break;
       case 'd': options.to_peer = strcmp(optarg, "to-peer") == 0; break;
+      case 'N': options.peer_network = optarg; break;
+      case 'R': options.relayed = optarg; break;
+      case 'k':
+        for (char *one = strtok(optarg, ","); one && options.thread_count < 8; one = strtok(NULL, ","))
+          options.threads[options.thread_count++] = atoi(one);
+        break;
       default: exit(2);
     }
   if (options.size < (int)sizeof(struct stamp) || options.size > ROOM - CHANNEL_HEADER) exit(2);
+}
+
+static void enter(int network) {
+  if (network < 0 || setns(network, CLONE_NEWNET)) fail("enter a network namespace");
+  close(network);
+}
+
+static uint64_t server_used(void) {
+  uint64_t sum = cpu_used(options.pid);
+  for (int i = 0; i < options.thread_count; i++) sum += cpu_used(options.threads[i]);
+  return sum;
 }
 
 static void open_sockets(void) {
   struct sockaddr_in peer = ipv4_address(options.peer, 0), server = ipv4_address(options.server, options.port);
   socklen_t length = sizeof peer;
   int room = 16 << 20;
+  int home = options.peer_network ? open("/proc/self/ns/net", O_RDONLY) : -1;
+  if (options.peer_network) enter(open(options.peer_network, O_RDONLY));
   peer_socket = socket(AF_INET, SOCK_DGRAM, 0);
   if (bind(peer_socket, (void *)&peer, sizeof peer)) fail("bind the peer");
+  if (options.peer_network) enter(home);
   if (setsockopt(peer_socket, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room))
     setsockopt(peer_socket, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
   getsockname(peer_socket, (void *)&peer, &length);
@@ -101,7 +127,8 @@ static void open_sockets(void) {
   clients = calloc((size_t)options.allocations, sizeof *clients);
   relays = calloc((size_t)options.allocations, sizeof *relays);
   for (int i = 0; i < options.allocations; i++) {
-    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = loopback_source((uint32_t)i)};
+    struct sockaddr_in own = {.sin_family = AF_INET};
+    if (!options.peer_network) own.sin_addr.s_addr = loopback_source((uint32_t)i);
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = (uint32_t)i};
     int fd = clients[i].fd = socket(AF_INET, SOCK_DGRAM, 0);
     if (fd < 0 || bind(fd, (void *)&own, sizeof own) || connect(fd, (void *)&server, sizeof server)) fail("client");
@@ -109,7 +136,7 @@ static void open_sockets(void) {
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     turn_allocate(&clients[i], &options.account);
     turn_channel_bind(&clients[i], &options.account, FIRST_CHANNEL + i % 0x1000, peer);
-    relays[i] = ipv4_address(options.server, clients[i].port);
+    relays[i] = ipv4_address(options.relayed ? options.relayed : options.server, clients[i].port);
     fcntl(fd, F_SETFL, O_NONBLOCK);
     epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
   }
@@ -248,9 +275,9 @@ int main(int argc, char **argv) {
 
   relay_until(clock_now() + (uint64_t)(options.warmup * 1e9));
   run.measured = 1;
-  uint64_t begin = clock_now(), used = cpu_used(options.pid);
+  uint64_t begin = clock_now(), used = server_used();
   relay_until(begin + (uint64_t)(options.seconds * 1e9));
-  used = cpu_used(options.pid) - used;
+  used = server_used() - used;
   double elapsed = (double)(clock_now() - begin) / 1e9;
   double relayed = (double)run.received;
   drain();
