@@ -37,4 +37,4 @@ export class SendQueue {
 }
 
 /** Nothing waits, as it is nearly always: one for all sockets. Nothing is ever put into it. */
-export const NOTHING_WAITS = new SendQueue();
+export const NOTHING_WAITS: SendQueue = new SendQueue();
