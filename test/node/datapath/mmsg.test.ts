@@ -62,6 +62,7 @@ test("after its share of datagrams everything else in the process gets its turn"
 const run = promisify(execFile);
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const congestion = script("./congestion.ts");
+const fragments = fileURLToPath(new URL("./fragments.ts", import.meta.url));
 
 test("without descriptors a bind fails as exhausted, and works again after a release", { skip: foreign }, async () => {
   const command = `ulimit -n 80 && exec "${process.execPath}" "${script("./exhaustion.ts")}" mmsg`;
@@ -123,7 +124,7 @@ describe("mmsg on a network of its own", {
       count("== 0"),
     ].join(" && ");
     for (const purpose of ["relay", "turn-listener"]) {
-      const out = await runWhere(setup, script("./fragments.ts"), `9999 ${purpose} && nft list ruleset`);
+      const out = await runWhere(setup, fragments, `9999 ${purpose} && nft list ruleset`);
       const [report = "", rules = ""] = out.split(/(?<=\})(?=table)/);
       const { answers, received, errors, drops } = JSON.parse(report);
       assert.deepEqual(answers, [true, true, true, true, true, true, false, true]);
