@@ -238,6 +238,19 @@ describe("flows that the kernel forwards", { skip }, () => {
     await end();
   });
 
+  test("what is given up is not forwarded from the answer on, and others are", async () => {
+    const [given, kept] = [await allocated(4, 4), await allocated(6, 6)];
+    const echoes = async ({ one }: Allocated, count: number) => {
+      await one.ask({ do: "relay", to: channel, texts: ["again"] });
+      return hasHeard(one, count);
+    };
+    assert.deepEqual([await echoes(given, 1), await echoes(kept, 1)], [true, true]);
+    await given.one.ask({ do: "release" });
+    assert.deepEqual([await echoes(given, 2), await echoes(kept, 2)], [false, true]);
+    await given.one.stop();
+    await kept.end();
+  });
+
   test("routes are followed: to a shorter way, to none, and back", async () => {
     const { one, end } = await allocated(4, 4);
     const network = "10.82.0.0/24 dev rp src 10.82.0.1";
