@@ -245,8 +245,17 @@ describe("flows that the kernel forwards", { skip }, () => {
       return hasHeard(one, count);
     };
     assert.deepEqual([await echoes(given, 1), await echoes(kept, 1)], [true, true]);
+    const more = texts(50);
+    await given.one.ask({ do: "relay", to: channel, texts: more });
+    await until("all of them to come back", () => hasHeard(given.one, 1 + more.length));
     await given.one.ask({ do: "release" });
-    assert.deepEqual([await echoes(given, 2), await echoes(kept, 2)], [false, true]);
+    // Its last line tells everything, although nobody has looked at the counters since.
+    await until("the log to tell", () => server.output().includes('"allocation-ended"'));
+    const line = server.output().match(/^.*"packetsToPeers":51,.*"allocation-ended".*$/m)?.[0] ?? server.output();
+    const bytes = "again".length + more.reduce((total, { length }) => total + length, 0);
+    const { packetsToClient, bytesToPeers, bytesToClient } = JSON.parse(line);
+    assert.deepEqual([packetsToClient, bytesToPeers, bytesToClient], [51, bytes, bytes]);
+    assert.deepEqual([await echoes(given, 52), await echoes(kept, 2)], [false, true]);
     await given.one.stop();
     await kept.end();
   });
