@@ -1,10 +1,18 @@
 /** What a person is told of phones and calls: states in words, and of media what is wrong with it. */
-import type { ShownCall, ShownRegistration, ShownStream, ShownTrouble } from "../server/services/sip/shown.ts";
+import type {
+  ShownCall,
+  ShownHearing,
+  ShownRegistration,
+  ShownStream,
+  ShownTrouble,
+} from "../server/services/sip/shown.ts";
 
 /** A NAT that forgets after this time is common. */
 const forgetfulSeconds = 30;
 /** Of silence, after which that is said: phones that save packets send noise every few seconds. */
 const silentMs = 5_000;
+/** Of loss, which a person hears or soon will. */
+const audibleLoss = 0.01;
 
 export function phoneWords(phone: ShownRegistration, now: number): string {
   const { state, transport, unanswered, answered, registered, expires } = phone;
@@ -86,7 +94,7 @@ export function streamWords(stream: ShownStream, call: ShownCall, now: number): 
 }
 
 function troubles(stream: ShownStream, name: string, call: ShownCall, now: number): string[] {
-  const { packetsIn, heard, local, remote, drops, stranger, isHeld, ice } = stream;
+  const { packetsIn, heard, local, remote, drops, stranger, isHeld, ice, hearing } = stream;
   const found: string[] = [];
   const isSilent = packetsIn === 0 || (heard !== null && now - Date.parse(heard) >= silentMs);
   if (isHeld) found.push("on hold");
@@ -101,7 +109,7 @@ function troubles(stream: ShownStream, name: string, call: ShownCall, now: numbe
     if (remote === null) {
       const hears = call.ended === null ? "hears" : "heard";
       found.push(`${name} ${hears} nothing: where it is gets known when its first packets come`);
-    }
+    } else if (hearing !== null) found.push(...hearingWords(hearing, name));
   }
   if (drops.stranger !== undefined && stranger !== null) {
     found.push(`${drops.stranger} packets dropped that were not ${name}'s, the last of them from ${stranger}`);
@@ -116,6 +124,13 @@ function troubles(stream: ShownStream, name: string, call: ShownCall, now: numbe
     found.push(`${drops.unnegotiated} packets dropped of a codec that was not agreed on`);
   }
   return found;
+}
+
+/** What a phone says that it hears: what is lost there is lost behind us. */
+function hearingWords({ deafReports, fractionLost, lost }: ShownHearing, name: string): string[] {
+  if (deafReports > 0) return [`${name} reports that it hears nothing`];
+  if (fractionLost < audibleLoss) return [];
+  return [`${name} hears the other side with ${Math.round(fractionLost * 100)} % lost (${lost} packets in all)`];
 }
 
 function nameOf({ party }: ShownStream, { caller, callee, called }: ShownCall): string {

@@ -56,6 +56,7 @@ const stream: ShownStream = {
   isRefused: false,
   lost: 0,
   jitterMs: 1.5,
+  hearing: null,
   ice: null,
   local: "203.0.113.1:20000",
   remote: "198.51.100.7:7000",
@@ -174,6 +175,19 @@ test("one-way audio says who is not heard, and what speaks for which cause", () 
     "3 packets dropped that came from bob's address and another port",
     "2 packets dropped of a codec that was not agreed on",
   ]);
+});
+
+test("what a phone reports of what it hears is said where it is bad", () => {
+  const hearing = { heard: "2026-03-01T12:09:58.000Z", fractionLost: 0, lost: 4, jitterMs: 2, deafReports: 0 };
+  assert.deepEqual(troubles({ hearing }), []);
+  assert.deepEqual(troubles({ hearing: { ...hearing, fractionLost: 0.009 } }), []);
+  assert.deepEqual(troubles({ hearing: { ...hearing, fractionLost: 0.121, lost: 480 } }), [
+    "bob hears the other side with 12 % lost (480 packets in all)",
+  ]);
+  const deaf = { ...hearing, fractionLost: 0.121, deafReports: 1 };
+  assert.deepEqual(troubles({ hearing: deaf }), ["bob reports that it hears nothing"]);
+  assert.deepEqual(troubles({ hearing: deaf, isHeld: true }), ["on hold"]);
+  assert.deepEqual(troubles({ hearing: deaf }, { ...call, state: "ringing", answered: null }), []);
 });
 
 test("who is on hold, or rings, is not complained of", () => {

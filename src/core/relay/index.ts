@@ -8,6 +8,7 @@ export {
   type RelayQuotas,
 } from "./config.ts";
 export type { DescriptionRequest } from "./describe.ts";
+export type { HearingReport } from "./hearing.ts";
 export type { LegParty } from "./leg.ts";
 export { MediaRelay } from "./media-relay.ts";
 export {

@@ -8,6 +8,7 @@ import type { CallDescription, Carrier, StreamDescription } from "../call/descri
 import { SequenceMeter } from "../rtp/sequence.ts";
 import { Component } from "./component.ts";
 import type { PendingDescription } from "./describe.ts";
+import { Hearing } from "./hearing.ts";
 import type { IceTreatment, LiteEnd } from "./ice.ts";
 import type { LegId, SessionId } from "./outputs.ts";
 
@@ -54,6 +55,8 @@ export class LegStream {
   /** A bit for each of the 128 payload types that either party has named. */
   readonly payloadTypes: Uint32Array = new Uint32Array(4);
   readonly meter: SequenceMeter = new SequenceMeter();
+  /** What the party reports of what it is sent. */
+  readonly hearing: Hearing = new Hearing();
   /** Of the first codec, for the jitter. */
   clockRate = 8000;
 

@@ -12,6 +12,7 @@ import { MAX_DROPOUT, sequenceDistance } from "../rtp/sequence.ts";
 import { handleCheck } from "./checks.ts";
 import { type Component, reroute } from "./component.ts";
 import { Contenders } from "./contenders.ts";
+import { noteReports } from "./hearing.ts";
 import type { LegStream } from "./leg.ts";
 import type { PortId, RelayDrop, Route } from "./outputs.ts";
 import { isPartys } from "./reach.ts";
@@ -114,6 +115,7 @@ function reflected(kind: PacketKind, data: Uint8Array): boolean {
 
 function heard(component: Component, kind: PacketKind, data: Uint8Array, length: number, now: Instant): void {
   if (component.role === "media") meter(component.stream, kind, data, now);
+  if (kind === "rtcp") noteReports(component.stream, data, length, now);
   component.packets++;
   component.bytes += length;
 }

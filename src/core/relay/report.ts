@@ -3,6 +3,7 @@ import { type Address, copyAddress } from "../base/address.ts";
 import type { Instant } from "../base/machine.ts";
 import { isHeld } from "../call/description.ts";
 import type { Component } from "./component.ts";
+import type { HearingReport } from "./hearing.ts";
 import type { IceTreatment } from "./ice.ts";
 import type { Leg, LegStream, Session } from "./leg.ts";
 import type { LegId, RelayDrops, SessionId } from "./outputs.ts";
@@ -37,6 +38,8 @@ export interface StreamReport {
   readonly lost: number;
   /** Milliseconds. */
   readonly jitter: number;
+  /** What the party reports of what it is sent; undefined: nothing, or unreadably. */
+  readonly hearing: HearingReport | undefined;
   readonly media: ComponentReport;
   /** Undefined where RTCP shares the port of RTP. */
   readonly control: ComponentReport | undefined;
@@ -68,7 +71,7 @@ function legReport({ id, opposite, party, streams }: Leg): LegReport {
   return { leg: id, hears: opposite?.id, isService: party.service !== undefined, streams: streams.map(streamReport) };
 }
 
-function streamReport({ description, meter, media, control, isMultiplexed, ice }: LegStream): StreamReport {
+function streamReport({ description, meter, media, control, isMultiplexed, ice, hearing }: LegStream): StreamReport {
   return {
     kind: description?.kind ?? "",
     isRefused: description?.isRefused ?? false,
@@ -76,6 +79,7 @@ function streamReport({ description, meter, media, control, isMultiplexed, ice }
     ice,
     lost: meter.lost,
     jitter: meter.jitter,
+    hearing: hearing.report,
     media: componentReport(media),
     control: isMultiplexed || control.port === undefined ? undefined : componentReport(control),
   };

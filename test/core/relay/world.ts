@@ -26,7 +26,7 @@ export const RELAY_4 = "203.0.113.1";
 export const RELAY_6 = "2001:db8:ffff::1";
 
 /** A voice description, `more` behind its m= line. */
-export function voiceSdp(where: string, more: readonly string[] = [], formats = "0 101"): string {
+export function voiceSdp(where: string, more: readonly string[] = [], formats = "0 101", profile = "RTP/AVP"): string {
   const { family, port } = at(where);
   const host = where.slice(0, where.lastIndexOf(":")).replace(/[[\]]/g, "");
   return [
@@ -35,7 +35,7 @@ export function voiceSdp(where: string, more: readonly string[] = [], formats = 
     "s=-",
     `c=IN IP${family} ${host}`,
     "t=0 0",
-    `m=audio ${port} RTP/AVP ${formats}`,
+    `m=audio ${port} ${profile} ${formats}`,
     "a=rtpmap:101 telephone-event/8000",
     ...more,
     "",
@@ -271,6 +271,7 @@ export interface PhoneOptions {
   readonly proven: string;
   readonly from?: string;
   readonly more?: readonly string[];
+  readonly profile?: string;
   readonly party?: Partial<LegParty>;
 }
 
@@ -289,8 +290,8 @@ export const PUBLIC: PhoneOptions = { says: "198.51.100.80:5000", proven: "198.5
 export function setUp(world: RelayWorld, one: PhoneOptions = NATED, other: PhoneOptions = PUBLIC): Call {
   const session = world.openSession();
   const [a, b] = [one, other].map(({ proven, party }) => world.addLeg(session, proven, party)) as [LegId, LegId];
-  const offered = world.forwarded("offer", a, b, voiceSdp(one.says, one.more));
-  const answered = world.forwarded("answer", b, a, voiceSdp(other.says, other.more));
+  const offered = world.forwarded("offer", a, b, voiceSdp(one.says, one.more, undefined, one.profile));
+  const answered = world.forwarded("answer", b, a, voiceSdp(other.says, other.more, undefined, other.profile));
   world.relay.confirm(a, b, world.now);
   const caller = new Phone(world, a, one.from ?? one.says, 1001).hears(answered);
   const callee = new Phone(world, b, other.from ?? other.says, 2002).hears(offered);

@@ -4,6 +4,7 @@ import type { Instant } from "../../../core/base/machine.ts";
 import type { CallParty, CallReport, CallState, CallTrouble } from "../../../core/edge/call.ts";
 import type { EdgeRefusal } from "../../../core/edge/outputs.ts";
 import type { RefusalReport } from "../../../core/edge/refusals.ts";
+import type { HearingReport } from "../../../core/relay/hearing.ts";
 import type { RelayDrop } from "../../../core/relay/outputs.ts";
 import type { ComponentReport, LegReport, StreamReport } from "../../../core/relay/report.ts";
 import type { SipTransport } from "../../../core/sip/flow.ts";
@@ -64,6 +65,19 @@ export interface ShownMedia {
   readonly stranger: string | null;
 }
 
+/** What a party's RTCP says of what it is sent. */
+export interface ShownHearing {
+  /** When it last reported that it hears; null: it never did. */
+  readonly heard: string | null;
+  /** 0 to 1, between its last two reports of it. */
+  readonly fractionLost: number;
+  /** Since the beginning; below 0 where packets came twice. */
+  readonly lost: number;
+  readonly jitterMs: number;
+  /** In a row up to now, that tell of no packet though it was sent some for 10 s. */
+  readonly deafReports: number;
+}
+
 export interface ShownStream extends ShownMedia {
   /** The party that sends what comes in here. */
   readonly party: "caller" | "callee" | "other";
@@ -73,6 +87,8 @@ export interface ShownStream extends ShownMedia {
   /** Of the party's packets, on their way to us. */
   readonly lost: number;
   readonly jitterMs: number;
+  /** Null: it sends no reports, or they are encrypted. */
+  readonly hearing: ShownHearing | null;
   /** Whether the party speaks ICE with the other, which may find a way without us, or with the relay. */
   readonly ice: "passes" | "ends" | null;
   /** RTCP, where it has a port of its own. */
@@ -205,14 +221,29 @@ function partyOf({ leg }: LegReport, { caller, callee }: CallReport): ShownStrea
 }
 
 function shownStream(stream: StreamReport, party: ShownStream["party"], clock: Clock): ShownStream {
-  const { kind, isHeld, isRefused, ice, lost, jitter, media, control } = stream;
+  const { kind, isHeld, isRefused, ice, lost, jitter, hearing, media, control } = stream;
   return {
     ...{ party, kind, isHeld, isRefused, lost },
-    jitterMs: Math.round(jitter * 10) / 10,
+    jitterMs: rounded(jitter, 10),
+    hearing: hearing === undefined ? null : shownHearing(hearing, clock),
     ice: ice ?? null,
     ...shownMedia(media, clock),
     control: control === undefined ? null : shownMedia(control, clock),
   };
+}
+
+function shownHearing({ heardAt, fractionLost, lost, jitter, deafReports }: HearingReport, clock: Clock): ShownHearing {
+  return {
+    heard: clock.isoOrNull(heardAt),
+    fractionLost: rounded(fractionLost, 1000),
+    lost,
+    jitterMs: rounded(jitter, 10),
+    deafReports,
+  };
+}
+
+function rounded(value: number, steps: number): number {
+  return Math.round(value * steps) / steps;
 }
 
 function shownMedia(report: ComponentReport, clock: Clock): ShownMedia {
