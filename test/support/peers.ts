@@ -135,7 +135,12 @@ export function requireIpv6(): Skip {
   return has ? false : unmet("no IPv6 loopback address on this machine");
 }
 
-/** A test that takes so long that it runs only when it is asked for. Its file is called `*.long.test.ts`. */
+/** A test that keeps the machine busy, so that no other may run beside it: by itself, when it is asked for. */
+export function requireStress(minutes: number): Skip {
+  return process.env.POSTERN_STRESS === "1" ? false : `takes the machine for ${minutes} minutes (POSTERN_STRESS=1)`;
+}
+
+/** A test that waits for so long that it runs only when it is asked for. Its file is called `*.long.test.ts`. */
 export function requireLong(minutes: number): Skip {
   return process.env.POSTERN_LONG === "1" ? false : `takes ${minutes} minutes (POSTERN_LONG=1)`;
 }

@@ -9,7 +9,7 @@ import { freePortRange } from "../../support/ports.ts";
 import { relayRandomly } from "./differential.ts";
 
 /** Over each family; a million in all for who asks for it. */
-const packets = process.env.POSTERN_LONG === "1" ? 500_000 : 50_000;
+const packets = process.env.POSTERN_STRESS === "1" ? 500_000 : 50_000;
 
 for (const [family, skip] of [
   [4, requireForeign()],

@@ -1,4 +1,4 @@
-/** What native code points at outlives the garbage collector: see garbage-stress.ts. For minutes in garbage.long.test.ts. */
+/** What native code points at outlives the garbage collector: see garbage-stress.ts. For minutes in garbage.stress.test.ts. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { requireForeign } from "../../support/peers.ts";

@@ -7,6 +7,7 @@ import { parseIp } from "../../src/core/base/address.ts";
 import { UserStore } from "../../src/server/users/user-store.ts";
 import { startChild } from "../support/child.ts";
 import { type RunningDaemon, startDaemon } from "../support/daemon.ts";
+import { requireStress } from "../support/peers.ts";
 import { freePort, freePortRange } from "../support/ports.ts";
 import { repeating, SipPhone } from "../support/sip-phone.ts";
 import { until } from "../support/until.ts";
@@ -16,7 +17,7 @@ const flooder = fileURLToPath(import.meta.resolve("../support/sip-flood.ts"));
 /** Of two phones each. */
 const pairs = 10;
 
-suite("a daemon under a flood", () => {
+suite("a daemon under a flood", { skip: requireStress(2) }, () => {
   let daemon: RunningDaemon;
   let sipPort: number;
   const phones: SipPhone[] = [];

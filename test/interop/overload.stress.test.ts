@@ -8,10 +8,10 @@ import { readFile } from "node:fs/promises";
 import { before, suite, test } from "node:test";
 import type { OverloadResult } from "../../bench/overload/storms.ts";
 import { runChild } from "../support/child.ts";
-import { requireForeign, requireLong, requirePeer, requirePrivilege } from "../support/peers.ts";
+import { requireForeign, requirePeer, requirePrivilege, requireStress } from "../support/peers.ts";
 
 const seconds = 60;
-const skip = requireLong(6) || requireForeign() || requirePeer("gcc") || requirePrivilege("net-admin");
+const skip = requireStress(6) || requireForeign() || requirePeer("gcc") || requirePrivilege("net-admin");
 
 suite("three times what the server can take", { skip }, () => {
   let results: readonly OverloadResult[] = [];
