@@ -35,7 +35,7 @@ export function callLines(call: ShownCall, now: number): string[] {
   });
   return [
     `${since}${caller.name} (${caller.transport} ${caller.remote}) to ${other}: ${callWords(call, now)}`,
-    ...call.troubles.map((trouble) => `    ${troubleWords(trouble)}`),
+    ...call.troubles.map((trouble) => `    ${troubleWords(trouble, call.troubles)}`),
     ...streams,
   ].map(printable);
 }

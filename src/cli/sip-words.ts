@@ -54,17 +54,21 @@ function endWords(call: ShownCall, ended: number): string {
   return `talked for ${ago(answered, ended)}: ${why}${direct === null ? "" : way}`;
 }
 
-/** What went wrong with a call, and what that usually is. */
-export function troubleWords({ what, name, at, isOver }: ShownTrouble): string {
+/** What went wrong with a call, and what that usually is; `all`: what else did. */
+export function troubleWords({ what, name, at, isOver }: ShownTrouble, all: readonly ShownTrouble[]): string {
   const when = clock(at);
   switch (what) {
-    case "never-acknowledged":
+    case "never-acknowledged": {
+      const routeless = all.find((one) => one.what === "no-route")?.name;
       return (
-        `${name} did not acknowledge the answer within 32 s (${when}), and then phones hang up: its ACK went elsewhere. ` +
-        `One of the two leaves out Record-Route, or a router in between changes SIP (switch its ALG off, or use TLS)`
+        `${name} did not acknowledge the answer within 32 s (${when}), and then phones hang up: its ACK went elsewhere` +
+        (routeless === undefined
+          ? `. One of the two leaves out Record-Route, or a router in between changes SIP (switch its ALG off, or use TLS)`
+          : `, as ${routeless} leaves out Record-Route`)
       );
+    }
     case "no-route":
-      return `${name} leaves out Record-Route: its requests arrive only because it sends everything here`;
+      return `${name} leaves out Record-Route: what is asked within the call arrives only from who sends everything here`;
     case "flow-lost":
       return `the connection of ${name} was lost (${when})${isOver ? ", and is back" : ": nothing reaches it until it registers again"}`;
     case "unreachable":

@@ -134,9 +134,11 @@ test("a call that began before a restart says so", () => {
 });
 
 test("each trouble says whose it is, when, and what it usually comes from", () => {
-  const said = (what: ShownTrouble["what"], isOver = false): string =>
-    troubleWords({ what, name: "bob", at: "2026-03-01T12:09:15.000Z", isOver });
+  const said = (what: ShownTrouble["what"], isOver = false, others: readonly ShownTrouble[] = []): string =>
+    troubleWords({ what, name: "bob", at: "2026-03-01T12:09:15.000Z", isOver }, others);
   assert.match(said("never-acknowledged"), /^bob did not acknowledge .* \(12:09:15 UTC\).*Record-Route.*ALG.*TLS/);
+  const routeless = { what: "no-route", name: "carol", at: "2026-03-01T12:08:43.000Z", isOver: false } as const;
+  assert.match(said("never-acknowledged", false, [routeless]), /elsewhere, as carol leaves out Record-Route$/);
   assert.match(said("no-route"), /^bob leaves out Record-Route/);
   assert.match(said("flow-lost"), /^the connection of bob was lost \(12:09:15 UTC\): .*registers again$/);
   assert.match(said("flow-lost", true), /^the connection of bob was lost \(12:09:15 UTC\), and is back$/);

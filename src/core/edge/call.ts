@@ -21,7 +21,7 @@ export const MAX_DIALOGS = 64;
 
 /**
  * What a call's record must name. `never-acknowledged`: no ACK came for the answer, so who has answered will hang up after
- * 32 s. `no-route`: a phone leaves out of its requests what Record-Route has told it. `flow-lost`: the connection of a phone
+ * 32 s. `no-route`: a phone leaves out of its requests, or its answer, what Record-Route says. `flow-lost`: the connection of a phone
  * is closed, and only the phone can open another. `unreachable`: somebody did not answer at all, or nothing could be sent.
  */
 export type CallTrouble = "never-acknowledged" | "no-route" | "flow-lost" | "unreachable" | "no-media" | "no-ports";

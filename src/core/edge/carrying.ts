@@ -86,9 +86,11 @@ function noteAnswer(state: EdgeState, call: Call, branch: Branch, response: SipR
   if (toTag !== undefined && !call.callees.has(toTag)) call.callees.set(detached(toTag), callee);
   if (status < 200) return state.calls.ring(call);
   call.invite = undefined;
-  noteDialog(state, call, callee, branch.fork.server.request, response);
+  noteDialog(state, call, callee, branch.fork.server.request, response, branch.hop.recordRoute);
   call.gone.delete(callee);
   state.calls.answer(call, callee, now);
+  // RFC 3261 §12.1.1: who answers copies every Record-Route, and the caller knows no other way.
+  if (call.dialogs.get(callee)?.isRouteless === true) state.calls.trouble(call, "no-route", now, callee.name);
   if (call.caller.leg !== undefined && callee.leg !== undefined) {
     state.relay.confirm(call.caller.leg, callee.leg, now);
   }

@@ -22,15 +22,18 @@ export interface Dialog {
   readonly hops: { caller: Hops | undefined; callee: Hops | undefined };
   /** The highest CSeq of each. */
   readonly cseq: { caller: number; callee: number };
+  /** The answer has left out what we had recorded: neither side knows the way by us. */
+  readonly isRouteless: boolean;
 }
 
-/** Notes the dialog that `response` begins. */
+/** Notes the dialog that `response` begins; `recorded`: our Record-Route for the callee. */
 export function noteDialog(
   { names }: EdgeState,
   call: Call,
   callee: CallSide,
   invite: SipRequest,
   response: SipResponse,
+  recorded: readonly string[],
 ): void {
   if (call.dialogs.has(callee)) return;
   const to = response.header("to");
@@ -45,11 +48,14 @@ export function noteDialog(
     to: detached(to),
     hops: { caller: caller.hops.caller, callee: hopsOf(contactOf(response), downstream) },
     cseq: { caller: caller.cseq.caller, callee: 0 },
+    // Our names may have changed since then, and our values say whose they are all the same.
+    isRouteless:
+      recorded.length > 0 && ours < 0 && !response.list("record-route").some((one) => recorded.includes(one)),
   });
 }
 
 /** The same in all dialogs of a call. */
-function callersHalf(invite: SipRequest): Omit<Dialog, "to"> | undefined {
+function callersHalf(invite: SipRequest): Omit<Dialog, "to" | "isRouteless"> | undefined {
   const from = invite.header("from");
   if (from === undefined) return undefined;
   const caller = hopsOf(contactOf(invite), routeSetOf(invite, "callee"));

@@ -167,8 +167,12 @@ export function routelessOf(state: EdgeState, request: SipRequest): DialogContex
   return { token, call, from, to, isRouteless: true };
 }
 
-export function noteRouteless(state: EdgeState, { call, from, isRouteless }: DialogContext, now: Instant): void {
-  if (isRouteless === true && call !== undefined) state.calls.trouble(call, "no-route", now, from.name);
+export function noteRouteless(state: EdgeState, { call, from, to, isRouteless }: DialogContext, now: Instant): void {
+  if (isRouteless !== true || call === undefined) return;
+  // The caller has not left out what the answer did not tell it.
+  const callee = from === call.caller ? to : from;
+  const isCallees = call.dialogs.get(callee)?.isRouteless === true;
+  state.calls.trouble(call, "no-route", now, isCallees ? callee.name : from.name);
 }
 
 /** Whether it comes from where its sender is: by the dialog, or by what the same user has registered, and is then. */

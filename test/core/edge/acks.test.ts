@@ -114,6 +114,21 @@ test("RFC 3261 §12.2.1.1: a phone that leaves out Record-Route, and sends every
   assert.deepEqual(world.told("trouble"), ["no-route"]);
 });
 
+test("RFC 3261 §12.1.1: an answer without our Record-Route is the callee's fault, also when the caller's ACK has no Route", () => {
+  const world = new World();
+  const [alice, bob] = phones(world);
+  alice.ask(alice.invitation("bob"));
+  bob.answer(180, { isRouteless: true });
+  const blamed = () => world.edge.calls()[0]?.troubles.map(({ what, name }) => [what, name]);
+  assert.deepEqual(blamed(), [], "a provisional answer without one may be as it is");
+  bob.answer(200, { isRouteless: true });
+  assert.deepEqual(blamed(), [["no-route", "bob"]]);
+  alice.send(alice.within(alice.response, "ACK"));
+  assert.equal(world.edge.calls()[0]?.state, "acknowledged");
+  assert.deepEqual(blamed(), [["no-route", "bob"]]);
+  assert.deepEqual(world.told("trouble"), ["no-route"]);
+});
+
 test("without its token an ACK from elsewhere, and a request with another user's password, go nowhere", () => {
   const world = new World();
   const [alice, bob] = phones(world);

@@ -393,10 +393,11 @@ export class Phone {
   /** Answers the INVITE that it got last. */
   answer(
     status: number,
-    { body = status === 200 ? this.sdp() : "", tag = `to-${this.user}-${this.inside}` } = {},
+    { body = status === 200 ? this.sdp() : "", tag = `to-${this.user}-${this.inside}`, isRouteless = false } = {},
   ): void {
     const invite = this.request("INVITE");
-    const routes = invite.headers.values("record-route").map((value) => ["Record-Route", value] as const);
+    const recorded = isRouteless ? [] : invite.headers.values("record-route");
+    const routes = recorded.map((value) => ["Record-Route", value] as const);
     const response = createResponse(invite, status, {
       toTag: tag,
       headers: [...routes, ["Contact", `<${this.contact}>`]],
