@@ -240,7 +240,7 @@ describe("coturn's tools", { skip }, () => {
   });
 
   test("DONT-FRAGMENT is refused where the datapath cannot honour it", { skip }, async (t) => {
-    const relay = await start();
+    const relay = await start({ postern: { datapath: "dgram" } });
     if (relay.name === "coturn") return t.skip("coturn takes it, whether or not it can");
     const args = ["-p", String(relay.options.port), ...asUser, "-g", ...toPeer(), ...freshSource()];
     const client = await startChild(uclientCommand("127.0.0.1", args));

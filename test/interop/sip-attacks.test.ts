@@ -17,7 +17,7 @@ import { assertHeardOnly, connect, hangUp, moreSound, talk } from "./sip/talk.ts
 
 const skip =
   requirePrivilege("root", "net-admin", "sys-admin") ||
-  requirePeer("baresip", "dumpcap", "ip", "nft", "setpriv", "unshare", "nsenter");
+  requirePeer("baresip", "dumpcap", "ethtool", "ip", "nft", "setpriv", "unshare", "nsenter");
 const users = ["alice", "bob", "mallory"];
 const topology = {
   outside: ["server", "mallory"],

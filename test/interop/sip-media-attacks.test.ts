@@ -15,7 +15,7 @@ import { assertHeardOnly, connect, hangUp, moreSound, talk } from "./sip/talk.ts
 
 const skip =
   requirePrivilege("root", "net-admin", "sys-admin") ||
-  requirePeer("baresip", "dumpcap", "ip", "nft", "setpriv", "unshare", "nsenter");
+  requirePeer("baresip", "dumpcap", "ethtool", "ip", "nft", "setpriv", "unshare", "nsenter");
 /** No phone happens to choose one of these. */
 const [malicious, evil] = [0x6d616c6c, 0x65766521] as const;
 const strangers = [malicious, evil] as const;

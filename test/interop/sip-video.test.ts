@@ -12,7 +12,7 @@ import { assertHeardOnly, connect, hangUp, talk } from "./sip/talk.ts";
 
 const skip =
   requirePrivilege("root", "net-admin", "sys-admin") ||
-  requirePeer("baresip", "dumpcap", "ip", "nft", "setpriv", "unshare", "nsenter");
+  requirePeer("baresip", "dumpcap", "ethtool", "ip", "nft", "setpriv", "unshare", "nsenter");
 const topology: Topology = {
   outside: ["server"],
   sites: [

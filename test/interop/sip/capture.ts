@@ -34,6 +34,8 @@ export class Capture implements AsyncDisposable {
   static async start(office: Office, place: string, { bytes = bytesKept } = {}): Promise<Capture> {
     const home = await mkdtemp(join(tmpdir(), "postern-capture-"));
     const path = join(home, "packets.pcap");
+    // A virtual link carries what the server sends in one piece (UDP_SEGMENT) uncut, and so would be seen.
+    await office.network.at("server").run([peerPath("ethtool")!, "-K", "outside", "tx-udp-segmentation", "off"]);
     const child = await office.start(place, [
       ...[peerPath("dumpcap")!, "-q", "-P", "-i", "outside", "-f", "ip and udp"],
       ...["-s", `${bytes}`, "-B", "64", "-w", path],
