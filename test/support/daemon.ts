@@ -95,7 +95,8 @@ export async function startDaemon({ flags = [], env = {}, ...given }: DaemonSett
       { within },
     );
   try {
-    await logged("serving");
+    // What waits for minutes begins all at once, on however few processors there are.
+    await logged("serving", { within: 90_000 });
   } catch (cause) {
     await stop();
     throw cause;

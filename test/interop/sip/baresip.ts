@@ -88,7 +88,7 @@ export class Baresip implements AsyncDisposable {
       "-s",
     ]);
     try {
-      await until("baresip to be ready", () => phone.output().includes("baresip is ready"), { within: 20_000 });
+      await until("baresip to be ready", () => phone.output().includes("baresip is ready"), { within: 60_000 });
       // Its control port is reached from its own host alone.
       const relay = `exec 3<>/dev/tcp/127.0.0.1/${controlPort} && { cat <&3 & exec cat >&3; }`;
       const control = await startChild([...at, "bash", "-c", relay], { holdInput: true });

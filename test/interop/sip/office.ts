@@ -86,7 +86,7 @@ export class Office implements AsyncDisposable {
     this.#phones.push(phone);
     // Its event may have come before anybody listened.
     const isRegistered = () => registration === "not awaited" || phone.isRegistered;
-    await until(`${options.user} to register`, isRegistered, { within: 20_000 }).catch((cause) => {
+    await until(`${options.user} to register`, isRegistered, { within: 60_000 }).catch((cause) => {
       throw new Error(`${(cause as Error).message}; it wrote:\n${phone.log}`, { cause });
     });
     return phone;
