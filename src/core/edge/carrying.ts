@@ -13,7 +13,7 @@ import { forwarded } from "../sip/proxy/forwarding.ts";
 import type { Carriage } from "../sip/proxy/outputs.ts";
 import { type Call, type CallSide, MAX_DIALOGS } from "./call.ts";
 import { NOT_OBSERVED } from "./calls.ts";
-import { noteTarget, refreshesTarget } from "./dialog-targets.ts";
+import { noteTargets } from "./dialog-targets.ts";
 import { noteDialog } from "./hanging-up.ts";
 import type { Arrived, Passage } from "./media-path.ts";
 import { isOpen, reach } from "./parties.ts";
@@ -75,7 +75,9 @@ function finish(state: EdgeState, carriage: Carriage, refusal: number | undefine
   const owner = ownerOf(carriage.branch.fork);
   if (carriage.kind === "response" && refusal === undefined) {
     if (owner.kind === "call") noteAnswer(state, owner.call, carriage.branch, carriage.message, now);
-    else if (owner.kind === "dialog") noteDialogAnswer(state, owner, carriage.message, now);
+    else if (owner.kind === "dialog") {
+      noteDialogAnswer(state, owner, carriage.branch.fork.server.request, carriage.message, now);
+    }
   }
   state.proxy.handleCarried(carriage, refusal, now);
 }
@@ -99,13 +101,14 @@ function noteAnswer(state: EdgeState, call: Call, branch: Branch, response: SipR
 function noteDialogAnswer(
   state: EdgeState,
   { dialog, method }: Extract<ForkOwner, { kind: "dialog" }>,
+  request: SipRequest,
   response: SipResponse,
   now: Instant,
 ): void {
   const { call, from, to } = dialog;
   const { status } = response;
   if (call === undefined || status < 200) return;
-  if (status < 300 && refreshesTarget(method)) noteTarget(dialog, "to", response);
+  if (status < 300) noteTargets(dialog, request, response);
   if (dialog.makesKnown === true && isUnanswered(call))
     noteResumed(state, call, method, dialog.token.from === "caller" ? to : from, now);
   if (method === "INVITE") state.calls.expectAck(call, from, now);

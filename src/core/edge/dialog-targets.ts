@@ -1,20 +1,21 @@
 /** Where the sides of a dialog say that they are reached, and that nobody dials anew within a call. */
-
 import { detached } from "../base/detached.ts";
 import { contactOf } from "../sip/dialog/route-set.ts";
 import { MALFORMED } from "../sip/message/characters.ts";
-import type { SipMessage, SipRequest } from "../sip/message/message.ts";
+import type { SipMessage, SipRequest, SipResponse } from "../sip/message/message.ts";
 import { parseUri } from "../sip/message/uri.ts";
 import { originalContact } from "../sip/proxy/contact-alias.ts";
 import { userOf } from "../sip/registrar/address-of-record.ts";
 import type { DialogContext, EdgeState } from "./state.ts";
 
-/** RFC 3261 §12.2.1.2, RFC 3311 §5.2: these, and their 2xx, may say that who sends them is reached elsewhere now. */
-export function refreshesTarget(method: string): boolean {
-  return method === "INVITE" || method === "UPDATE";
+/** RFC 3261 §12.2.1.2, §12.2.2, RFC 3311 §5.2: an INVITE or UPDATE with a 2xx may say that either is reached elsewhere now. */
+export function noteTargets(dialog: DialogContext, request: SipRequest, response: SipResponse): void {
+  if (request.method !== "INVITE" && request.method !== "UPDATE") return;
+  noteTarget(dialog, "from", request);
+  noteTarget(dialog, "to", response);
 }
 
-export function noteTarget({ call, from, to, token }: DialogContext, sender: "from" | "to", message: SipMessage): void {
+function noteTarget({ call, from, to, token }: DialogContext, sender: "from" | "to", message: SipMessage): void {
   const contact = contactOf(message);
   const hops = call?.dialogs.get(token.from === "caller" ? to : from)?.hops;
   const side = (sender === "from") === (token.from === "caller") ? "caller" : "callee";

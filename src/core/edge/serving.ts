@@ -13,7 +13,7 @@ import { cameThrough } from "../sip/registrar/proxied.ts";
 import type { ServerTransaction } from "../sip/transaction/server.ts";
 import type { CallSide } from "./call.ts";
 import { isRefusedCall, refuseCall, withRoom } from "./call-room.ts";
-import { dialsElsewhere, noteTarget, refreshesTarget } from "./dialog-targets.ts";
+import { dialsElsewhere } from "./dialog-targets.ts";
 import type { Identity } from "./gatekeeper.ts";
 import { noteCseq } from "./hanging-up.ts";
 import { isDirect } from "./media-policy.ts";
@@ -177,7 +177,6 @@ function serveDialog(state: EdgeState, transaction: ServerTransaction, known: Di
     return respond(state, transaction, 403, now, { reason: "Not Allowed to Dial Within a Call" });
   }
   hideFromOthers(state, request, dialog.from.trunk !== undefined);
-  if (refreshesTarget(request.method)) noteTarget(dialog, "from", request);
   const { from } = dialog.token;
   if (dialog.call !== undefined) noteCseq(dialog.call, from === "caller" ? dialog.to : dialog.from, from, request);
   const hop = hopWithin(state, dialog, reach(state, dialog, request), request, now);

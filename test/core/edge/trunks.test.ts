@@ -218,6 +218,16 @@ suite("a call through a trunk", () => {
     assert.equal(invites(gate), 2);
   });
 
+  test("stays where it is when what the provider asks is refused", () => {
+    const { alice, gate, again } = scene();
+    const invite = gate.within(gate.request("INVITE"), "INVITE", { body: gate.sdp() });
+    invite.replaceContactUri(0, "sip:+900123456@198.18.0.5:5060");
+    gate.send(invite);
+    alice.answer(488);
+    alice.send(again("sip:+900123456@198.18.0.5:5060"));
+    assert.equal(alice.response.reason, "Not Allowed to Dial Within a Call");
+  });
+
   test("goes on at where the provider says that it is now, in an INVITE or its answer", () => {
     const elsewhere = "sip:conference-77@198.18.0.5:5060";
     for (const by of ["its own", "an answer"] as const) {
