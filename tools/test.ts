@@ -9,16 +9,21 @@
  * Files `*.long.test.ts` wait for real time, and use little else: they start first, all at once, beside the others, and
  * are reported behind them. Their tests run with POSTERN_LONG=1, and are skipped without. They count for no coverage.
  *
+ * Everything ends. A test has three minutes unless it says otherwise, a file's process six, those of files that take their
+ * time (`*.long.test.ts`, `*.stress.test.ts`) as long as the run, and the run has 28: `--limits 3,6,28` says so in other
+ * words. What is overdue is killed and named, with what it was doing.
+ *
  * The last line is always `N passed, N failed, N skipped`. A test that needs a peer or a privilege which is missing is
  * skipped with its reason, or fails when POSTERN_PEERS=required.
  */
 import { globSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join, relative } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { parseArgs } from "node:util";
+import { RunningTests } from "./running-tests.ts";
 
 /** The least that is covered when everything runs, in percent; an area without files yet is not asked for. */
 const floors: readonly { area: string; lines: number; branches: number }[] = [
@@ -26,15 +31,20 @@ const floors: readonly { area: string; lines: number; branches: number }[] = [
   { area: "src/core", lines: 95, branches: 90 },
   { area: "src", lines: 85, branches: 80 },
 ];
-const fileTimeoutMs = 10 * 60_000;
-const longFileTimeoutMs = 20 * 60_000;
-
-const root = join(import.meta.dirname, "..");
 const { values: flags, positionals: words } = parseArgs({
   allowPositionals: true,
   allowNegative: true,
-  options: { coverage: { type: "boolean" }, title: { type: "string", short: "t", multiple: true } },
+  options: {
+    coverage: { type: "boolean" },
+    title: { type: "string", short: "t", multiple: true },
+    /** Minutes: of a test, of a file, of the run. */
+    limits: { type: "string", default: "3,6,28" },
+    /** The directory that holds `test/`. */
+    root: { type: "string", default: join(import.meta.dirname, "..") },
+  },
 });
+const root = resolve(flags.root);
+const [testMs = 0, fileMs = 0, runMs = 0] = flags.limits.split(",").map((minutes) => Number(minutes) * 60_000);
 const whole = words.length === 0 && flags.title === undefined;
 const coverage = flags.coverage ?? whole;
 const files = globSync("test/**/*.test.ts", { cwd: root })
@@ -50,81 +60,110 @@ type Covered = {
   coveredBranchCount: number;
 };
 
-interface Outcome {
-  readonly counts: { tests: number; passed: number; skipped: number; todo: number };
-  readonly covered: readonly Covered[];
+interface Reported {
+  readonly skip?: string | boolean;
+  readonly todo?: string | boolean;
+  readonly details: { readonly type?: string };
 }
 
 const skips = new Map<string, number>();
-const nothing: Outcome = { counts: { tests: 0, passed: 0, skipped: 0, todo: 0 }, covered: [] };
+const counts = { passed: 0, failed: 0, skipped: 0 };
+let covered: readonly Covered[] = [];
+
+const running = new RunningTests();
+const end = new AbortController();
+const overdue = setTimeout(() => {
+  running.killAll(`was running when the run's ${runMs / 60_000} minutes were over`);
+  // The runner starts no other file, and reports those that are left as failed.
+  end.abort();
+  // Whatever else may keep it.
+  setTimeout(close, 10_000).unref();
+}, runMs);
 
 // An empty variable, because a child of the runner inherits one that is not there.
 const env = { ...process.env, NODE_V8_COVERAGE: "" };
 const held: string[] = [];
-const waiting = runFiles(long, (text) => held.push(text), {
-  env,
-  concurrency: Math.max(1, long.length),
-  timeout: longFileTimeoutMs,
-});
-const { counts, covered } = await runFiles(short, (text) => process.stdout.write(text), {
+const waiting = runFiles(long, (text) => held.push(text), { env, concurrency: Math.max(1, long.length) });
+await runFiles(short, (text) => process.stdout.write(text), {
   concurrency: Math.min(2, availableParallelism()),
-  timeout: fileTimeoutMs,
   coverage,
   coverageIncludeGlobs: ["src/**/*.ts"],
 });
-const { counts: longCounts } = await waiting;
+await waiting;
 process.stdout.write(held.join(""));
-for (const kind of ["tests", "passed", "skipped", "todo"] as const) counts[kind] += longCounts[kind];
+clearTimeout(overdue);
+close();
 
-let failed = counts.tests - counts.passed - counts.skipped - counts.todo;
-if (files.length === 0) {
-  console.log(`No test file's path contains ${words.join(" or ")}.`);
-  failed++;
+/** Says what came of it all, and ends. */
+function close(): never {
+  let failed = counts.failed;
+  if (files.length === 0) {
+    console.log(`No test file's path contains ${words.join(" or ")}.`);
+    failed++;
+  }
+  if (skips.size > 0) {
+    console.log("\nSkipped, because:");
+    for (const [reason, times] of skips) console.log(`  ${String(times).padStart(4)}  ${reason}`);
+  }
+  if (coverage && !end.signal.aborted) failed += reportCoverage();
+  if (whole) reportTimes();
+  for (const line of running.killed) console.log(`Killed: ${relative(root, line)}`);
+  failed = Math.max(failed, running.killed.length);
+  console.log(`${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped`);
+  // What was killed may have left somebody who holds on to this process's ears.
+  process.exit(failed > 0 ? 1 : 0);
 }
-if (skips.size > 0) {
-  console.log("\nSkipped, because:");
-  for (const [reason, times] of skips) console.log(`  ${String(times).padStart(4)}  ${reason}`);
-}
-if (coverage) failed += reportCoverage();
-console.log(`${counts.passed} passed, ${failed} failed, ${counts.skipped + counts.todo} skipped`);
-process.exitCode = failed > 0 ? 1 : 0;
 
 /** Runs `paths`, and hands what is reported of them to `write`. */
 async function runFiles(
   paths: readonly string[],
   write: (text: string) => void,
   options: NonNullable<Parameters<typeof run>[0]>,
-): Promise<Outcome> {
+): Promise<void> {
   // Without files the runner would look for some by itself.
-  if (paths.length === 0) return structuredClone(nothing);
-  let outcome = nothing;
+  if (paths.length === 0) return;
+  const slow = paths.every(isPatient);
   const tests = run({
     cwd: root,
+    signal: end.signal,
+    timeout: slow ? runMs : testMs,
     files: paths.map((file) => join(root, file)),
     ...(flags.title === undefined ? {} : { testNamePatterns: flags.title.map((title) => new RegExp(title)) }),
     ...options,
   });
-  tests.on("test:pass", note);
-  tests.on("test:fail", note);
+  tests.on("test:pass", (reported) => note(reported, true));
+  tests.on("test:fail", (reported) => note(reported, false));
   tests.on("test:coverage", ({ summary }) => {
-    outcome = { ...outcome, covered: summary.files };
+    covered = summary.files;
   });
-  tests.on("test:summary", (summary) => {
-    if (summary.file === undefined) outcome = { ...outcome, counts: summary.counts };
-  });
+  running.follow(tests, slow ? runMs : fileMs);
   await pipeline(tests, new spec(), async (lines: AsyncIterable<string | Buffer>) => {
     for await (const line of lines) write(`${line}`);
   });
-  return outcome;
 }
 
 function isLong(file: string): boolean {
   return file.endsWith(".long.test.ts");
 }
 
-function note({ skip, todo }: { skip?: string | boolean; todo?: string | boolean }): void {
+function isPatient(file: string): boolean {
+  return isLong(file) || file.endsWith(".stress.test.ts");
+}
+
+/** Suites only hold tests. A file that fails beside its tests is reported as one. */
+function note({ skip, todo, details }: Reported, passed: boolean): void {
+  if (details.type === "suite") return;
+  const left = skip !== undefined || todo !== undefined;
+  counts[left ? "skipped" : passed ? "passed" : "failed"]++;
   const reason = typeof todo === "string" ? `to do: ${todo}` : skip;
   if (typeof reason === "string" && reason !== "") skips.set(reason, (skips.get(reason) ?? 0) + 1);
+}
+
+function reportTimes(): void {
+  console.log("\nThe slowest files, in seconds:");
+  for (const { file, ms } of running.times().slice(0, 10)) {
+    console.log(`  ${(ms / 1_000).toFixed(0).padStart(5)}  ${relative(root, file)}`);
+  }
 }
 
 /** Prints what each area reached; returns how many floors were missed. */
