@@ -140,9 +140,10 @@ export interface Datapath {
 
   /**
    * Hints, which may be ignored: this flow's packets, between these two sockets, may be forwarded without coming up,
-   * or must come up again. A datapath that forwards adds to the flow's counters.
+   * or must come up again. A datapath that forwards adds to the flow's counters, and does so no longer than the flow says.
+   * `other`: the relay's, or, where another client of this server sends, that client's.
    */
-  offload(flow: Flow, client: SocketId, relay: SocketId): void;
+  offload(flow: Flow, client: SocketId, other: SocketId): void;
   withdraw(flow: Flow): void;
 
   /** Releases every socket and resolves when the operating system has them back. */

@@ -70,7 +70,7 @@ export class DgramDatapath implements Datapath {
   }
 
   /** Every packet comes up. */
-  offload(_flow: Flow, _client: SocketId, _relay: SocketId): void {}
+  offload(_flow: Flow, _client: SocketId, _other: SocketId): void {}
 
   withdraw(_flow: Flow): void {}
 

@@ -178,7 +178,7 @@ export class MmsgDatapath implements Datapath {
   }
 
   /** Every packet comes up. */
-  offload(_flow: Flow, _client: SocketId, _relay: SocketId): void {}
+  offload(_flow: Flow, _client: SocketId, _other: SocketId): void {}
 
   withdraw(_flow: Flow): void {}
 

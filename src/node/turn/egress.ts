@@ -65,15 +65,21 @@ export class Egress {
 
   /** Flows of stream clients are no datapath's business. */
   offload(flow: Flow): void {
-    if (flow.client.transport !== "udp") return;
-    this.#datapath.offload(flow, this.#listenerSocket(flow.client.listener), this.relaySocket(flow.relay));
+    if (!isUdp(flow)) return;
+    const { client, sender, relay } = flow;
+    const other = sender === undefined ? this.relaySocket(relay) : this.#listenerSocket(sender.client.listener);
+    this.#datapath.offload(flow, this.#listenerSocket(client.listener), other);
   }
 
   withdraw(flow: Flow): void {
-    if (flow.client.transport === "udp") this.#datapath.withdraw(flow);
+    if (isUdp(flow)) this.#datapath.withdraw(flow);
   }
 
   #listenerSocket(listener: number): SocketId {
     return this.#listeners[listener] ?? NO_SOCKET;
   }
+}
+
+function isUdp({ client, sender = { client } }: Flow): boolean {
+  return client.transport === "udp" && sender.client.transport === "udp";
 }

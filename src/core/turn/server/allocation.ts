@@ -56,6 +56,13 @@ export interface Channel extends Timed {
   own: boolean;
   /** Whether a socket may be used. */
   open: boolean;
+  /** From here to the channel of another client of this server, where its channel leads here too. */
+  handOver: HandOver | undefined;
+}
+
+export interface HandOver {
+  readonly flow: Flow;
+  readonly into: Channel;
 }
 
 /** The successor of an even port, held for whoever brings the token (RFC 8656 §7.2). */

@@ -14,6 +14,7 @@ import {
 } from "./allocation.ts";
 import { checkPeers, installPermission, type Refusal } from "./create-permission.ts";
 import type { Flow } from "./flow.ts";
+import { dateFlows } from "./flow-ends.ts";
 import { finishSuccess, refuse, success } from "./reply.ts";
 import type { ReplyTo } from "./reply-to.ts";
 import type { ServerState } from "./state.ts";
@@ -44,6 +45,7 @@ export function handleChannelBind(
   installPermission(state, allocation, peer, now);
   const channel = bound ?? addChannel(state, allocation, number, peer);
   state.deadlines.set(channel, after(now, CHANNEL_MS));
+  dateFlows(state, channel);
   success(state, reply);
   finishSuccess(state, reply);
 }
@@ -97,6 +99,7 @@ function addChannel(state: ServerState, allocation: Allocation, number: number, 
     permission: findPermission(allocation, peer),
     own: state.gate.judge(peer) === "own",
     open: state.gate.isOpen(peer),
+    handOver: undefined,
     deadline: 0 as Instant,
     heapIndex: -1,
   };
@@ -116,5 +119,5 @@ function createFlow(
   relay: Relay,
   peer: Address,
 ): Flow {
-  return { toward, client, channel, relay: relay.id, peer, account, packets: 0, bytes: 0 };
+  return { toward, client, channel, relay: relay.id, peer, account, packets: 0, bytes: 0, until: 0 as Instant };
 }

@@ -4,6 +4,7 @@ import { after, type Instant } from "../../base/machine.ts";
 import { Attribute, ErrorCode } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
 import { type Allocation, findPermission, findRelay, type Permission } from "./allocation.ts";
+import { dateFlows } from "./flow-ends.ts";
 import { finishSuccess, refuse, success } from "./reply.ts";
 import type { ReplyTo } from "./reply-to.ts";
 import type { ServerState } from "./state.ts";
@@ -84,6 +85,7 @@ export function installPermission(
 ): Permission {
   const permission = findPermission(allocation, peer) ?? addPermission(state, allocation, peer);
   state.deadlines.set(permission, after(now, PERMISSION_MS));
+  for (const channel of allocation.channels) if (channel.permission === permission) dateFlows(state, channel);
   return permission;
 }
 

@@ -27,6 +27,16 @@ export interface Flow {
   packets: number;
   /** Payload bytes, without any header. */
   bytes: number;
+  /** It is over then, if nobody prolongs it. Only the core writes this, and takes the flow back by itself in time. */
+  until: Instant;
+  /** Another client of this server, where packets come from one instead of from a peer. */
+  readonly sender?: Sender | undefined;
+}
+
+export interface Sender {
+  readonly client: ClientPath;
+  readonly channel: number;
+  readonly account: Account;
 }
 
 /** One packet, or some, of `bytes` payload bytes in all. */
@@ -42,6 +52,8 @@ export function countOffloaded(flow: Flow, packets: number, bytes: number, now: 
   countForwarded(flow, packets, bytes);
   const { uplink, downlink } = flow.account;
   (flow.toward === "peer" ? uplink : downlink)?.spend(bytes, now);
+  flow.sender?.account.countToPeer(packets, bytes);
+  flow.sender?.account.uplink?.spend(bytes, now);
 }
 
 /**

@@ -4,6 +4,8 @@ import { after, type Instant } from "../../base/machine.ts";
 import type { Allocation, Channel, Permission, Relay, Reservation } from "./allocation.ts";
 import { summarize } from "./allocation.ts";
 import type { Credentials } from "./credentials.ts";
+import { dateFlows } from "./flow-ends.ts";
+import { settleHandOvers } from "./hand-over.ts";
 import type { EndReason } from "./outputs.ts";
 import type { ServerState } from "./state.ts";
 
@@ -32,6 +34,7 @@ export function extend(
 ): number {
   const deadline = Math.min(after(now, lifetime * 1000), allocation.sessionEnd) as Instant;
   state.deadlines.set(relay, deadline);
+  for (const channel of allocation.channels) if (channel.relay === relay) dateFlows(state, channel);
   return state.secondsUntil(deadline, now);
 }
 
@@ -62,6 +65,7 @@ export function removePermission(state: ServerState, permission: Permission): vo
   for (const channel of allocation.channels) {
     if (channel.permission !== permission) continue;
     channel.permission = undefined;
+    settleHandOvers(state, channel);
     if (!channel.own) state.outputs.push({ kind: "withdraw", flow: channel.toClient });
   }
 }
@@ -71,6 +75,7 @@ export function removeChannel(state: ServerState, channel: Channel): void {
   state.deadlines.clear(channel);
   remove(allocation.channels, channel);
   state.stats.channels--;
+  settleHandOvers(state, channel);
   if (channel.own) return;
   state.outputs.push({ kind: "withdraw", flow: channel.toPeer });
   if (channel.permission !== undefined) state.outputs.push({ kind: "withdraw", flow: channel.toClient });

@@ -90,6 +90,7 @@ export class ServerState {
       account: new Account(this.stats, undefined, undefined),
       packets: 0,
       bytes: 0,
+      until: 0 as Instant,
     };
     this.#forward = { flow: this.#sendFlow, offset: 0, length: 0, dontFragment: false };
   }

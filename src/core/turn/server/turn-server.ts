@@ -23,6 +23,7 @@ import { handleCreatePermission } from "./create-permission.ts";
 import { sameSecret, userCandidate } from "./credentials.ts";
 import type { DiscoverySquare } from "./discovery-sites.ts";
 import type { Forward, RelayId } from "./flow.ts";
+import { settleHandOvers } from "./hand-over.ts";
 import { KNOWN_IN_REQUESTS, unknownAttributes } from "./known-attributes.ts";
 import {
   endAllocation,
@@ -223,6 +224,7 @@ export class TurnServer implements Machine<TurnServerOutput> {
   #setOwn(channel: Allocation["channels"][number], own: boolean): void {
     if (channel.own === own) return;
     channel.own = own;
+    settleHandOvers(this.#state, channel);
     const kind = own ? "withdraw" : "offload";
     this.#state.outputs.push({ kind, flow: channel.toPeer });
     if (channel.permission !== undefined) this.#state.outputs.push({ kind, flow: channel.toClient });

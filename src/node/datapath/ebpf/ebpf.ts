@@ -5,13 +5,18 @@
  * stalls does not renew the lease, and then its packets wait for it as they would without us.
  */
 import type { Address } from "../../../core/base/address.ts";
-import type { Flow } from "../../../core/turn/server/flow.ts";
+import type { Flow, Sender } from "../../../core/turn/server/flow.ts";
 import { Routes } from "../../sys/routes.ts";
 import type { DatagramSink, Datapath, DatapathStats, SocketId, SocketPurpose } from "../datapath.ts";
 import { Counters } from "./counters.ts";
 import { FlowTable } from "./flow-table.ts";
+import { LoadedProgram } from "./loaded-program.ts";
 import { createOffloadStats, type OffloadStats, outcomes } from "./offload-stats.ts";
 import { RelayProgram } from "./relay-program.ts";
+
+function at({ client: { remote }, channel }: Sender) {
+  return { remote, channel };
+}
 
 const tickMs = 250;
 
@@ -63,7 +68,7 @@ export class EbpfDatapath implements Datapath {
   constructor(inner: Datapath, handleFailure: (error: unknown) => void) {
     this.#inner = inner;
     this.#handleFailure = handleFailure;
-    this.#program = new RelayProgram();
+    this.#program = new RelayProgram(new LoadedProgram());
     try {
       this.#routes = new Routes();
       this.#table = new FlowTable(this.#program, this.#routes, this.offloaded);
@@ -100,11 +105,12 @@ export class EbpfDatapath implements Datapath {
     return this.#inner.sendChannelData(...what);
   }
 
-  offload(flow: Flow, client: SocketId, relay: SocketId): void {
-    const [listener, relayed] = [this.#addresses[client], this.#addresses[relay]];
-    if (listener === undefined || relayed === undefined) return;
+  offload(flow: Flow, client: SocketId, other: SocketId): void {
+    const [listener, farther] = [this.#addresses[client], this.#addresses[other]];
+    if (listener === undefined || farther === undefined) return;
     const near = { local: listener, remote: flow.client.remote, channel: flow.channel };
-    const far = { local: relayed, remote: flow.peer, channel: 0 };
+    const { remote, channel } = flow.sender === undefined ? { remote: flow.peer, channel: 0 } : at(flow.sender);
+    const far = { local: farther, remote, channel };
     const ends = flow.toward === "peer" ? { arrival: near, departure: far } : { arrival: far, departure: near };
     this.#try(() => this.#table.add(flow, ends));
   }

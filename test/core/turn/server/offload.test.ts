@@ -49,3 +49,22 @@ test("what a datapath forwarded by itself is taken from the allocation's bandwid
   world.advance(2);
   assert.notEqual(world.fromPeer(`${PEER}:9`, port, "again"), undefined);
 });
+
+test("a flow's end is that of its channel, its allocation and, toward the client, its permission", () => {
+  const { world, client, toPeer, toClient } = bound();
+  const start = world.now;
+  const ends = () => [toPeer.until, toClient.until].map((until) => (until - start) / 1000);
+  assert.deepEqual(ends(), [600, 300]);
+  world.advance(100);
+  client.permit(PEER);
+  assert.deepEqual(ends(), [600, 400]);
+  client.bind(0x4000, `${PEER}:9`);
+  assert.deepEqual(ends(), [600, 400], "the allocation ends before the channel");
+  client.refresh(1_200);
+  assert.deepEqual(ends(), [700, 400]);
+  client.refresh(600);
+  assert.deepEqual(ends(), [700, 400]);
+  world.advance(200);
+  client.permit(PEER);
+  assert.deepEqual(ends(), [700, 600]);
+});
