@@ -59,6 +59,18 @@ export interface BpfMapShape {
   readonly entries: number;
 }
 
+/** A descriptor of a new map. Throws `SystemError`. */
+export function createMap(name: string, { type, keySize, valueSize, entries }: BpfMapShape): number {
+  const attributes = bpfAttributes();
+  const { u32 } = attributes;
+  u32[BPF_MAP_ATTR.type >> 2] = type;
+  u32[BPF_MAP_ATTR.keySize >> 2] = keySize;
+  u32[BPF_MAP_ATTR.valueSize >> 2] = valueSize;
+  u32[BPF_MAP_ATTR.entries >> 2] = entries;
+  putName(attributes, BPF_MAP_ATTR.name, name);
+  return orThrow("bpf(BPF_MAP_CREATE)", bpf(BPF_MAP_CREATE, attributes));
+}
+
 /** One key and one value at a time: they are written into `key` and `value`, or read from there. */
 export class BpfMap {
   readonly descriptor: number;
@@ -68,16 +80,9 @@ export class BpfMap {
   /** A map's address is written down once; calls differ in nothing but the command. */
   readonly #attributes: NativeMemory;
 
-  /** `copies`: how many values are read of one key. Throws `SystemError`. */
-  constructor(name: string, { type, keySize, valueSize, entries }: BpfMapShape, copies = 1) {
-    const attributes = bpfAttributes();
-    const { u32 } = attributes;
-    u32[BPF_MAP_ATTR.type >> 2] = type;
-    u32[BPF_MAP_ATTR.keySize >> 2] = keySize;
-    u32[BPF_MAP_ATTR.valueSize >> 2] = valueSize;
-    u32[BPF_MAP_ATTR.entries >> 2] = entries;
-    putName(attributes, BPF_MAP_ATTR.name, name);
-    this.descriptor = orThrow("bpf(BPF_MAP_CREATE)", bpf(BPF_MAP_CREATE, attributes));
+  /** `descriptor` is this map's from now on. `copies`: how many values are read of one key. */
+  constructor(name: string, descriptor: number, { keySize, valueSize }: BpfMapShape, copies = 1) {
+    this.descriptor = descriptor;
     this.key = new NativeMemory(`key of map ${name}`, keySize);
     this.value = new NativeMemory(`value of map ${name}`, ((valueSize + 7) & ~7) * copies);
     this.#attributes = new NativeMemory(`attributes of map ${name}`, attributesSize);

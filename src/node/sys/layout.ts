@@ -12,6 +12,7 @@ export const MSGHDR = {
   vectorCount: 24,
   control: 32,
   controlLength: 40,
+  flags: 48,
 } as const;
 
 /** A `msghdr`, and how many bytes were received or sent. */
@@ -22,6 +23,12 @@ export const CMSGHDR = { size: 16, length: 0, level: 8, type: 12, data: 16, spac
 
 export const SOCKADDR_IN = { size: 16, family: 0, port: 2, address: 4 } as const;
 export const SOCKADDR_IN6 = { size: 28, family: 0, port: 2, flow: 4, address: 8, scope: 24 } as const;
+
+/** A path in the file system ends with a zero; one that begins with a zero is nowhere in it. */
+export const SOCKADDR_UN = { size: 110, family: 0, path: 2 } as const;
+/** Who opened the other end of a Unix socket. */
+export const UCRED = { size: 12, pid: 0, uid: 4, gid: 8 } as const;
+export const TIMEVAL = { size: 16, seconds: 0, microseconds: 8 } as const;
 
 /** EPOLL_EVENT: packed on x86-64 alone. */
 export function epollEvent(arch: string): { readonly size: number; readonly events: number; readonly data: number } {
@@ -51,19 +58,31 @@ export const CLOCK_MONOTONIC = 1;
 export const TFD_CLOEXEC = 0o2000000;
 export const TFD_NONBLOCK = 0o4000;
 
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 
 export const SOCK_DGRAM = 2;
+export const SOCK_SEQPACKET = 5;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 
 export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
 export const SO_REUSEPORT = 15;
+export const SO_PEERCRED = 17;
+export const SO_RCVTIMEO = 20;
+export const SO_SNDTIMEO = 21;
 export const SO_ATTACH_REUSEPORT_CBPF = 51;
 export const SO_MEMINFO = 55;
+export const MSG_PEEK = 2;
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
 export const MSG_ERRQUEUE = 0x2000;
+export const MSG_NOSIGNAL = 0x4000;
+export const MSG_CMSG_CLOEXEC = 0x40000000;
+/** Descriptors, in a message over a Unix socket. */
+export const SCM_RIGHTS = 1;
 /** These protocols are the levels of their options, too. */
 export const IPPROTO_IP = 0;
 export const IP_MTU_DISCOVER = 10;

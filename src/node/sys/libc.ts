@@ -12,6 +12,13 @@ export interface Libc {
   setsockopt(socket: number, level: number, name: number, value: number, length: number): number;
   getsockopt(socket: number, level: number, name: number, value: number, length: number): number;
   close(descriptor: number): number;
+  dup(descriptor: number): number;
+  connect(socket: number, address: number, length: number): number;
+  listen(socket: number, backlog: number): number;
+  accept4(socket: number, address: number, length: number, flags: number): number;
+  socketpair(domain: number, type: number, protocol: number, sockets: number): number;
+  sendmsg(socket: number, message: number, flags: number): number;
+  recvmsg(socket: number, message: number, flags: number): number;
   recvfrom(socket: number, data: number, room: number, flags: number, from: number, fromLength: number): number;
   sendto(socket: number, data: number, length: number, flags: number, to: number, toLength: number): number;
   recvmmsg(socket: number, messages: number, count: number, flags: number, timeout: number): number;
@@ -31,6 +38,13 @@ const prototypes: Readonly<Record<keyof Libc, readonly string[]>> = {
   setsockopt: ["int", "int", "int", "uintptr_t", "uint32_t"],
   getsockopt: ["int", "int", "int", "uintptr_t", "uintptr_t"],
   close: ["int"],
+  dup: ["int"],
+  connect: ["int", "uintptr_t", "uint32_t"],
+  listen: ["int", "int"],
+  accept4: ["int", "uintptr_t", "uintptr_t", "int"],
+  socketpair: ["int", "int", "int", "uintptr_t"],
+  sendmsg: ["int", "uintptr_t", "int"],
+  recvmsg: ["int", "uintptr_t", "int"],
   recvfrom: ["int", "uintptr_t", "size_t", "int", "uintptr_t", "uintptr_t"],
   sendto: ["int", "uintptr_t", "size_t", "int", "uintptr_t", "uint32_t"],
   recvmmsg: ["int", "uintptr_t", "uint32_t", "int", "uintptr_t"],

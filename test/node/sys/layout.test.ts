@@ -10,6 +10,8 @@ import { type Peer, peerPath, requirePeer } from "../../support/peers.ts";
 
 const headers = [
   "sys/socket.h",
+  "sys/un.h",
+  "sys/time.h",
   "sys/epoll.h",
   "sys/timerfd.h",
   "time.h",
@@ -38,6 +40,7 @@ const structures: Readonly<Record<string, { c: string; members: Readonly<Record<
       vectorCount: "msg_iovlen",
       control: "msg_control",
       controlLength: "msg_controllen",
+      flags: "msg_flags",
     },
   },
   MMSGHDR: { c: "struct mmsghdr", members: { length: "msg_len" } },
@@ -53,6 +56,9 @@ const structures: Readonly<Record<string, { c: string; members: Readonly<Record<
       scope: "sin6_scope_id",
     },
   },
+  SOCKADDR_UN: { c: "struct sockaddr_un", members: { family: "sun_family", path: "sun_path" } },
+  UCRED: { c: "struct ucred", members: { pid: "pid", uid: "uid", gid: "gid" } },
+  TIMEVAL: { c: "struct timeval", members: { seconds: "tv_sec", microseconds: "tv_usec" } },
   SOCK_EXTENDED_ERR: {
     c: "struct sock_extended_err",
     members: { errno: "ee_errno", origin: "ee_origin", type: "ee_type", code: "ee_code", info: "ee_info" },

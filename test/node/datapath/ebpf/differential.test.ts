@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Address, parseIp } from "../../../../src/core/base/address.ts";
+import { LoadedProgram } from "../../../../src/node/datapath/ebpf/loaded-program.ts";
 import { BUCKET, COUNTER, FLOW, OUTCOME, QUALITY } from "../../../../src/node/datapath/ebpf/program.ts";
 import { type Departure, encodeArrival, encodeDeparture } from "../../../../src/node/datapath/ebpf/records.ts";
 import { RelayProgram } from "../../../../src/node/datapath/ebpf/relay-program.ts";
@@ -169,8 +170,9 @@ function hasRightSum(packet: Uint8Array): boolean {
 }
 
 test("the program in the kernel does with every frame what the reference does", { skip: requireBpf() }, (t) => {
-  const program = new RelayProgram();
-  const runs = new TestRuns(program.descriptor);
+  const loaded = new LoadedProgram();
+  const program = new RelayProgram(loaded);
+  const runs = new TestRuns(loaded.descriptor);
   const flows = [...allFlows()];
   const byKey = new Map(flows.map((flow) => [Buffer.from(encodeArrival(flow.arrival)).toString("latin1"), flow]));
   const counted = new Map<number, { packets: number; bytes: number }>();

@@ -4,6 +4,7 @@ import { parseIp } from "../../../../src/core/base/address.ts";
 import type { Instant } from "../../../../src/core/base/machine.ts";
 import { TokenBucket } from "../../../../src/core/base/token-bucket.ts";
 import { EbpfDatapath } from "../../../../src/node/datapath/ebpf/ebpf.ts";
+import { LoadedProgram } from "../../../../src/node/datapath/ebpf/loaded-program.ts";
 import { Policing } from "../../../../src/node/datapath/ebpf/policing.ts";
 import { encodeArrival, encodeDeparture } from "../../../../src/node/datapath/ebpf/records.ts";
 import { possibleCpus, RelayProgram } from "../../../../src/node/datapath/ebpf/relay-program.ts";
@@ -47,8 +48,9 @@ function frameOf(payload: number): Buffer {
 }
 
 test("an allocation's bandwidth in the kernel is what it is in user space", { skip }, () => {
-  const program = new RelayProgram();
-  const runs = new TestRuns(program.descriptor);
+  const loaded = new LoadedProgram();
+  const program = new RelayProgram(loaded);
+  const runs = new TestRuns(loaded.descriptor);
   try {
     const { flows, lease } = program.maps;
     lease.value.u32.fill(0x7fffffff);

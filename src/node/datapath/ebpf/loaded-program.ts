@@ -1,0 +1,81 @@
+/**
+ * The program in the kernel, and the interfaces on which it sees what comes in: the part that takes a privilege. The maps
+ * by which it is told what to forward are descriptors, and whoever has them needs none.
+ */
+import { createMap, linkToIngress, loadPacketProgram } from "../../sys/bpf.ts";
+import { closeDescriptor } from "../../sys/udp-socket.ts";
+import { INSTRUCTIONS, LICENSE, MAPS, RELOCATIONS } from "./program.ts";
+
+export type MapName = keyof typeof MAPS;
+
+/** In the order in which their descriptors are handed over. */
+export const mapNames = Object.keys(MAPS) as readonly MapName[];
+
+/** Whoever holds the program and attaches it: this process, or another. */
+export interface ProgramHolder {
+  /** In the order of their names; the user's to close. */
+  readonly maps: readonly number[];
+  /** From now on the program sees what comes in there; twice is once. Throws `SystemError`. */
+  attach(interfaceIndex: number): void;
+  /** From now on it does not. */
+  detach(interfaceIndex: number): void;
+  /** Whether it still does what it is told. */
+  isThere(): boolean;
+  /** Nothing is attached any more when this returns, if it is there. */
+  close(): void;
+}
+
+/** Of an instruction that loads a map, the lower half of the second byte is the register, the upper the kind of address. */
+const BPF_PSEUDO_MAP_FD = 0x10;
+
+export class LoadedProgram implements ProgramHolder {
+  readonly descriptor: number;
+  readonly maps: readonly number[];
+  readonly #links: Map<number, number> = new Map();
+
+  /** Throws `SystemError`: `EPERM` without the privilege; `VerifierError` is one. */
+  constructor() {
+    const made: number[] = [];
+    try {
+      for (const name of mapNames) made.push(createMap(name, MAPS[name]));
+      this.maps = made;
+      this.descriptor = loadPacketProgram("relay", relocated(made), LICENSE);
+    } catch (error) {
+      for (const map of made) closeDescriptor(map);
+      throw error;
+    }
+  }
+
+  attach(interfaceIndex: number): void {
+    if (!this.#links.has(interfaceIndex)) {
+      this.#links.set(interfaceIndex, linkToIngress(this.descriptor, interfaceIndex));
+    }
+  }
+
+  detach(interfaceIndex: number): void {
+    const link = this.#links.get(interfaceIndex);
+    if (link === undefined) return;
+    closeDescriptor(link);
+    this.#links.delete(interfaceIndex);
+  }
+
+  isThere(): boolean {
+    return true;
+  }
+
+  close(): void {
+    for (const index of [...this.#links.keys()]) this.detach(index);
+    closeDescriptor(this.descriptor);
+  }
+}
+
+/** The instructions, which name maps by their descriptors. */
+function relocated(maps: readonly number[]): Uint8Array {
+  const instructions = Buffer.from(INSTRUCTIONS, "base64");
+  for (const { instruction, map } of RELOCATIONS) {
+    const at = 8 * instruction;
+    instructions[at + 1] = (instructions[at + 1]! & 0x0f) | BPF_PSEUDO_MAP_FD;
+    instructions.writeInt32LE(maps[mapNames.indexOf(map)]!, at + 4);
+  }
+  return instructions;
+}
