@@ -7,4 +7,12 @@ export function monotonicNow(): Instant {
   return performance.now() as Instant;
 }
 
+const never = (1n << 63n) - 1n;
+
+/** The same instant on the kernel's CLOCK_MONOTONIC, in nanoseconds. */
+export function kernelTime(instant: Instant): bigint {
+  const left = instant - monotonicNow();
+  return Number.isFinite(left) ? process.hrtime.bigint() + BigInt(Math.round(left * 1e6)) : never;
+}
+
 export const wallClock: WallClock = { now: () => Math.floor(Date.now() / 1000) as UnixSeconds };

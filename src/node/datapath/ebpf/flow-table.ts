@@ -4,8 +4,10 @@
  * flow's own numbers now and then, and when the flow is taken back.
  */
 import { sameIp } from "../../../core/base/address.ts";
+import type { Instant } from "../../../core/base/machine.ts";
+import type { TokenBucket } from "../../../core/base/token-bucket.ts";
 import { countOffloaded, type Flow } from "../../../core/turn/server/flow.ts";
-import { monotonicNow } from "../../clock.ts";
+import { kernelTime, monotonicNow } from "../../clock.ts";
 import type { Routes } from "../../sys/routes.ts";
 import { Counters } from "./counters.ts";
 import type { OffloadStats } from "./offload-stats.ts";
@@ -25,7 +27,11 @@ interface Entry extends FlowEnds {
   /** Computed once, for putting in and for taking out. */
   readonly key: Uint8Array;
   readonly index: number;
-  readonly bucket: number;
+  /** As `limits` are. */
+  readonly buckets: readonly number[];
+  readonly limits: readonly TokenBucket[];
+  /** Until when the kernel has it. */
+  until: Instant;
   /** Where its packets come in, while it is in the kernel. */
   arrivesBy: number | undefined;
   /** Already added to the flow. */
@@ -47,6 +53,8 @@ export class FlowTable {
   #nextIndex = 0;
   /** Taken back; a packet of theirs may still have been on its way through the program. */
   #retired: Entry[] = [];
+  /** A tick ago already. */
+  #settled: Entry[] = [];
   /** Whose counters are read next. */
   #turn: IterableIterator<Entry> = [].values();
 
@@ -63,11 +71,13 @@ export class FlowTable {
     this.remove(flow);
     const index = this.#freeIndexes.pop() ?? (this.#nextIndex < MAPS.flows.entries ? this.#nextIndex++ : undefined);
     if (index === undefined) return;
-    const limit = limitOf(flow);
-    const bucket = limit === undefined ? 0 : this.#policing.take(limit);
-    if (bucket === undefined) return void this.#freeIndexes.push(index);
+    const limits = limitsOf(flow);
+    const buckets = this.#policing.takeAll(limits);
+    if (buckets === undefined) return void this.#freeIndexes.push(index);
     const key = encodeArrival(ends.arrival);
-    const entry: Entry = { ...ends, flow, key, index, bucket, arrivesBy: undefined, packets: 0, bytes: 0 };
+    const { until } = flow;
+    const counted = { arrivesBy: undefined, packets: 0, bytes: 0 };
+    const entry: Entry = { ...ends, flow, key, index, buckets, limits, until, ...counted };
     this.#entries.set(flow, entry);
     this.#settle(entry);
   }
@@ -77,8 +87,7 @@ export class FlowTable {
     const entry = this.#entries.get(flow);
     if (entry === undefined) return;
     this.#entries.delete(flow);
-    const limit = limitOf(flow);
-    if (limit !== undefined) this.#policing.giveBack(limit);
+    for (const limit of entry.limits) this.#policing.giveBack(limit);
     this.#retired.push(entry);
     this.#takeOut(entry);
     this.#count(entry);
@@ -102,7 +111,9 @@ export class FlowTable {
 
   /** Adds what some of the flows have carried meanwhile; a few calls later it was all of them. Throws `SystemError`. */
   count(): void {
-    for (const entry of this.#retired.splice(0)) this.#finish(entry);
+    for (const entry of this.#settled) this.#finish(entry);
+    this.#settled = this.#retired;
+    this.#retired = [];
     if (this.#stats.flows === 0) this.#program.keepAttached(new Set());
     const due = Math.max(readAtLeast, this.#entries.size >> 4);
     for (let i = 0; i < due && i < this.#entries.size; i++) {
@@ -111,7 +122,9 @@ export class FlowTable {
         this.#turn = this.#entries.values();
         entry = this.#turn.next().value;
       }
-      if (entry?.arrivesBy !== undefined) this.#count(entry);
+      if (entry?.arrivesBy === undefined) continue;
+      this.#count(entry);
+      if (entry.flow.until !== entry.until) this.#settle(entry);
     }
   }
 
@@ -126,15 +139,18 @@ export class FlowTable {
   }
 
   #place(entry: Entry): void {
-    const { arrival, departure, index, bucket } = entry;
+    const { arrival, departure, index, buckets, flow } = entry;
     const [here, there] = [this.#way(arrival), this.#way(departure)];
     if (here === undefined || there === undefined || here.interface !== entry.arrivesBy) this.#takeOut(entry);
     if (here === undefined || there === undefined) return;
     this.#program.attach(here.interface);
     const { key, value } = this.#program.maps.flows;
     key.bytes.set(entry.key);
-    value.bytes.set(encodeDeparture({ ...departure, index, bucket, ...there }));
+    const [bucket = 0, otherBucket = 0] = buckets;
+    const [expires, passed] = [kernelTime(flow.until), kernelTime(monotonicNow())];
+    value.bytes.set(encodeDeparture({ ...departure, index, bucket, otherBucket, expires, passed, ...there }));
     this.#program.maps.flows.put();
+    entry.until = flow.until;
     if (entry.arrivesBy === undefined) this.#stats.flows++;
     entry.arrivesBy = here.interface;
   }
@@ -168,6 +184,8 @@ export class FlowTable {
   }
 }
 
-function limitOf({ toward, account }: Flow) {
-  return toward === "peer" ? account.uplink : account.downlink;
+/** Of what it may carry: toward the peer the sender's, toward the client the receiver's, and from client to client both. */
+function limitsOf({ toward, account, sender }: Flow): TokenBucket[] {
+  const limits = [toward === "peer" ? account.uplink : account.downlink, sender?.account.uplink];
+  return limits.filter((limit) => limit !== undefined);
 }

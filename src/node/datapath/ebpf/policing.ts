@@ -40,6 +40,20 @@ export class Policing {
     return index;
   }
 
+  /** As `take`, of every one, or of none. */
+  takeAll(buckets: readonly TokenBucket[]): number[] | undefined {
+    const taken: number[] = [];
+    for (const bucket of buckets) {
+      const index = this.take(bucket);
+      if (index === undefined) {
+        for (const one of buckets.slice(0, taken.length)) this.giveBack(one);
+        return undefined;
+      }
+      taken.push(index);
+    }
+    return taken;
+  }
+
   giveBack(bucket: TokenBucket): void {
     const place = this.#places.get(bucket);
     if (place === undefined || --place.users > 0) return;

@@ -15,6 +15,11 @@ export interface Departure extends Arrival {
   readonly index: number;
   /** In the buckets; 0: as many as come. */
   readonly bucket: number;
+  /** Of who sends, where `bucket` is of who receives. */
+  readonly otherBucket?: number;
+  /** On the kernel's clock; 0 in `passed`: its next packet goes up, where any do. */
+  readonly expires: bigint;
+  readonly passed: bigint;
   /** By number. */
   readonly interface: number;
   readonly mtu: number;
@@ -44,6 +49,9 @@ export function encodeDeparture({ local, remote, channel, ...rest }: Departure):
   writeIp(view, FLOW.remote, remote);
   view.setUint32(FLOW.index, rest.index, true);
   view.setUint32(FLOW.bucket, rest.bucket, true);
+  view.setUint32(FLOW.otherBucket, rest.otherBucket ?? 0, true);
+  view.setBigUint64(FLOW.expires, rest.expires, true);
+  view.setBigUint64(FLOW.passed, rest.passed, true);
   view.setUint32(FLOW.interface, rest.interface, true);
   view.setUint32(FLOW.mtu, rest.mtu, true);
   view.setUint16(FLOW.localPort, local.port);

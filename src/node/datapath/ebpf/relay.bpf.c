@@ -53,6 +53,9 @@ struct flow {
 	__be32 ssrc;      /* KIND_RTP */
 	__u32 clock_rate; /* KIND_RTP: of its timestamps, in hertz */
 	__u32 payload_types[4];
+	__u64 expires; /* CLOCK_MONOTONIC, nanoseconds: from then on it is over, whoever is still to say so */
+	__u64 passed;  /* when one of its packets has last gone up; written here too */
+	__u32 other_bucket; /* of who sends, where `bucket` is of who receives; 0: not policed */
 	__be16 local_port;
 	__be16 remote_port;
 	__be16 channel;
@@ -64,6 +67,7 @@ struct counter {
 	__u64 packets;
 	__u64 bytes; /* payload, without any header */
 	__u64 last;  /* CLOCK_MONOTONIC, nanoseconds */
+	__u64 up;    /* packets that were seen and left to user space */
 };
 
 /* GCRA (ATM Forum TM 4.1 §4.4.3): one number a bucket, so that one compare-and-swap is enough. */
@@ -103,10 +107,13 @@ struct map_definition SEC("maps") buckets = { BPF_MAP_TYPE_ARRAY, 4, sizeof(stru
 /* One number: the time on CLOCK_MONOTONIC, in nanoseconds, until which flows are forwarded. A daemon that stalls, or is
  * gone, does not write the next one. */
 struct map_definition SEC("maps") lease = { BPF_MAP_TYPE_ARRAY, 4, 8, 1 };
-struct map_definition SEC("maps") outcomes = { BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, 8 };
+/* One number: how long no packet of a flow may go up, in nanoseconds; 0: for ever. What is forwarded here passes the host's
+ * connection tracking by, which would forget the flow, and drop or translate anew what still comes to it. */
+struct map_definition SEC("maps") silence = { BPF_MAP_TYPE_ARRAY, 4, 8, 1 };
+struct map_definition SEC("maps") outcomes = { BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, 16 };
 struct map_definition SEC("maps") scratch = { BPF_MAP_TYPE_PERCPU_ARRAY, 4, MAX_PAYLOAD, 1 };
 
-enum outcome { FORWARDED, MISSED, UNUSUAL, EXPIRED, POLICED, TOO_LONG, NOT_MEDIA, FAILED };
+enum outcome { FORWARDED, MISSED, UNUSUAL, EXPIRED, POLICED, TOO_LONG, NOT_MEDIA, FAILED, PASSED };
 
 INLINE int up(__u32 why)
 {
@@ -115,6 +122,17 @@ INLINE int up(__u32 why)
 		(*count)++;
 	/* Whoever is attached after us, and then the stack. */
 	return TC_ACT_UNSPEC;
+}
+
+/* A packet of this flow. */
+INLINE int up_of(struct flow *flow, __u32 why, __u64 now)
+{
+	struct counter *counter = lookup(&counters, &flow->index);
+
+	if (counter)
+		counter->up++;
+	flow->passed = now;
+	return up(why);
 }
 
 INLINE int drop(__u32 why)
@@ -379,6 +397,16 @@ INLINE int is_live(__u64 now)
 	return until && now < *until;
 }
 
+/* Whether it is time that the host's connection tracking sees a packet of this flow again. */
+INLINE int is_due(const struct flow *flow, __u64 now)
+{
+	__u32 zero = 0;
+	__u64 *longest = lookup(&silence, &zero);
+
+	/* Another CPU may have seen one later than now. */
+	return longest && *longest && (__s64)(now - flow->passed) >= (__s64)*longest;
+}
+
 SEC("tc")
 int relay(struct __sk_buff *skb)
 {
@@ -397,12 +425,13 @@ int relay(struct __sk_buff *skb)
 		seen.key.channel = (__u16)header_in;
 		flow = lookup(&flows, &seen.key);
 	}
+	now = now_ns();
 	if (flow) {
 		from += 4;
 		length -= 4;
 		/* RFC 8656 §12.5: padding, or a length that lies. */
 		if (SWAP16(header_in >> 16) != length)
-			return up(UNUSUAL);
+			return up_of(flow, UNUSUAL, now);
 	} else {
 		header_in = 0;
 		seen.key.channel = 0;
@@ -410,23 +439,26 @@ int relay(struct __sk_buff *skb)
 	}
 	if (!flow)
 		return up(MISSED);
-	now = now_ns();
-	if (!is_live(now))
-		return up(EXPIRED);
+	if (now >= flow->expires || !is_live(now))
+		return up_of(flow, EXPIRED, now);
 	if (length > MAX_PAYLOAD)
-		return up(TOO_LONG);
+		return up_of(flow, TOO_LONG, now);
 	if (flow->channel)
 		header_out = ((__u32)SWAP16(length) << 16) | flow->channel;
 	udp_length = 8 + length + (flow->channel ? 4 : 0);
 	if (udp_length + (flow->family == 4 ? 20 : 40) > flow->mtu)
-		return up(TOO_LONG);
+		return up_of(flow, TOO_LONG, now);
 	/* RFC 8200 §8.1: a sum that is not there cannot be carried over. */
 	if (flow->family == 6 && seen.checksum == 0)
-		return up(UNUSUAL);
+		return up_of(flow, UNUSUAL, now);
 	if (flow->kind == KIND_RTP) {
 		if (length < 12 || load_bytes(skb, from, &rtp, 12) || !is_media(flow, &rtp))
-			return up(NOT_MEDIA);
+			return up_of(flow, NOT_MEDIA, now);
 	}
+	if (is_due(flow, now))
+		return up_of(flow, PASSED, now);
+	if (flow->other_bucket && !admits(flow->other_bucket, length, now))
+		return drop(POLICED);
 	if (flow->bucket && !admits(flow->bucket, length, now))
 		return drop(POLICED);
 	if (flow->kind == KIND_RTP)
@@ -469,12 +501,13 @@ const struct place SEC("layout") places[] = {
 	SIZE(flow_key), AT(flow_key, local), AT(flow_key, remote), AT(flow_key, local_port), AT(flow_key, remote_port),
 	AT(flow_key, channel), AT(flow_key, family),
 	SIZE(flow), AT(flow, local), AT(flow, remote), AT(flow, index), AT(flow, bucket), AT(flow, interface), AT(flow, mtu),
-	AT(flow, ssrc), AT(flow, clock_rate), AT(flow, payload_types), AT(flow, local_port), AT(flow, remote_port),
+	AT(flow, ssrc), AT(flow, clock_rate), AT(flow, payload_types), AT(flow, expires), AT(flow, passed),
+	AT(flow, other_bucket), AT(flow, local_port), AT(flow, remote_port),
 	AT(flow, channel), AT(flow, family), AT(flow, kind),
-	SIZE(counter), AT(counter, packets), AT(counter, bytes), AT(counter, last),
+	SIZE(counter), AT(counter, packets), AT(counter, bytes), AT(counter, last), AT(counter, up),
 	SIZE(bucket), AT(bucket, arrival), AT(bucket, tolerance), AT(bucket, picoseconds_a_byte),
 	SIZE(quality), AT(quality, received), AT(quality, first), AT(quality, highest), AT(quality, jitter),
 	AT(quality, transit), AT(quality, payload_type),
 	OUTCOME(FORWARDED), OUTCOME(MISSED), OUTCOME(UNUSUAL), OUTCOME(EXPIRED), OUTCOME(POLICED), OUTCOME(TOO_LONG),
-	OUTCOME(NOT_MEDIA), OUTCOME(FAILED),
+	OUTCOME(NOT_MEDIA), OUTCOME(FAILED), OUTCOME(PASSED),
 };

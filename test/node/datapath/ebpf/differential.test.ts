@@ -17,6 +17,7 @@ import { TestRuns } from "./test-run.ts";
 
 const framesEach = 250;
 const ips = { 4: ["192.0.2.1", "198.51.100.7"], 6: ["2001:db8::1", "2001:db8:7::abcd:7"] } as const;
+const never = (1n << 62n) - 1n;
 const MAX_U64 = { low: 0xffffffff, high: 0x7fffffff };
 
 interface TestFlow extends FrameFlow {
@@ -31,7 +32,7 @@ function octets(ip: Readonly<Address>): Uint8Array {
   return ip.family === 4 ? bytes.subarray(12) : bytes;
 }
 
-const variants = ["plain", "narrow", "roomy", "policed", "rtp"] as const;
+const variants = ["plain", "narrow", "roomy", "policed", "policedOther", "over", "silent", "rtp"] as const;
 
 function* allFlows(): Generator<TestFlow> {
   let index = 1;
@@ -65,21 +66,36 @@ interface Kind {
 function flowOf(name: string, index: number, { from, to, channelIn, channelOut, variant }: Kind): TestFlow {
   const [local, remote] = [parseIp(ips[from][0], 3_000 + index)!, parseIp(ips[from][1], 40_000 + index)!];
   const [outLocal, outRemote] = [parseIp(ips[to][0], 50_000 + index)!, parseIp(ips[to][1], 60_000 + index)!];
-  const bucket = variant === "policed" ? 1 : variant === "roomy" ? 2 : 0;
+  const bucket = variant === "policed" ? 1 : variant === "roomy" || variant === "policedOther" ? 2 : 0;
+  const otherBucket = variant === "policedOther" ? 1 : variant === "roomy" ? 2 : 0;
+  const [expires, passed] = [variant === "over" ? 1n : never, variant === "silent" ? 0n : never];
   const mtu = variant === "narrow" ? 1_280 : 1_600;
   const rtp = variant === "rtp" ? { ssrc: 0xdeadbee0 + index, payloadTypes: [0, 8, 33, 96, 127] } : undefined;
   const shared = { localPort: outLocal.port, remotePort: outRemote.port, channel: channelOut, mtu };
   return {
     name,
     arrival: { local, remote, channel: channelIn },
-    departure: { local: outLocal, remote: outRemote, channel: channelOut, index, bucket, interface: 1, mtu },
+    departure: {
+      local: outLocal,
+      remote: outRemote,
+      channel: channelOut,
+      index,
+      bucket,
+      otherBucket,
+      expires,
+      passed,
+      interface: 1,
+      mtu,
+    },
     localIp: octets(local),
     remoteIp: octets(remote),
     reference: {
       ...shared,
       local: octets(outLocal),
       remote: octets(outRemote),
-      ...(bucket > 0 && { admits: bucket === 2 }),
+      ...(bucket > 0 && { admits: variant === "roomy" }),
+      isOver: variant === "over",
+      isDue: variant === "silent",
       ...(rtp !== undefined && { rtp }),
     },
     ...(rtp !== undefined && { rtp }),
@@ -95,6 +111,14 @@ function setLease(program: RelayProgram, isLeased: boolean): void {
   const { lease } = program.maps;
   putU64(lease, 0, isLeased ? MAX_U64 : { low: 1, high: 0 });
   lease.put();
+}
+
+/** A minute: longer than all frames of a flow take, and shorter than any machine has been up. */
+function setSilence(program: RelayProgram): void {
+  const { silence } = program.maps;
+  const ns = 60n * 1_000_000_000n;
+  putU64(silence, 0, { low: Number(ns & 0xffffffffn), high: Number(ns >> 32n) });
+  silence.put();
 }
 
 function install(program: RelayProgram, { arrival, departure, rtp }: TestFlow): void {
@@ -178,13 +202,16 @@ test("the program in the kernel does with every frame what the reference does", 
   const counted = new Map<number, { packets: number; bytes: number }>();
   const outcomes = new Map<Outcome, number>();
   const qualities = new Map<number, ExpectedQuality>();
+  const ups = new Map<number, number>();
   let found: TestFlow | undefined;
   const find = (local: Uint8Array, localPort: number, remote: Uint8Array, remotePort: number, channel: number) => {
     const flow = byKey.get(keyOf(local, localPort, remote, remotePort, channel));
     if (flow !== undefined) found = flow;
     return flow?.reference;
   };
-  const expect = ({ outcome, payload }: Verdict) => {
+  const expect = ({ outcome, action, payload }: Verdict) => {
+    if (found !== undefined && action === "up")
+      ups.set(found.departure.index, (ups.get(found.departure.index) ?? 0) + 1);
     if (outcome !== undefined) outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
     if (payload === undefined || found === undefined) return;
     const { index } = found.departure;
@@ -197,6 +224,7 @@ test("the program in the kernel does with every frame what the reference does", 
   };
   try {
     installBuckets(program);
+    setSilence(program);
     for (const flow of flows) install(program, flow);
     for (const [number, flow] of flows.entries()) {
       const dice = new Dice(0x5eed + number);
@@ -204,12 +232,15 @@ test("the program in the kernel does with every frame what the reference does", 
         const isLeased = i % 25 !== 0;
         setLease(program, isLeased);
         const frame = frameOf(dice, flow);
+        found = undefined;
         const verdict = relayReference(frame, find, isLeased);
         const what = `${flow.name}, frame ${i}: ${frame.toString("hex").slice(0, 200)}`;
         // Where the length changes the kernel forgets a sum that hardware made.
         const isSameLength = (flow.arrival.channel === 0) === (flow.departure.channel === 0);
         const hasHardwareSum = verdict.packet !== undefined && isSameLength && hasRightSum(verdict.packet);
         for (const withHardwareSum of hasHardwareSum ? [false, true] : [false]) {
+          // One that has gone up is not due any more.
+          if (flow.reference.isDue) install(program, flow);
           const run = runs.run(frame, withHardwareSum);
           expect(verdict);
           assert.equal(run.action, verdict.action, `${what} (${verdict.outcome})`);
@@ -222,6 +253,9 @@ test("the program in the kernel does with every frame what the reference does", 
     for (const [name, index] of Object.entries(OUTCOME) as [Outcome, number][]) {
       assert.equal(total(program.maps.outcomes, index, program.cpus), outcomes.get(name) ?? 0, name);
       if (name !== "failed") assert.ok((outcomes.get(name) ?? 0) > 50, `${name} happened ${outcomes.get(name)} times`);
+    }
+    for (const [index, packets] of ups) {
+      assert.equal(total(program.maps.counters, index, program.cpus, COUNTER.up), packets);
     }
     for (const [index, { packets, bytes }] of counted) {
       assert.equal(total(program.maps.counters, index, program.cpus, COUNTER.packets), packets);

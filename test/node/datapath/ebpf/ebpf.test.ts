@@ -63,7 +63,17 @@ test("an allocation's bandwidth in the kernel is what it is in user space", { sk
     assert.equal(policing.take(bucket), 1, "flows of one allocation share it");
     const arrival = { local: parseIp("10.0.0.1", 1)!, remote: parseIp("10.0.0.2", 2)!, channel: 0 };
     flows.key.bytes.set(encodeArrival(arrival));
-    flows.value.bytes.set(encodeDeparture({ ...arrival, index: 0, bucket: index, interface: 1, mtu: 1_500 }));
+    flows.value.bytes.set(
+      encodeDeparture({
+        ...arrival,
+        index: 0,
+        bucket: index,
+        expires: 1n << 62n,
+        passed: 0n,
+        interface: 1,
+        mtu: 1_500,
+      }),
+    );
     flows.put();
     const frame = frameOf(1_000);
     const begun = performance.now();

@@ -16,6 +16,9 @@ export interface ReferenceFlow {
   readonly mtu: number;
   /** Whether the bucket has room for a packet; undefined: there is none. */
   readonly admits?: boolean;
+  /** Whether its end has come, and whether it is time that one of its packets goes up. */
+  readonly isOver?: boolean;
+  readonly isDue?: boolean;
   readonly rtp?: { readonly ssrc: number; readonly payloadTypes: readonly number[] };
 }
 
@@ -68,7 +71,7 @@ export function relayReference(frame: Uint8Array, find: FlowFinder, isLeased: bo
   const flow = byChannel ?? at(0);
   if (byChannel !== undefined && u16(payload, 2) !== payload.length - 4) return upBecause("unusual");
   if (flow === undefined) return upBecause("missed");
-  if (!isLeased) return upBecause("expired");
+  if (!isLeased || flow.isOver === true) return upBecause("expired");
   const inner = byChannel === undefined ? payload : payload.subarray(4);
   if (inner.length > longestPayload) return upBecause("tooLong");
   const outer = flow.channel === 0 ? inner : Buffer.concat([header(flow.channel, inner.length), inner]);
@@ -76,6 +79,7 @@ export function relayReference(frame: Uint8Array, find: FlowFinder, isLeased: bo
   if (outer.length + 8 + (version === 4 ? 20 : 40) > flow.mtu) return upBecause("tooLong");
   if (version === 6 && datagram.checksum === 0) return upBecause("unusual");
   if (flow.rtp !== undefined && !isMedia(inner, flow.rtp)) return upBecause("notMedia");
+  if (flow.isDue === true) return upBecause("passed");
   if (flow.admits === false) return { outcome: "policed", action: "drop" };
   return { outcome: "forwarded", action: "forward", packet: build(datagram, flow, outer), payload: inner };
 }
