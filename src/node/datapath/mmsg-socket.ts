@@ -2,7 +2,7 @@
 import type { Address } from "../../core/base/address.ts";
 import { keepErrors } from "../sys/error-queue.ts";
 import { NO_ENTRY } from "../sys/send-batch.ts";
-import { openRequestSocket } from "../sys/steering.ts";
+import { openBeside, type SteeredPair } from "../sys/steering.ts";
 import { closeDescriptor, localAddress, openUdpSocket, setFragmentation, setReceiveBuffer } from "../sys/udp-socket.ts";
 import { type DatagramSink, RECEIVE_BUFFER, type ReceiveQueue, type SocketId, type SocketPurpose } from "./datapath.ts";
 import { NOTHING_WAITS, type SendQueue } from "./send-queue.ts";
@@ -30,6 +30,8 @@ export class MmsgSocket {
   readonly receives: ReceiveQueue;
   /** How full its queue was when last asked; undefined where nobody asks. */
   fill: number | undefined;
+  /** Somebody else closes it. */
+  isInherited = false;
   /** Where the last datagram was going that was too long for the way. */
   refusedPort = 0;
   /** The round in which it last gave as many as were asked for. */
@@ -54,8 +56,16 @@ export class MmsgSocket {
 
   /** Opens this one for the requests that come to `listener`. Throws `SystemError`. */
   openBeside(listener: MmsgSocket): void {
-    this.descriptor = openRequestSocket(listener.descriptor, localAddress(listener.descriptor));
+    const [pair] = openBeside(listener.descriptor, localAddress(listener.descriptor));
+    this.descriptor = (pair as SteeredPair).requests;
     setReceiveBuffer(this.descriptor, RECEIVE_BUFFER[this.receives]);
+    this.fill = 0;
+  }
+
+  /** Takes over one that is open. */
+  inherit(descriptor: number): void {
+    this.isInherited = true;
+    this.descriptor = descriptor;
     this.fill = 0;
   }
 
@@ -66,7 +76,7 @@ export class MmsgSocket {
   }
 
   close(): void {
-    if (this.descriptor >= 0) closeDescriptor(this.descriptor);
+    if (this.descriptor >= 0 && !this.isInherited) closeDescriptor(this.descriptor);
     this.descriptor = -1;
     this.state = "closed";
   }

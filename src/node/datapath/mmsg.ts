@@ -6,14 +6,14 @@
  */
 import { constants } from "node:os";
 import { type Address, blankAddress } from "../../core/base/address.ts";
+import type { MediaFlow } from "../../core/relay/media-flow.ts";
 import type { Flow } from "../../core/turn/server/flow.ts";
 import { monotonicNow } from "../clock.ts";
 import { Epoll } from "../sys/epoll.ts";
 import { ErrorQueue } from "../sys/error-queue.ts";
-import type { PollHandle } from "../sys/foreign.ts";
-import { watchReadable } from "../sys/readiness.ts";
+import { type Watch, type WatchReadable, watchReadable } from "../sys/readiness.ts";
 import { ReceiveBatch } from "../sys/receive-batch.ts";
-import { QueueGauge } from "../sys/steering.ts";
+import { QueueGauge, type SteeredPair } from "../sys/steering.ts";
 import { Timer } from "../sys/timer.ts";
 import { localAddress } from "../sys/udp-socket.ts";
 import { bindFailure } from "./bind-failure.ts";
@@ -53,6 +53,10 @@ export interface MmsgOptions {
   readonly wakeDelay?: number;
   /** Datagrams, 64 at most, after which everything else in the process gets its turn: for those that cost much each. */
   readonly mostInTurn?: number;
+  /** Who watches its descriptors; Node's own event loop, unless given. */
+  readonly watch?: WatchReadable;
+  /** Sockets of listeners that are somebody else's, who has opened them and closes them; undefined where it is our own. */
+  readonly inherited?: (address: Readonly<Address>) => SteeredPair | undefined;
 }
 
 export class MmsgDatapath implements Datapath {
@@ -63,10 +67,11 @@ export class MmsgDatapath implements Datapath {
   readonly #errors: ErrorQueue = new ErrorQueue();
   readonly #gauge: QueueGauge = new QueueGauge();
   readonly #losses: ReceiveLosses = new ReceiveLosses(this.#gauge);
-  readonly #watch: PollHandle;
+  readonly #watch: Watch;
   readonly #timer: Timer = new Timer();
-  readonly #timerWatch: PollHandle;
+  readonly #timerWatch: Watch;
   readonly #pace: Pace;
+  readonly #inherited: NonNullable<MmsgOptions["inherited"]>;
   readonly #wakeDelay: number;
   readonly #batch: number;
   readonly #rounds: number;
@@ -74,7 +79,6 @@ export class MmsgDatapath implements Datapath {
   readonly #free: SocketId[] = [];
   readonly #from: Address = blankAddress();
   readonly #turn = (): void => this.#takeTurn();
-  readonly #ready = (): void => this.#handleReady();
   readonly #flush = (): void => this.#flushLater();
   /** Sockets whose sinks have not heard yet how binding ended. */
   #opening: MmsgSocket[] = [];
@@ -83,7 +87,6 @@ export class MmsgDatapath implements Datapath {
   /** Slots that hold a datagram. */
   #filled = 0;
   #round = 0;
-  #isTurnDue = false;
   #isInTurn = false;
   #isFlushDue = false;
   #isClosed = false;
@@ -93,7 +96,7 @@ export class MmsgDatapath implements Datapath {
   #mayHaveLeft = false;
 
   /** Under load a datagram may wait for `wakeDelay` microseconds until others have come. Throws `PosternError` `foreign-functions-unavailable`, or `SystemError` when no descriptor is left. */
-  constructor({ wakeDelay = 0, mostInTurn }: MmsgOptions = {}) {
+  constructor({ wakeDelay = 0, mostInTurn, watch = watchReadable, inherited = () => undefined }: MmsgOptions = {}) {
     const losses = () => this.#losses.sum(this.#sockets);
     this.#stats = {
       ...createDatapathStats(),
@@ -101,6 +104,7 @@ export class MmsgDatapath implements Datapath {
         return losses();
       },
     };
+    this.#inherited = inherited;
     this.#wakeDelay = wakeDelay;
     this.#batch = mostInTurn ?? batchSize;
     this.#rounds = mostInTurn === undefined ? roundsInTurn : 1;
@@ -108,8 +112,8 @@ export class MmsgDatapath implements Datapath {
     this.#outbox = new Outbox(this.#stats, this.#received, ({ descriptor, id }, isWaiting) =>
       this.#epoll.watchWritable(descriptor, id, isWaiting),
     );
-    this.#watch = watchReadable(this.#epoll.descriptor, this.#ready);
-    this.#timerWatch = watchReadable(this.#timer.descriptor, this.#ready);
+    this.#watch = watch(this.#epoll.descriptor, this.#turn);
+    this.#timerWatch = watch(this.#timer.descriptor, this.#turn);
     this.#hold(false);
   }
 
@@ -123,9 +127,11 @@ export class MmsgDatapath implements Datapath {
     const socket = new MmsgSocket(id, address.family, sink, purpose === "relay" ? "relay" : "listener");
     this.#sockets[id] = socket;
     try {
-      socket.open(address, purpose);
+      const inherited = purpose === "turn-listener" ? this.#inherited(address) : undefined;
+      if (inherited === undefined) socket.open(address, purpose);
+      else socket.inherit(inherited.media);
       this.#epoll.add(socket.descriptor, id);
-      if (purpose === "turn-listener") this.#steerRequests(socket);
+      if (purpose === "turn-listener") this.#steerRequests(socket, inherited?.requests);
     } catch (error) {
       socket.fail(error as Error);
     }
@@ -141,7 +147,7 @@ export class MmsgDatapath implements Datapath {
     if (socket.state === "open") this.#losses.handleClosing(socket);
     if (socket.requests !== undefined) this.#closeRequests(socket.requests);
     if (socket.state === "open" && --this.#stats.sockets === 0) this.#hold(false);
-    socket.close();
+    this.#close(socket);
   }
 
   send(
@@ -180,7 +186,9 @@ export class MmsgDatapath implements Datapath {
   /** Every packet comes up. */
   offload(_flow: Flow, _client: SocketId, _other: SocketId): void {}
 
-  withdraw(_flow: Flow): void {}
+  offloadMedia(_flow: MediaFlow, _arrival: SocketId, _departure: SocketId): void {}
+
+  withdraw(_flow: Flow | MediaFlow): void {}
 
   close(): Promise<void> {
     if (this.#isClosed) return Promise.resolve();
@@ -206,12 +214,13 @@ export class MmsgDatapath implements Datapath {
   }
 
   /** Gives requests a socket, and a queue, of their own; where that cannot be they come with the rest. */
-  #steerRequests(listener: MmsgSocket): void {
+  #steerRequests(listener: MmsgSocket, inherited: number | undefined): void {
     const id = this.#free.pop() ?? this.#sockets.length;
     const requests = new MmsgSocket(id, listener.family, listener.sink, "requests");
     this.#sockets[id] = requests;
     try {
-      requests.openBeside(listener);
+      if (inherited === undefined) requests.openBeside(listener);
+      else requests.inherit(inherited);
       this.#epoll.add(requests.descriptor, id);
       listener.requests = requests;
     } catch {
@@ -222,7 +231,13 @@ export class MmsgDatapath implements Datapath {
   #closeRequests(requests: MmsgSocket): void {
     this.#forget(requests.id);
     if (requests.state === "open") this.#losses.handleClosing(requests);
-    requests.close();
+    this.#close(requests);
+  }
+
+  #close(socket: MmsgSocket): void {
+    // What stays open would be told of for ever.
+    if (socket.isInherited) this.#epoll.remove(socket.descriptor);
+    socket.close();
   }
 
   #finishBinds(): void {
@@ -270,15 +285,7 @@ export class MmsgDatapath implements Datapath {
     if (!this.#isClosed) this.#outbox.flush();
   }
 
-  /** From inside libuv: see `watchReadable`. */
-  #handleReady(): void {
-    if (this.#isTurnDue) return;
-    this.#isTurnDue = true;
-    setImmediate(this.#turn);
-  }
-
   #takeTurn(): void {
-    this.#isTurnDue = false;
     this.#isInTurn = true;
     const before = this.#stats.packetsIn;
     for (let round = 0; round < this.#rounds && !this.#isClosed; round++) {
@@ -306,7 +313,7 @@ export class MmsgDatapath implements Datapath {
     if (isWorthWaiting) this.#watch.stop();
     else {
       this.#timer.set(0);
-      this.#watch.start(this.#ready);
+      this.#watch.start();
     }
   }
 

@@ -1,7 +1,17 @@
 /** Which of many descriptors are ready. */
-import { EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLLERR, EPOLLIN, EPOLLOUT, epollEvent } from "./layout.ts";
+import {
+  EPOLL_CLOEXEC,
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLL_CTL_MOD,
+  EPOLLERR,
+  EPOLLIN,
+  EPOLLOUT,
+  epollEvent,
+} from "./layout.ts";
 import { type Libc, libc } from "./libc.ts";
 import { NativeMemory } from "./native-memory.ts";
+import { noteOpened } from "./open-descriptors.ts";
 import { orThrow } from "./system-error.ts";
 import { closeDescriptor } from "./udp-socket.ts";
 
@@ -18,12 +28,17 @@ export class Epoll {
   constructor(room: number) {
     this.#room = room;
     this.#events = new NativeMemory("epoll events", (room + 1) * EPOLL_EVENT.size);
-    this.descriptor = orThrow("epoll_create1", this.#libc.epoll_create1(EPOLL_CLOEXEC));
+    this.descriptor = noteOpened(orThrow("epoll_create1", this.#libc.epoll_create1(EPOLL_CLOEXEC)));
   }
 
   /** Tells of `descriptor` as `id` whenever it can be read, until it is closed. Throws `SystemError`. */
   add(descriptor: number, id: number): void {
     orThrow("epoll_ctl", this.#control(EPOLL_CTL_ADD, descriptor, id, EPOLLIN));
+  }
+
+  /** Tells of it no more. */
+  remove(descriptor: number): void {
+    this.#control(EPOLL_CTL_DEL, descriptor, 0, 0);
   }
 
   /** Tells also, or no more, when it can be written. */

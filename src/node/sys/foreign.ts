@@ -27,7 +27,8 @@ export interface Foreign {
   load(library: null): { func(name: string, result: string, args: readonly string[]): ForeignFunction };
   address(memory: Uint8Array): bigint;
   errno(): number;
-  readonly node: { poll(descriptor: number, ready: () => void): PollHandle };
+  /** `env`: what Node-API calls this thread's Node by. */
+  readonly node: { readonly env: bigint; poll(descriptor: number, ready: () => void): PollHandle };
 }
 
 let loaded: Foreign | Error | undefined;

@@ -38,9 +38,28 @@ export function epollEvent(arch: string): { readonly size: number; readonly even
 /** An instruction of classic BPF, and how many there are where. */
 export const SOCK_FILTER = { size: 8, code: 0, whenTrue: 2, whenFalse: 3, operand: 4 } as const;
 export const SOCK_FPROG = { size: 16, length: 0, filter: 8 } as const;
+export const BPF_LD_W_ABS = 0x20;
+export const BPF_LD_H_ABS = 0x28;
 export const BPF_LD_B_ABS = 0x30;
+export const BPF_LD_H_IND = 0x48;
+export const BPF_LDX_MSH = 0xb1;
+export const BPF_ADD_K = 0x04;
+export const BPF_MUL_K = 0x24;
+export const BPF_LSH_K = 0x64;
+export const BPF_RSH_K = 0x74;
+export const BPF_MOD_K = 0x94;
+export const BPF_XOR_X = 0xac;
+export const BPF_JEQ_K = 0x15;
 export const BPF_JGE_K = 0x35;
-export const BPF_RET_K = 0x06;
+export const BPF_RET_A = 0x16;
+export const BPF_TAX = 0x07;
+export const BPF_TXA = 0x87;
+/** Of an instruction's offset: from the IP header on, instead of from the payload. */
+export const SKF_NET_OFF = -0x100000;
+
+/** How an IP header begins; `next` says what is behind it. */
+export const IPHDR = { size: 20, source: 12 } as const;
+export const IP6HDR = { size: 40, next: 6, source: 8 } as const;
 
 /** What SO_MEMINFO says: numbers of 32 bits, of which these are of the receive queue. */
 export const SK_MEMINFO = { size: 36, received: 0, room: 4, drops: 32 } as const;
@@ -98,6 +117,7 @@ export const UDP_SEGMENT = 103;
 
 export const EPOLL_CLOEXEC = 0o2000000;
 export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
 export const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 1;
 export const EPOLLOUT = 4;

@@ -37,6 +37,7 @@ import {
 } from "./layout.ts";
 import { type Libc, libc } from "./libc.ts";
 import { NativeMemory } from "./native-memory.ts";
+import { noteOpened } from "./open-descriptors.ts";
 import { orThrow } from "./system-error.ts";
 import { closeDescriptor } from "./udp-socket.ts";
 
@@ -121,7 +122,7 @@ export class Routes {
 
   #open(joined: number): number {
     const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
-    const socket = orThrow("socket", this.#libc.socket(AF_NETLINK, type, NETLINK_ROUTE));
+    const socket = noteOpened(orThrow("socket", this.#libc.socket(AF_NETLINK, type, NETLINK_ROUTE)));
     this.#memory.bytes.fill(0, 0, SOCKADDR_NL.size);
     this.#view.setUint16(SOCKADDR_NL.family, AF_NETLINK, true);
     this.#view.setUint32(SOCKADDR_NL.groups, joined, true);

@@ -2,6 +2,7 @@
 import { CLOCK_MONOTONIC, ITIMERSPEC, TFD_CLOEXEC, TFD_NONBLOCK } from "./layout.ts";
 import { type Libc, libc } from "./libc.ts";
 import { NativeMemory } from "./native-memory.ts";
+import { noteOpened } from "./open-descriptors.ts";
 import { orThrow } from "./system-error.ts";
 import { closeDescriptor } from "./udp-socket.ts";
 
@@ -13,7 +14,8 @@ export class Timer {
 
   /** Not set. Throws `SystemError`. */
   constructor() {
-    this.descriptor = orThrow("timerfd_create", this.#libc.timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+    const timer = this.#libc.timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    this.descriptor = noteOpened(orThrow("timerfd_create", timer));
   }
 
   /** Once, so many microseconds from now, less than a second; 0: never. */

@@ -19,6 +19,7 @@ import {
 } from "./layout.ts";
 import { libc } from "./libc.ts";
 import { NativeMemory } from "./native-memory.ts";
+import { noteClosing, noteOpened } from "./open-descriptors.ts";
 import { readSocketAddress, SOCKET_ADDRESS_ROOM, writeSocketAddress } from "./socket-address.ts";
 import { orThrow } from "./system-error.ts";
 
@@ -37,7 +38,7 @@ function arguments_(): NativeMemory {
  */
 export function openUdpSocket(address: Readonly<Address>, shared = false): number {
   const family = address.family === 4 ? AF_INET : AF_INET6;
-  const socket = orThrow("socket", libc().socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const socket = noteOpened(orThrow("socket", libc().socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)));
   try {
     if (family === AF_INET6) setOption(socket, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     if (shared) setOption(socket, SOL_SOCKET, SO_REUSEPORT, 1);
@@ -75,6 +76,7 @@ export function setFragmentation(socket: number, isAllowed: boolean): void {
 }
 
 export function closeDescriptor(descriptor: number): void {
+  noteClosing(descriptor);
   libc().close(descriptor);
 }
 

@@ -5,18 +5,29 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
-import * as layout from "../../../src/node/sys/layout.ts";
+import * as general from "../../../src/node/sys/layout.ts";
+import * as privileged from "../../../src/node/sys/privilege-layout.ts";
 import { type Peer, peerPath, requirePeer } from "../../support/peers.ts";
+
+const layout = { ...general, ...privileged };
 
 const headers = [
   "sys/socket.h",
   "sys/un.h",
   "sys/time.h",
+  "pwd.h",
+  "linux/prctl.h",
+  "linux/capability.h",
+  "linux/pkt_sched.h",
+  "linux/pkt_cls.h",
+  "linux/if_ether.h",
   "sys/epoll.h",
   "sys/timerfd.h",
   "time.h",
   "netinet/in.h",
   "linux/udp.h",
+  "linux/ip.h",
+  "linux/ipv6.h",
   "linux/errqueue.h",
   "linux/filter.h",
   "linux/sock_diag.h",
@@ -59,10 +70,22 @@ const structures: Readonly<Record<string, { c: string; members: Readonly<Record<
   SOCKADDR_UN: { c: "struct sockaddr_un", members: { family: "sun_family", path: "sun_path" } },
   UCRED: { c: "struct ucred", members: { pid: "pid", uid: "uid", gid: "gid" } },
   TIMEVAL: { c: "struct timeval", members: { seconds: "tv_sec", microseconds: "tv_usec" } },
+  PASSWD: { c: "struct passwd", members: { uid: "pw_uid", gid: "pw_gid", home: "pw_dir" } },
+  CAPABILITY_HEADER: { c: "struct __user_cap_header_struct", members: { version: "version", pid: "pid" } },
+  CAPABILITY_DATA: {
+    c: "struct __user_cap_data_struct",
+    members: { effective: "effective", permitted: "permitted", inheritable: "inheritable" },
+  },
+  TCMSG: {
+    c: "struct tcmsg",
+    members: { interface: "tcm_ifindex", handle: "tcm_handle", parent: "tcm_parent", info: "tcm_info" },
+  },
   SOCK_EXTENDED_ERR: {
     c: "struct sock_extended_err",
     members: { errno: "ee_errno", origin: "ee_origin", type: "ee_type", code: "ee_code", info: "ee_info" },
   },
+  IPHDR: { c: "struct iphdr", members: { source: "saddr" } },
+  IP6HDR: { c: "struct ipv6hdr", members: { next: "nexthdr", source: "saddr" } },
   ITIMERSPEC: { c: "struct itimerspec", members: { nanoseconds: "it_value.tv_nsec" } },
   SOCK_FILTER: { c: "struct sock_filter", members: { code: "code", whenTrue: "jt", whenFalse: "jf", operand: "k" } },
   SOCK_FPROG: { c: "struct sock_fprog", members: { length: "len", filter: "filter" } },
@@ -131,9 +154,24 @@ const expressions: Readonly<Record<string, string>> = {
   "CMSGHDR.data": "CMSG_ALIGN(sizeof(struct cmsghdr))",
   "CMSGHDR.space": "CMSG_SPACE(2)",
   "syscallNumbers.bpf": "__NR_bpf",
+  BPF_LD_W_ABS: "BPF_LD | BPF_W | BPF_ABS",
+  BPF_LD_H_ABS: "BPF_LD | BPF_H | BPF_ABS",
   BPF_LD_B_ABS: "BPF_LD | BPF_B | BPF_ABS",
+  BPF_LD_H_IND: "BPF_LD | BPF_H | BPF_IND",
+  BPF_LDX_MSH: "BPF_LDX | BPF_B | BPF_MSH",
+  BPF_ADD_K: "BPF_ALU | BPF_ADD | BPF_K",
+  BPF_MUL_K: "BPF_ALU | BPF_MUL | BPF_K",
+  BPF_LSH_K: "BPF_ALU | BPF_LSH | BPF_K",
+  BPF_RSH_K: "BPF_ALU | BPF_RSH | BPF_K",
+  BPF_MOD_K: "BPF_ALU | BPF_MOD | BPF_K",
+  BPF_XOR_X: "BPF_ALU | BPF_XOR | BPF_X",
+  BPF_JEQ_K: "BPF_JMP | BPF_JEQ | BPF_K",
   BPF_JGE_K: "BPF_JMP | BPF_JGE | BPF_K",
-  BPF_RET_K: "BPF_RET | BPF_K",
+  BPF_RET_A: "BPF_RET | BPF_A",
+  BPF_TAX: "BPF_MISC | BPF_TAX",
+  BPF_TXA: "BPF_MISC | BPF_TXA",
+  "NLMSGERR.error": "sizeof(struct nlmsghdr) + offsetof(struct nlmsgerr, error)",
+  INGRESS: "TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)",
   "SK_MEMINFO.size": "4 * SK_MEMINFO_VARS",
   "SK_MEMINFO.received": "4 * SK_MEMINFO_RMEM_ALLOC",
   "SK_MEMINFO.room": "4 * SK_MEMINFO_RCVBUF",
