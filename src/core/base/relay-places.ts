@@ -88,6 +88,11 @@ export class RelayPlaces {
     return this.#places.includes(place);
   }
 
+  /** The place at this IP address, as bound. */
+  at(bound: Readonly<Address>): RelayPlace | undefined {
+    return this.#places.find(({ address }) => sameIp(address.bound, bound));
+  }
+
   /** The place for a client that reached us at `local`: that address itself if it relays, else the first of its family. */
   choose(family: 4 | 6, local: Readonly<Address>): RelayPlace | undefined {
     const places = this.#places.filter((place) => place.address.bound.family === family);

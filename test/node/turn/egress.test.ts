@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Account } from "../../../src/core/turn/server/account.ts";
 import type { Flow, RelayId } from "../../../src/core/turn/server/flow.ts";
+import { NOBODY } from "../../../src/core/turn/server/shard.ts";
 import { createStats } from "../../../src/core/turn/server/stats.ts";
 import { DgramDatapath } from "../../../src/node/datapath/dgram.ts";
 import { Egress } from "../../../src/node/turn/egress.ts";
@@ -28,9 +29,10 @@ test("nothing leaves by a relay or a listener that is gone, although its socket'
   };
   const toClient: Flow = { ...toPeer, toward: "client" };
   const data = new Uint8Array(8);
+  const here = { offset: 0, length: 8, dontFragment: false, shard: NOBODY, source: toPeer.peer };
   const all = () => {
-    egress.forward({ flow: toPeer, offset: 0, length: 8, dontFragment: false }, data);
-    egress.forward({ flow: toClient, offset: 0, length: 8, dontFragment: false }, data);
+    egress.forward({ ...here, flow: toPeer }, data);
+    egress.forward({ ...here, flow: toClient }, data);
     egress.send(client, data);
     return sockets.splice(0);
   };

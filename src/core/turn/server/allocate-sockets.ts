@@ -3,7 +3,7 @@
  * somebody else holds is replaced by another, a pair is opened one after the other, a family that cannot be had is told
  * in the answer (RFC 8656 §7.2).
  */
-import { sameAddress } from "../../base/address.ts";
+import { type Address, sameAddress } from "../../base/address.ts";
 import { copyBytes } from "../../base/bytes.ts";
 import { after, type Instant } from "../../base/machine.ts";
 import type { PortParity, RelayPlace } from "../../base/relay-places.ts";
@@ -11,9 +11,10 @@ import { Attribute, ErrorCode, FAMILY_IPV4, FAMILY_IPV6 } from "../../stun/regis
 import type { StunWriter } from "../../stun/writer.ts";
 import { type Allocation, type Relay, type Reservation, summarize } from "./allocation.ts";
 import type { RelayId } from "./flow.ts";
-import { dropRelay, endAllocation, endRelay, extend, releaseRelay, withPort } from "./lifetime.ts";
+import { dropRelay, endAllocation, endRelay, extend, freePort, releaseRelay, withPort } from "./lifetime.ts";
 import { finishSuccess, refuse, success } from "./reply.ts";
 import type { ReplyTo } from "./reply-to.ts";
+import type { ClaimId } from "./shard.ts";
 import type { ServerState } from "./state.ts";
 
 /** Ports to try when others on the host hold the ones we chose. */
@@ -44,12 +45,40 @@ function openRelay(
   port: number,
   parity: PortParity,
 ): void {
-  const relay = state.relays.add((id) => createRelay(id, place, port, parity, allocation));
+  const relay = state.relays.add((id) => createRelay(id, place, port, parity, allocation, undefined));
   allocation.relays = allocation.relays.concat(relay);
   state.outputs.push({ kind: "bindRelay", relay: relay.id, address: relay.bound });
 }
 
-function createRelay(id: RelayId, place: RelayPlace, port: number, parity: PortParity, allocation: Allocation): Relay {
+/** A socket that was another shard's: `place` is ours at the address that it is bound to. */
+export function adoptRelay(
+  state: ServerState,
+  allocation: Allocation,
+  {
+    claim,
+    place,
+    bound,
+    lender,
+  }: {
+    readonly claim: ClaimId;
+    readonly place: RelayPlace;
+    readonly bound: Readonly<Address>;
+    readonly lender: number;
+  },
+): void {
+  const relay = state.relays.add((id) => createRelay(id, place, bound.port, "any", allocation, lender));
+  allocation.relays = allocation.relays.concat(relay);
+  state.outputs.push({ kind: "adoptRelay", relay: relay.id, claim });
+}
+
+function createRelay(
+  id: RelayId,
+  place: RelayPlace,
+  port: number,
+  parity: PortParity,
+  allocation: Allocation,
+  lender: number | undefined,
+): Relay {
   const bound = withPort(place.address.bound, port);
   const advertised = withPort(place.address.advertised, port);
   return {
@@ -61,6 +90,7 @@ function createRelay(id: RelayId, place: RelayPlace, port: number, parity: PortP
     state: "binding",
     attempts: 1,
     parity,
+    lender,
     allocation,
     deadline: 0 as Instant,
     heapIndex: -1,
@@ -117,13 +147,13 @@ export function handleRelayFailed(
     return releaseRelay(state, relay);
   }
   if (relay.state === "abandoned" || allocation === undefined) return forget(state, relay);
-  if (why === "busy") return tryAnotherPort(state, relay, now);
+  if (why === "busy" && relay.lender === undefined) return tryAnotherPort(state, relay, now);
   fail(state, allocation, relay, now);
 }
 
 /** The socket never opened: only the port and the identifier are given back. */
 function forget(state: ServerState, relay: Relay): void {
-  relay.place.giveBack(relay.bound.port);
+  freePort(state, relay);
   state.relays.remove(relay);
 }
 
@@ -186,7 +216,7 @@ function reserve(state: ServerState, allocation: Allocation, successor: Relay, n
   successor.allocation = undefined;
   const reservation: Reservation = {
     kind: "reservation",
-    token: copyBytes(state.ports.random.bytes(8)),
+    token: state.tokens?.make(state.ports.random) ?? copyBytes(state.ports.random.bytes(8)),
     username: allocation.credentials.username,
     relay: successor,
     deadline: 0 as Instant,

@@ -2,7 +2,6 @@
  * Allocate (RFC 8656 §7.2), in the RFC's order of checks. Sockets are opened by the driver, so a request that passes
  * becomes an allocation in state `binding`, and is answered when the last of its sockets is open or has failed.
  */
-import { equalConstantTime } from "../../base/bytes.ts";
 import type { Instant } from "../../base/machine.ts";
 import type { PortParity } from "../../base/relay-places.ts";
 import { TokenBucket } from "../../base/token-bucket.ts";
@@ -12,6 +11,7 @@ import { Account } from "./account.ts";
 import { claim, openRelays, sendAllocated, settle } from "./allocate-sockets.ts";
 import type { Allocation, Reservation } from "./allocation.ts";
 import type { Authenticated } from "./authenticate.ts";
+import { claimFrom, findReservation, holderOf, refuseToken } from "./claims.ts";
 import { grantedLifetime, sessionEnd } from "./lifetime.ts";
 import { refuse } from "./reply.ts";
 import type { ReplyTo } from "./reply-to.ts";
@@ -29,16 +29,16 @@ export function handleAllocate(state: ServerState, view: StunView, request: Auth
   if (wish === undefined) return;
   if (mustGoElsewhere(state, reply, now)) return;
   if (!checkFamilies(state, wish, reply)) return;
-  const reservation = findReservation(state, wish, request);
-  if (reservation === "invalid") {
-    // RFC 8656 §7.2 (5): a token that is not, or no longer, good.
-    return refuse(state, reply, ErrorCode.InsufficientCapacity, "the reservation token is unknown or has expired");
-  }
+  const reserved = findReserved(state, wish, request);
+  if (reserved === "nowhere") return refuseToken(state, reply);
   const overQuota = state.quota.take(request.credentials.user, reply.path.remote);
   if (overQuota !== undefined) return refuse(state, reply, ErrorCode.AllocationQuotaReached, overQuota);
   const allocation = createAllocation(state, request, wish, now);
-  if (reservation === undefined) openRelays(state, allocation, wish.families, wish.parity);
-  else claim(state, allocation, reservation);
+  if (reserved !== undefined && "holder" in reserved) {
+    return claimFrom(state, allocation, reserved.holder, reserved.token, now);
+  }
+  if (reserved === undefined) openRelays(state, allocation, wish.families, wish.parity);
+  else claim(state, allocation, reserved);
   settle(state, allocation, now);
 }
 
@@ -143,13 +143,16 @@ function checkFamilies(state: ServerState, wish: Wish, reply: ReplyTo): boolean 
   return false;
 }
 
-function findReservation(state: ServerState, wish: Wish, request: Authenticated): Reservation | "invalid" | undefined {
-  if (wish.token === undefined) return undefined;
-  for (const reservation of state.reservations) {
-    if (!equalConstantTime(reservation.token, wish.token)) continue;
-    return reservation.username === request.credentials.username ? reservation : "invalid";
-  }
-  return "invalid";
+/** What the token was given for: it may be in another shard. Undefined where there is no token. */
+function findReserved(
+  state: ServerState,
+  { token }: Wish,
+  { credentials }: Authenticated,
+): Reservation | { readonly holder: number; readonly token: Uint8Array } | "nowhere" | undefined {
+  if (token === undefined) return undefined;
+  const holder = holderOf(state, token);
+  if (holder !== undefined) return { holder, token };
+  return findReservation(state, token, credentials.username) ?? "nowhere";
 }
 
 function createAllocation(state: ServerState, request: Authenticated, wish: Wish, now: Instant): Allocation {

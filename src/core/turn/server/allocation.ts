@@ -8,6 +8,7 @@ import type { Instant } from "../../base/machine.ts";
 import type { PortParity, RelayPlace } from "../../base/relay-places.ts";
 import type { TokenBucket } from "../../base/token-bucket.ts";
 import type { Account } from "./account.ts";
+import type { Claim } from "./claims.ts";
 import type { ClientPath } from "./client-path.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Flow, RelayId } from "./flow.ts";
@@ -28,6 +29,8 @@ export interface Relay extends Timed {
   /** Ports tried so far. */
   attempts: number;
   readonly parity: PortParity;
+  /** The shard that the port comes from; undefined: this one. */
+  readonly lender: number | undefined;
   /** The allocation it serves; undefined while it is reserved or abandoned. */
   allocation: Allocation | undefined;
 }
@@ -98,7 +101,7 @@ export interface Allocation {
   next: Allocation | undefined;
 }
 
-export type Expiring = Relay | Permission | Channel | Reservation;
+export type Expiring = Relay | Permission | Channel | Reservation | Claim;
 
 export function findPermission(allocation: Allocation, peer: PeerAddress): Permission | undefined {
   for (const permission of allocation.permissions) if (sameIp(permission.peer, peer)) return permission;

@@ -75,7 +75,7 @@ function checkBinding(
     return { code: ErrorCode.Forbidden, why: `peer port ${peer.port} is not allowed` };
   }
   // One of our own addresses is reachable only where a live allocation answers.
-  if (state.gate.judge(peer) === "own" && state.relays.findAt(peer) === undefined && !state.gate.isOpen(peer)) {
+  if (state.gate.judge(peer) === "own" && !state.relays.hasAt(peer) && !state.gate.isOpen(peer)) {
     state.drop("own-address");
     return { code: ErrorCode.Forbidden, why: "the peer's address is ours and no allocation lives there" };
   }

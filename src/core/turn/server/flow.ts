@@ -66,4 +66,10 @@ export interface Forward {
   length: number;
   /** Whether no router may cut it up. */
   dontFragment: boolean;
+  /**
+   * The shard that has a relay at the flow's peer and is handed the bytes, as if they came from `source`; `NOBODY`: they
+   * leave by the flow.
+   */
+  shard: number;
+  source: PeerAddress;
 }

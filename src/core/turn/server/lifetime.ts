@@ -53,8 +53,14 @@ export function releaseRelay(state: ServerState, relay: Relay): void {
 /** Frees the identifier and the port of a relay that is open, and closes it. */
 export function dropRelay(state: ServerState, relay: Relay): void {
   state.outputs.push({ kind: "releaseRelay", relay: relay.id });
-  relay.place.giveBack(relay.bound.port);
+  freePort(state, relay);
   state.relays.remove(relay);
+}
+
+/** The port goes back to whose it is. */
+export function freePort(state: ServerState, { lender, place, bound }: Relay): void {
+  if (lender === undefined) place.giveBack(bound.port);
+  else state.tell(lender, { type: "port-returned", bound });
 }
 
 export function removePermission(state: ServerState, permission: Permission): void {

@@ -3,7 +3,7 @@
  * (§11.3, §12.7). Nothing is allocated for a channel's packet; a Data indication is built, because it needs a header of
  * its own. A packet for one of our own relayed addresses is handed to the allocation there and never enters the kernel.
  */
-import type { PeerAddress } from "../../base/address.ts";
+import type { Address, PeerAddress } from "../../base/address.ts";
 import { readU16 } from "../../base/bytes.ts";
 import type { Instant } from "../../base/machine.ts";
 import { Attribute, MessageClass, Method } from "../../stun/registry.ts";
@@ -21,6 +21,7 @@ import {
 import type { ClientPath } from "./client-path.ts";
 import { countForwarded, type Flow, type Forward } from "./flow.ts";
 import { hasUnknownInSend } from "./known-attributes.ts";
+import { NOBODY } from "./shard.ts";
 import type { ServerState } from "./state.ts";
 
 /** RFC 8489 §5: the length in a STUN header has 16 bits and is a multiple of four. */
@@ -46,6 +47,9 @@ export function handleChannelData(
     const there = state.relays.findAt(channel.toPeer.peer);
     if (there !== undefined)
       return handOver(state, allocation, channel.relay, there, data, CHANNEL_HEADER_LENGTH, length, now);
+    const owner = state.relays.ownerOf(channel.toPeer.peer);
+    if (owner !== NOBODY)
+      return toShard(state, allocation, channel.relay, owner, channel.toPeer, CHANNEL_HEADER_LENGTH, length);
     if (!channel.open) return state.drop("own-address");
   }
   return toPeer(state, channel.toPeer, CHANNEL_HEADER_LENGTH, length);
@@ -76,6 +80,11 @@ export function handleSend(state: ServerState, view: StunView, from: ClientPath,
   const there = state.relays.findAt(peer);
   if (there !== undefined) {
     return handOver(state, allocation, relay, there, view.data, view.offsetAt(dataAt), length, now);
+  }
+  const owner = state.relays.ownerOf(peer);
+  if (owner !== NOBODY) {
+    const flow = state.sendFlow(allocation, relay.id);
+    return toShard(state, allocation, relay, owner, flow, view.offsetAt(dataAt), length);
   }
   if (!permission.open) return state.drop("own-address");
   // RFC 8656 §13, §14, §15: over UDP the attribute counts from IPv4 to IPv4 alone.
@@ -116,6 +125,34 @@ function handOver(
   if (receiver === undefined || receiver.state !== "live") return state.drop("no-allocation");
   sender.account.countToPeer(1, length);
   return toClient(state, receiver, relay.advertised, false, data, offset, length, now);
+}
+
+/** The same where the other allocation is another shard's, which asks for the permission. */
+function toShard(
+  state: ServerState,
+  sender: Allocation,
+  relay: Relay,
+  owner: number,
+  flow: Flow,
+  offset: number,
+  length: number,
+): Forward {
+  sender.account.countToPeer(1, length);
+  return state.handOverTo(owner, relay.advertised, flow, offset, length);
+}
+
+/** What an allocation of another shard has sent to one of our relayed transport addresses. */
+export function handleShardData(
+  state: ServerState,
+  data: Uint8Array,
+  length: number,
+  from: PeerAddress,
+  to: Readonly<Address>,
+  now: Instant,
+): Forward | undefined {
+  const receiver = state.relays.findAt(to)?.allocation;
+  if (receiver === undefined || receiver.state !== "live") return state.drop("no-allocation");
+  return toClient(state, receiver, from, false, data, 0, length, now);
 }
 
 function toClient(

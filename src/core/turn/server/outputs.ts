@@ -3,6 +3,7 @@ import type { Address } from "../../base/address.ts";
 import type { Traffic } from "./account.ts";
 import type { ClientPath } from "./client-path.ts";
 import type { Flow, RelayId } from "./flow.ts";
+import type { ClaimId, ShardMessage } from "./shard.ts";
 
 /** Why an allocation ended. */
 export type EndReason =
@@ -51,6 +52,14 @@ export type TurnServerOutput =
   /** Open a UDP socket on exactly this address and port; answered by `handleRelayBound` or `handleRelayFailed`. */
   | { kind: "bindRelay"; relay: RelayId; address: Readonly<Address> }
   | { kind: "releaseRelay"; relay: RelayId }
+  /** To another shard, whose `handleShardMessage` gets it. */
+  | { kind: "tell"; shard: number; message: ShardMessage }
+  /** The socket of this relay, which is open, is another shard's from now on: it is told `handed-over`, and gets it so. */
+  | { kind: "handOverRelay"; relay: RelayId; shard: number; claim: ClaimId; bound: Readonly<Address> }
+  /** The socket that came with the answer to this claim is this relay's; answered as `bindRelay` is. */
+  | { kind: "adoptRelay"; relay: RelayId; claim: ClaimId }
+  /** The same socket is nobody's: to be closed. */
+  | { kind: "declineRelay"; claim: ClaimId }
   /** Answered by `handleKey`. */
   | { kind: "lookupKey"; query: KeyQueryId; user: UserQuery; realm: string }
   /** Hints: a datapath may forward this flow by itself from now on, or must stop. Correctness never depends on them. */

@@ -3,45 +3,86 @@ import type { Address } from "../../base/address.ts";
 import { hashSource } from "../../base/source-budget.ts";
 import type { Quotas } from "./config.ts";
 
-export class AllocationQuota {
-  readonly #quotas: Quotas;
+/** How many allocations there are, never fewer than there are. */
+export interface Counted {
+  readonly total: number;
+  readonly ofUser: number;
+  readonly ofSource: number;
+}
+
+/** Counts the allocations of the whole server. */
+export interface AllocationCounts {
+  /** Counts one more, and says how many there are with it. */
+  add(user: string, source: Readonly<Address>): Counted;
+  /** Counts one less: what `add` has counted, and nothing else. */
+  remove(user: string, source: Readonly<Address>): void;
+}
+
+/** The counts of a server that is alone. */
+export class LocalCounts implements AllocationCounts {
   readonly #seed: number;
   #total = 0;
   readonly #byUser: Map<string, number> = new Map();
   /** By hash of the source: colliding sources share, as in the budgets. */
   readonly #bySource: Map<number, number> = new Map();
 
-  constructor(quotas: Quotas, seed: number) {
-    this.#quotas = quotas;
+  constructor(seed: number) {
     this.#seed = seed;
   }
 
-  /** Takes one allocation's worth; a sentence when some quota is reached. */
-  take(user: string, source: Readonly<Address>): string | undefined {
-    const q = this.#quotas;
-    const hash = hashSource(source, this.#seed);
-    const ofUser = this.#byUser.get(user) ?? 0;
-    const ofSource = this.#bySource.get(hash) ?? 0;
-    if (this.#total >= q.allocations) return `the server has its ${q.allocations} allocations`;
-    if (ofUser >= q.allocationsPerUser) return `the user has ${ofUser} allocations of ${q.allocationsPerUser}`;
-    if (ofSource >= q.allocationsPerSource)
-      return `the source has ${ofSource} allocations of ${q.allocationsPerSource}`;
-    this.#total++;
-    this.#byUser.set(user, ofUser + 1);
-    this.#bySource.set(hash, ofSource + 1);
-    return undefined;
+  add(user: string, source: Readonly<Address>): Counted {
+    return {
+      total: ++this.#total,
+      ofUser: add(this.#byUser, user, 1),
+      ofSource: add(this.#bySource, hashSource(source, this.#seed), 1),
+    };
   }
 
-  giveBack(user: string, source: Readonly<Address>): void {
-    const hash = hashSource(source, this.#seed);
+  remove(user: string, source: Readonly<Address>): void {
     this.#total--;
-    decrement(this.#byUser, user);
-    decrement(this.#bySource, hash);
+    add(this.#byUser, user, -1);
+    add(this.#bySource, hashSource(source, this.#seed), -1);
   }
 }
 
-function decrement<K>(counts: Map<K, number>, key: K): void {
-  const left = (counts.get(key) ?? 0) - 1;
-  if (left > 0) counts.set(key, left);
+export class AllocationQuota {
+  readonly #quotas: Quotas;
+  readonly #counts: AllocationCounts;
+
+  constructor(quotas: Quotas, counts: AllocationCounts) {
+    this.#quotas = quotas;
+    this.#counts = counts;
+  }
+
+  /**
+   * Takes one allocation's worth; a sentence when some quota is reached. Counts first and looks then, so that of two shards
+   * that take the last one at once none does not see the other.
+   */
+  take(user: string, source: Readonly<Address>): string | undefined {
+    const why = this.#whyNot(this.#counts.add(user, source));
+    if (why !== undefined) this.#counts.remove(user, source);
+    return why;
+  }
+
+  giveBack(user: string, source: Readonly<Address>): void {
+    this.#counts.remove(user, source);
+  }
+
+  #whyNot({ total, ofUser, ofSource }: Counted): string | undefined {
+    const { allocations, allocationsPerUser, allocationsPerSource } = this.#quotas;
+    if (total > allocations) return `the server has its ${allocations} allocations`;
+    if (ofUser > allocationsPerUser) return `the user has ${ofUser - 1} allocations of ${allocationsPerUser}`;
+    if (ofSource > allocationsPerSource) {
+      return `the source has ${ofSource - 1} allocations of ${allocationsPerSource}`;
+    }
+    return undefined;
+  }
+}
+
+/** Returns how many there are then. */
+function add<K>(counts: Map<K, number>, key: K, change: 1 | -1): number {
+  const count = (counts.get(key) ?? 0) + change;
+  if (count > 0) counts.set(key, count);
   else counts.delete(key);
+  return count;
 }

@@ -2,12 +2,19 @@
 import { type Address, type PeerAddress, sameAddress } from "../../base/address.ts";
 import type { Relay } from "./allocation.ts";
 import type { RelayId } from "./flow.ts";
+import { NOBODY, type RelayOwners } from "./shard.ts";
 
 export class RelayTable {
+  readonly #owners: RelayOwners | undefined;
   readonly #relays: (Relay | undefined)[] = [];
   readonly #free: number[] = [];
   /** By port; several relay addresses may use the same one. */
   readonly #byPort: Map<number, Relay[]> = new Map();
+
+  /** `owners`: knows the relays of other shards, and tells them of ours. */
+  constructor(owners?: RelayOwners) {
+    this.#owners = owners;
+  }
 
   find(id: RelayId): Relay | undefined {
     return this.#relays[id];
@@ -31,6 +38,7 @@ export class RelayTable {
     const same = this.#byPort.get(port);
     if (same === undefined) this.#byPort.set(port, [relay]);
     else same.push(relay);
+    this.#owners?.publish(relay.bound);
   }
 
   unpublish(relay: Relay): void {
@@ -38,6 +46,7 @@ export class RelayTable {
     const rest = (this.#byPort.get(port) ?? []).filter((other) => other !== relay);
     if (rest.length === 0) this.#byPort.delete(port);
     else this.#byPort.set(port, rest);
+    this.#owners?.unpublish(relay.bound);
   }
 
   /** The open relay at this transport address, as advertised or as bound. */
@@ -48,5 +57,15 @@ export class RelayTable {
       if (sameAddress(relay.advertised, address) || sameAddress(relay.bound, address)) return relay;
     }
     return undefined;
+  }
+
+  /** Whether there is an open relay at this transport address, of this shard or of another. */
+  hasAt(address: Readonly<Address>): boolean {
+    return this.findAt(address) !== undefined || this.ownerOf(address) !== NOBODY;
+  }
+
+  /** The other shard with an open relay at this transport address; `NOBODY` where none has one. */
+  ownerOf(address: PeerAddress | Readonly<Address>): number {
+    return this.#owners === undefined ? NOBODY : this.#owners.find(address);
   }
 }

@@ -1,5 +1,5 @@
 /** What the procedures of the server share. */
-import { type Address, blankAddress } from "../../base/address.ts";
+import { type Address, blankAddress, type PeerAddress } from "../../base/address.ts";
 import { readU32 } from "../../base/bytes.ts";
 import { Deadlines } from "../../base/deadlines.ts";
 import type { Instant } from "../../base/machine.ts";
@@ -12,6 +12,7 @@ import { SecurityFeature } from "../../stun/security-features.ts";
 import { StunWriter } from "../../stun/writer.ts";
 import { Account } from "./account.ts";
 import type { Allocation, Expiring, Reservation } from "./allocation.ts";
+import type { Claim, Loan } from "./claims.ts";
 import type { ClientPath } from "./client-path.ts";
 import { ClientTable } from "./client-table.ts";
 import type { SharedSecret, TurnServerConfig } from "./config.ts";
@@ -23,11 +24,13 @@ import { Overload } from "./overload.ts";
 import { ErrorBudget } from "./peer-errors.ts";
 import { PeerGate } from "./peer-policy.ts";
 import { PendingLookups } from "./pending-lookups.ts";
-import { AllocationQuota } from "./quota.ts";
+import { AllocationQuota, LocalCounts } from "./quota.ts";
 import { RelayTable } from "./relay-table.ts";
+import { ReservationTokens } from "./reservation-tokens.ts";
+import { type ClaimId, NOBODY, type Shard, type ShardMessage } from "./shard.ts";
 import { createStats, type DropReason, type TurnServerStats } from "./stats.ts";
 
-const NOBODY: ClientPath = {
+const NO_CLIENT: ClientPath = {
   transport: "udp",
   listener: 0,
   local: blankAddress(),
@@ -43,9 +46,15 @@ export class ServerState {
   readonly deadlines: Deadlines<Expiring> = new Deadlines();
   readonly writer: StunWriter = new StunWriter();
   readonly clients: ClientTable;
-  readonly relays: RelayTable = new RelayTable();
+  readonly relays: RelayTable;
   readonly places: RelayPlaces;
   readonly reservations: Set<Reservation> = new Set();
+  /** Undefined for a server that is alone. */
+  readonly shard: Shard | undefined;
+  readonly tokens: ReservationTokens | undefined;
+  readonly claims: Map<ClaimId, Claim> = new Map();
+  readonly loans: Set<Loan> = new Set();
+  lastClaim = 0;
   readonly gate: PeerGate;
   readonly quota: AllocationQuota;
   readonly nonces: Nonces;
@@ -66,15 +75,18 @@ export class ServerState {
   readonly #sendFlow: { -readonly [K in keyof Flow]: Flow[K] };
   readonly #forward: Forward;
 
-  constructor(config: TurnServerConfig, ports: Ports) {
+  constructor(config: TurnServerConfig, ports: Ports, shard?: Shard) {
     this.config = config;
     this.ports = ports;
+    this.shard = shard;
+    this.tokens = shard && new ReservationTokens(ports.crypto, shard.tokenKey, shard.index);
+    this.relays = new RelayTable(shard?.owners);
     this.secrets = config.sharedSecrets;
     const seed = readU32(ports.random.bytes(4), 0);
     this.clients = new ClientTable(seed);
     this.places = new RelayPlaces(config.relays, config.relayPorts);
     this.gate = new PeerGate(config.peers, config.relays, config.ownAddresses);
-    this.quota = new AllocationQuota(config.quotas, seed);
+    this.quota = new AllocationQuota(config.quotas, shard?.counts ?? new LocalCounts(seed));
     this.strangers = new SourceBudget(config.budgets.unauthenticatedPerSecond, seed);
     this.acquaintances = new SourceBudget(config.budgets.requestsPerSecond, seed);
     this.discovery = new DiscoverySites(seed);
@@ -83,7 +95,7 @@ export class ServerState {
     this.nonces = new Nonces(ports.crypto, config.nonceKeys, config.nonceLifetime, features);
     this.#sendFlow = {
       toward: "peer",
-      client: NOBODY,
+      client: NO_CLIENT,
       channel: 0,
       relay: 0,
       peer: this.sendPeer,
@@ -92,7 +104,8 @@ export class ServerState {
       bytes: 0,
       until: 0 as Instant,
     };
-    this.#forward = { flow: this.#sendFlow, offset: 0, length: 0, dontFragment: false };
+    const source = blankAddress();
+    this.#forward = { flow: this.#sendFlow, offset: 0, length: 0, dontFragment: false, shard: NOBODY, source };
   }
 
   /** The flow of Send indications: its peer, `sendPeer`, is another for every packet, so it is written anew each time. */
@@ -109,7 +122,20 @@ export class ServerState {
     this.#forward.offset = offset;
     this.#forward.length = length;
     this.#forward.dontFragment = dontFragment;
+    this.#forward.shard = NOBODY;
     return this.#forward;
+  }
+
+  /** The same object, for what another shard takes to its client. */
+  handOverTo(shard: number, source: PeerAddress, flow: Flow, offset: number, length: number): Forward {
+    const forward = this.forwardBy(flow, offset, length);
+    forward.shard = shard;
+    forward.source = source;
+    return forward;
+  }
+
+  tell(shard: number, message: ShardMessage): void {
+    this.outputs.push({ kind: "tell", shard, message });
   }
 
   drop(reason: DropReason): undefined {

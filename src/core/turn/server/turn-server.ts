@@ -17,6 +17,7 @@ import type { Allocation, Expiring } from "./allocation.ts";
 import { type Authenticated, authenticate, verify } from "./authenticate.ts";
 import { handleBinding } from "./binding.ts";
 import { handleChannelBind } from "./channel-bind.ts";
+import { giveUpClaim, handleShardLost, handleShardMessage } from "./claims.ts";
 import { type ClientPath, samePath } from "./client-path.ts";
 import type { RelayAddress, SharedSecret, TurnServerConfig } from "./config.ts";
 import { handleCreatePermission } from "./create-permission.ts";
@@ -33,11 +34,12 @@ import {
   removePermission,
   removeReservation,
 } from "./lifetime.ts";
-import { handleChannelData, handlePeerData, handleSend } from "./media.ts";
+import { handleChannelData, handlePeerData, handleSend, handleShardData } from "./media.ts";
 import type { EndReason, KeyQueryId, TurnServerOutput, UserKeys } from "./outputs.ts";
 import { handlePeerError, type IcmpError } from "./peer-errors.ts";
 import { handleRefresh } from "./refresh.ts";
 import { refuse } from "./reply.ts";
+import type { Shard, ShardMessage } from "./shard.ts";
 import { ServerState } from "./state.ts";
 import type { TurnServerStats } from "./stats.ts";
 import { isTurnedAway } from "./turning-away.ts";
@@ -49,8 +51,9 @@ export class TurnServer implements Machine<TurnServerOutput> {
   readonly #view: StunView = new StunView();
   readonly #known: readonly number[];
 
-  constructor(config: TurnServerConfig, ports: Ports) {
-    this.#state = new ServerState(config, ports);
+  /** `shard`: where this server is one of several. */
+  constructor(config: TurnServerConfig, ports: Ports, shard?: Shard) {
+    this.#state = new ServerState(config, ports, shard);
     // RFC 8656 §7.2 (4): where DF cannot be set, DONT-FRAGMENT is unknown.
     this.#known = config.dontFragment ? [...KNOWN_IN_REQUESTS, Attribute.DontFragment] : KNOWN_IN_REQUESTS;
   }
@@ -99,6 +102,17 @@ export class TurnServer implements Machine<TurnServerOutput> {
     const at = this.#state.relays.find(relay);
     if (at === undefined) return this.#state.drop("no-allocation");
     return handlePeerData(this.#state, data, length, from, at, now);
+  }
+
+  /** One datagram that an allocation of another shard has sent to the relayed address `to`. All of it is borrowed. */
+  handleShardDatagram(
+    data: Uint8Array,
+    length: number,
+    from: PeerAddress,
+    to: Readonly<Address>,
+    now: Instant,
+  ): Forward | undefined {
+    return handleShardData(this.#state, data, length, from, to, now);
   }
 
   /** An ICMP message about a datagram that left by a relay for `to`, which is borrowed. */
@@ -168,6 +182,16 @@ export class TurnServer implements Machine<TurnServerOutput> {
   handleRelayFailed(relay: RelayId, why: "busy" | "exhausted" | "gone", now: Instant): void {
     const found = this.#state.relays.find(relay);
     if (found !== undefined) handleRelayFailed(this.#state, found, why, now);
+  }
+
+  /** What another shard's `tell`, or `handOverRelay`, is for this one. */
+  handleShardMessage(from: number, message: ShardMessage, now: Instant): void {
+    handleShardMessage(this.#state, from, message, now);
+  }
+
+  /** Another shard has died, and everything with it; a new one takes its number. */
+  handleShardLost(shard: number, now: Instant): void {
+    handleShardLost(this.#state, shard, now);
   }
 
   /** A client's stream is closed: its allocation ends. */
@@ -290,6 +314,7 @@ export class TurnServer implements Machine<TurnServerOutput> {
     if (item.kind === "permission") removePermission(state, item);
     else if (item.kind === "channel") removeChannel(state, item);
     else if (item.kind === "reservation") removeReservation(state, item);
+    else if (item.kind === "claim") giveUpClaim(state, item, now);
     else if (item.allocation !== undefined) endRelay(state, item, expiryReason(item.allocation, now), now);
   }
 }

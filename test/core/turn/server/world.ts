@@ -17,6 +17,7 @@ import type { SharedSecret, TurnServerConfig } from "../../../../src/core/turn/s
 import { timeLimitedPassword } from "../../../../src/core/turn/server/credentials.ts";
 import type { Flow, RelayId } from "../../../../src/core/turn/server/flow.ts";
 import type { TurnServerEvent, TurnServerOutput, UserKeys } from "../../../../src/core/turn/server/outputs.ts";
+import type { Shard } from "../../../../src/core/turn/server/shard.ts";
 import { TurnServer } from "../../../../src/core/turn/server/turn-server.ts";
 import { SeededRandom, testCrypto } from "../../../support/crypto.ts";
 
@@ -71,6 +72,8 @@ export interface Datagram {
   readonly data: Uint8Array;
 }
 
+export type ShardOutput = Extract<TurnServerOutput, { kind: "tell" | "handOverRelay" | "adoptRelay" | "declineRelay" }>;
+
 export type RelayFate = "bound" | "busy" | "exhausted" | "gone" | "late";
 
 export class World {
@@ -96,13 +99,18 @@ export class World {
   fill: number | undefined;
   readonly ports: Ports;
 
-  constructor(config: Partial<TurnServerConfig> = {}, seed = 1) {
+  /** What it asks of other shards, where it has some. */
+  onShards: (output: ShardOutput) => void = () => assert.fail("this server is alone");
+  /** After everything that was asked for is done. */
+  onDrained: () => void = () => {};
+
+  constructor(config: Partial<TurnServerConfig> = {}, seed = 1, shard?: Shard) {
     this.ports = {
       crypto: testCrypto,
       random: new SeededRandom(seed),
       wallClock: { now: () => this.unix as UnixSeconds },
     };
-    this.server = new TurnServer({ ...baseConfig, ...config }, this.ports);
+    this.server = new TurnServer({ ...baseConfig, ...config }, this.ports, shard);
   }
 
   /** Lets time pass, on both clocks, firing what falls due on the way. */
@@ -126,6 +134,7 @@ export class World {
 
   drain(): void {
     for (let o = this.server.pollOutput(); o !== undefined; o = this.server.pollOutput()) this.#carryOut(o);
+    this.onDrained();
   }
 
   #carryOut(output: TurnServerOutput): void {
@@ -134,10 +143,10 @@ export class World {
     else if (output.kind === "bindRelay") this.#bind(output.relay, output.address);
     else if (output.kind === "releaseRelay") assert.ok(this.relays.delete(output.relay), "an open relay is released");
     else if (output.kind === "lookupKey") this.#lookup(output);
-    else {
+    else if ("flow" in output) {
       this.hints.push(`${output.kind} ${output.flow.channel.toString(16)} to ${output.flow.toward}`);
       this.onHint(output.kind, output.flow);
-    }
+    } else this.onShards(output);
   }
 
   #bind(relay: RelayId, at: Readonly<Address>): void {
