@@ -7,6 +7,9 @@ import type { LoadedConfig } from "../server/config/load.ts";
 import type { UserStore } from "../server/users/user-store.ts";
 import { addConfigFlags, type ConfigFlags, loadFromFlags } from "./config-flags.ts";
 
+/** Characters. An MD5 digest that was overheard lets anybody try billions of shorter ones a second. */
+const shortPassword = 12;
+
 const shown = ["dataDir", "realm", "sipDomain"] as const;
 
 interface AddFlags {
@@ -72,6 +75,10 @@ async function addUser(
     users.setPassword(name, password, realms, wallClock.now(), isPhone ? sipDomain : undefined);
     const may = isPhone ? `may register a phone as sip:${name}@${sipDomain}` : `is let in, ${realmsOf(realms)}`;
     const what = before === undefined ? may : `${changeWords(before, { isPhone })}, and ${may}`;
+    if (generated === undefined && password.length < shortPassword) {
+      const advice = `Take ${shortPassword} or more, or --generate one.`;
+      console.error(`This password has ${password.length} characters: who has heard one login can guess it. ${advice}`);
+    }
     if (generated === undefined) console.log(`${name} ${what}.`);
     else console.log(`${name} ${what}, with this password, which is not kept:\n${generated}`);
     if (isPhone && users.sipDomain !== undefined && users.sipDomain !== sipDomain) {

@@ -2,10 +2,11 @@
 import { type Address, formatAddress } from "../core/base/address.ts";
 import { PosternError } from "../core/base/failure.ts";
 import type { TlsIdentity } from "../node/net/tls-identity.ts";
-import type { BoundListener, TurnHost } from "../node/turn-host.ts";
+import type { BoundListener, TurnService } from "../node/turn-service.ts";
 import type { AddressPlan } from "./address-plan.ts";
 import type { Config } from "./config/config.ts";
 import { discoverySquares } from "./discovery-squares.ts";
+import { withOption } from "./listen-option.ts";
 import type { DaemonLog } from "./log.ts";
 import type { PlaceFollower } from "./places.ts";
 
@@ -17,7 +18,7 @@ interface Wanted {
 }
 
 export class Listeners implements PlaceFollower {
-  readonly #host: TurnHost;
+  readonly #host: TurnService;
   readonly #ports: Readonly<Record<Transport, number | undefined>>;
   readonly #alternatePort: number;
   readonly #log: DaemonLog;
@@ -26,7 +27,7 @@ export class Listeners implements PlaceFollower {
   readonly #mayBeGone: boolean;
   #identity: TlsIdentity | undefined;
 
-  constructor(host: TurnHost, config: Config, log: DaemonLog) {
+  constructor(host: TurnService, config: Config, log: DaemonLog) {
     this.#host = host;
     this.#ports = { udp: config.udpPort, tcp: config.tcpPort, tls: config.tlsPort };
     this.#alternatePort = config.alternatePort;
@@ -40,7 +41,7 @@ export class Listeners implements PlaceFollower {
   }
 
   /**
-   * Opens what is missing and closes what is not wanted any more. Rejects with the `PosternError` of `TurnHost.listen`
+   * Opens what is missing and closes what is not wanted any more. Rejects with the `PosternError` of `TurnService.listen`
    * when something cannot be opened, after everything else has been.
    */
   async follow(plan: AddressPlan): Promise<void> {
@@ -81,9 +82,13 @@ export class Listeners implements PlaceFollower {
       this.#log.debug({ listener: key }, "listener-opened");
     } catch (error) {
       const gone = error instanceof PosternError && error.code === "address-gone";
-      if (!gone || !this.#mayBeGone) throw error;
+      if (!gone || !this.#mayBeGone) throw withOption(error, this.#optionOf(transport, address.port));
       this.#log.debug({ listener: key }, "listener-address-gone");
     }
+  }
+
+  #optionOf(transport: Transport, port: number): string {
+    return port === this.#ports[transport] ? `${transport}-port` : "alternate-port";
   }
 
   /** Whether every address of the plan has all its listeners. */

@@ -71,7 +71,7 @@ test("config check tells every mistake and exits 1", async () => {
 
 suite("postern user", () => {
   test("takes a password from standard input, lists and removes", async () => {
-    const added = await run(["user", "add", "bob", "--password-stdin"], { input: "pässword\n" });
+    const added = await run(["user", "add", "bob", "--password-stdin"], { input: "pässword, lang\n" });
     assert.deepEqual(added, { code: 0, output: 'bob is let in, realm "postern".\n' });
     assert.match((await run(["user", "list"])).output, /^bob {3}since \d{4}-\d\d-\d\d\n$/);
     const listed = JSON.parse((await run(["user", "list", "--json"])).output) as { name: string }[];
@@ -87,6 +87,20 @@ suite("postern user", () => {
     const gone = await run(["user", "remove", "bob"]);
     assert.equal(gone.code, 1);
     assert.match(gone.output, /^postern: There is no user bob/);
+  });
+
+  test("takes a short password, and says what is wrong with it", async () => {
+    const { code, output } = await run(["user", "add", "ann", "--password-stdin"], { input: "elevenchars\n" });
+    assert.equal(code, 0);
+    assert.match(output, /^This password has 11 characters: .* Take 12 or more, or --generate one\.$/m);
+    assert.equal((await run(["user", "remove", "ann"])).code, 0);
+  });
+
+  test("gives no phone the name of a service", async () => {
+    const add = ["user", "add", "echo", "--generate", "--sip-domain", "example.org"];
+    const { code, output } = await run([...add, "--sip"]);
+    assert.equal(code, 1);
+    assert.match(output, /"echo" is a service that answers calls itself: choose another name/);
   });
 
   test("makes a password and shows it once", async () => {

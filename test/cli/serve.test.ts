@@ -435,7 +435,10 @@ suite("it does not start", () => {
     await new Promise<void>((done) => taken.bind(ports.port, "127.0.0.1", done));
     try {
       const said = await refusedStart([], ports);
-      assert.match(said, new RegExp(`Cannot listen on udp 127\\.0\\.0\\.1:${ports.port}\\. .*choose another port`));
+      assert.match(
+        said,
+        new RegExp(`Cannot listen on udp 127\\.0\\.0\\.1:${ports.port}\\. .*choose another port.*udp-port\\.`),
+      );
     } finally {
       taken.close();
     }

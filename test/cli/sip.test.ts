@@ -39,7 +39,7 @@ suite("a daemon with phones", () => {
     for (const name of ["1001", "bob"]) {
       const added = await run(
         ["user", "add", name, "--sip", "--password-stdin", "--data-dir", daemon.dataDir],
-        "secret",
+        "a long secret",
       );
       // The daemon has said which domain it serves.
       assert.deepEqual(added, { code: 0, output: `${name} may register a phone as sip:${name}@${DOMAIN}.\n` });
@@ -49,7 +49,7 @@ suite("a daemon with phones", () => {
 
   const phone = (user: string, last: number): Promise<SipPhone> => {
     const server = parseIp("127.0.0.1", sipPort) ?? assert.fail();
-    return SipPhone.open({ user, domain: DOMAIN, password: "secret" }, `127.0.0.${last}`, server);
+    return SipPhone.open({ user, domain: DOMAIN, password: "a long secret" }, `127.0.0.${last}`, server);
   };
 
   test("its greeting says what to set in a telephone", () => {
@@ -123,7 +123,7 @@ suite("a daemon with phones", () => {
 
   test("--no-sip takes the phone and leaves the user, whom the list shows so", async () => {
     const add = (...flags: string[]) =>
-      run(["user", "add", "carol", "--password-stdin", ...flags, "--data-dir", daemon.dataDir], "secret");
+      run(["user", "add", "carol", "--password-stdin", ...flags, "--data-dir", daemon.dataDir], "a long secret");
     const list = async () => (await run(["user", "list", "--data-dir", daemon.dataDir])).output;
     const may = `may register a phone as sip:carol@${DOMAIN}`;
     assert.equal((await add("--sip")).output, `carol ${may}.\n`);
@@ -139,11 +139,11 @@ suite("a daemon with phones", () => {
 
   test("a password for another domain than the daemon's says so", async () => {
     const add = ["user", "add", "erin", "--sip", "--password-stdin", "--data-dir", daemon.dataDir];
-    const { code, output } = await run([...add, "--sip-domain", "elsewhere.example"], "secret");
+    const { code, output } = await run([...add, "--sip-domain", "elsewhere.example"], "a long secret");
     assert.equal(code, 0);
     assert.ok(output.includes(`The daemon serves ${DOMAIN}: until it serves elsewhere.example, `), output);
     assert.equal(
-      (await run(add, "secret")).output,
+      (await run(add, "a long secret")).output,
       `erin has a new password, and may register a phone as sip:erin@${DOMAIN}.\n`,
     );
   });

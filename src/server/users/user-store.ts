@@ -6,6 +6,7 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { PosternError } from "../../core/base/failure.ts";
+import { isServiceName } from "../../core/edge/services/descriptions.ts";
 import { longTermKey, userhash } from "../../core/stun/credentials.ts";
 import { opaqueString } from "../../core/stun/opaque-string.ts";
 import { PasswordAlgorithmNumber } from "../../core/stun/registry.ts";
@@ -243,6 +244,9 @@ function isNumber(name: string): boolean {
 
 /** What stands in a SIP address as it is, and can be dialed by every telephone. */
 function phoneName(name: string): string {
+  if (isServiceName(name)) {
+    throw new PosternError("bad-user-name", `"${name}" is a service that answers calls itself: choose another name.`);
+  }
   if (/^[A-Za-z0-9._+-]{1,64}$/.test(name)) return name;
   throw new PosternError(
     "bad-user-name",

@@ -11,6 +11,11 @@ import { parseSdp, type SdpDocument, type SdpFailure } from "../../sdp/document.
 export const SERVICE_NAMES = ["echo", "milliwatt"] as const;
 export type ServiceName = (typeof SERVICE_NAMES)[number];
 
+/** Whether calls to `user` are for a service. */
+export function isServiceName(user: string): user is ServiceName {
+  return (SERVICE_NAMES as readonly string[]).includes(user);
+}
+
 /** RFC 863: the port of nobody; the relay puts its own in its place. */
 const ANY_PORT = 9;
 const PROFILES = ["RTP/AVP", "RTP/AVPF"] as const;

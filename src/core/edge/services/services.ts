@@ -21,7 +21,7 @@ import type { LocalParty, UaCall } from "../../sip/ua/call.ts";
 import type { UaCallEnd, UserAgentOutput } from "../../sip/ua/outputs.ts";
 import { UserAgent } from "../../sip/ua/user-agent.ts";
 import { readSession } from "../session-body.ts";
-import { answerOf, offerOf, SERVICE_NAMES, type ServiceName } from "./descriptions.ts";
+import { answerOf, isServiceName, offerOf, type ServiceName } from "./descriptions.ts";
 import { openCall, type ServiceCaller, type ServiceParts } from "./opening.ts";
 import type { ServiceCall } from "./service-call.ts";
 import type { ServiceMedia } from "./tone-stream.ts";
@@ -185,7 +185,7 @@ export class Services implements Machine<ServiceOutput> {
   #serviceOf({ uri }: SipRequest): ServiceName | undefined {
     if (!isSipUri(uri) || !this.#parts.names.isOwn(uri)) return undefined;
     const user = userOf(uri);
-    return SERVICE_NAMES.find((name) => name === user);
+    return user !== undefined && isServiceName(user) ? user : undefined;
   }
 
   /** `caller`: who has sent the request that may be the beginning of a call. */

@@ -6,6 +6,7 @@ import type { TlsIdentity } from "../../../node/net/tls-identity.ts";
 import type { SipHost } from "../../../node/sip/sip-host.ts";
 import type { AddressPlan } from "../../address-plan.ts";
 import type { Config } from "../../config/config.ts";
+import { withOption } from "../../listen-option.ts";
 import type { DaemonLog } from "../../log.ts";
 import type { PlaceFollower } from "../../places.ts";
 import { sipListeners } from "./sip-config.ts";
@@ -53,17 +54,11 @@ export class SipListeners implements PlaceFollower {
     } catch (error) {
       // An address that was read from the host a moment ago may be gone, or not be usable yet.
       const isGone = error instanceof PosternError && error.code === "address-gone";
-      if (!isGone || this.#config.listen.length > 0) throw withOption(error, transport);
+      if (!isGone || this.#config.listen.length > 0)
+        throw withOption(error, transport === "tls" ? "sips-port" : "sip-port");
       this.#log.debug({ listener }, "sip-listener-address-gone");
     }
   }
-}
-
-/** The listeners of TURN have ports too: which option this one's is. */
-function withOption(error: unknown, transport: EdgeListener["transport"]): unknown {
-  if (!(error instanceof PosternError)) return error;
-  const option = transport === "tls" ? "sips-port" : "sip-port";
-  return new PosternError(error.code, `${error.message} This port is that of ${option}.`, { cause: error });
 }
 
 function keyOf({ transport, local }: EdgeListener): string {
