@@ -15,4 +15,9 @@ export function kernelTime(instant: Instant): bigint {
   return Number.isFinite(left) ? process.hrtime.bigint() + BigInt(Math.round(left * 1e6)) : never;
 }
 
+/** The instant of this time on it, which is past. */
+export function instantOf(nanoseconds: number): Instant {
+  return (monotonicNow() - (Number(process.hrtime.bigint()) - nanoseconds) / 1e6) as Instant;
+}
+
 export const wallClock: WallClock = { now: () => Math.floor(Date.now() / 1000) as UnixSeconds };

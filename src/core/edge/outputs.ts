@@ -61,4 +61,4 @@ export type EdgeOutput =
   | { readonly kind: "event"; readonly event: EdgeEvent }
   /** To be sent at once: the bytes are used again. */
   | ServiceMedia
-  | Extract<MediaRelayOutput, { kind: "bindPort" | "releasePort" }>;
+  | Extract<MediaRelayOutput, { kind: "bindPort" | "releasePort" | "offload" | "withdraw" }>;

@@ -7,7 +7,7 @@ import type { CallDescription, Place, StreamDescription } from "../call/descript
 import { sends } from "../call/direction.ts";
 import { parsePayloadType } from "../sdp/attributes.ts";
 import { isCarried } from "./carried.ts";
-import { type Component, reroute } from "./component.ts";
+import { type Component, reroute, unsettle } from "./component.ts";
 import { type IceTreatment, keyOf } from "./ice.ts";
 import type { Agreement, Leg, LegParty, LegStream, Session } from "./leg.ts";
 import { closePort } from "./port-pairs.ts";
@@ -91,6 +91,7 @@ function moved(component: Component, place: Place | undefined, isKept: boolean):
 export function review(state: RelayState, component: Component, isOver = false): void {
   const { party } = component.stream.leg;
   const own = state.ownAddresses;
+  unsettle(component);
   component.source = isOver ? undefined : sourceOf(component.place, party, own);
   component.signaled = isOver ? undefined : signaledOf(component.place, party, own);
   component.hop = isOver ? undefined : hopOf(state, component);
@@ -158,8 +159,10 @@ function reflect({ leg, description }: LegStream, { media }: LegStream): void {
 }
 
 function connect(a: Component, b: Component): void {
-  a.opposite = b;
-  b.opposite = a;
+  for (const one of [a, b]) {
+    unsettle(one);
+    one.opposite = one === a ? b : a;
+  }
 }
 
 export function unlink(leg: Leg): void {
@@ -168,6 +171,7 @@ export function unlink(leg: Leg): void {
   for (const one of [leg, opposite]) {
     one.opposite = undefined;
     for (const { media, control } of one.streams) {
+      unsettle(media);
       media.opposite = undefined;
       control.opposite = undefined;
     }

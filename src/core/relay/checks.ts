@@ -13,6 +13,7 @@ import { Attribute, ErrorCode, isComprehensionRequired, MessageClass, Method } f
 import type { StunWriter } from "../stun/writer.ts";
 import { type Component, reroute } from "./component.ts";
 import type { RelayDrop, Route } from "./outputs.ts";
+import { silenceOf } from "./settling.ts";
 import type { RelayState } from "./state.ts";
 
 /** Two fragments of 256 characters and a colon. */
@@ -133,8 +134,9 @@ function prove(state: RelayState, component: Component, from: Readonly<Address>,
  * RFC 8445 §8.1.1: of several pairs that the party nominates the best counts, and before that the first that works. Another
  * one counts when that is silent, or a new offer was made: the party has moved.
  */
-function mayMove({ endpoint, nominated: before }: Component, nominated: number | undefined, now: Instant): boolean {
-  if (endpoint === undefined || endpoint.isQuestioned || now - endpoint.heardAt >= SILENCE_MS) return true;
+function mayMove(component: Component, nominated: number | undefined, now: Instant): boolean {
+  const { endpoint, nominated: before } = component;
+  if (endpoint === undefined || endpoint.isQuestioned || silenceOf(component, now) >= SILENCE_MS) return true;
   return nominated !== undefined && (before === undefined || nominated > before);
 }
 

@@ -5,7 +5,11 @@ import type { Place } from "../call/description.ts";
 import type { Contenders } from "./contenders.ts";
 import type { LegStream } from "./leg.ts";
 import type { LocalPort } from "./local-ports.ts";
+import type { MediaFlow } from "./media-flow.ts";
 import { noDrops, type RelayDrops, type Route } from "./outputs.ts";
+
+/** A fifth of a second of speech. */
+export const LEAST_PATIENCE = 10;
 
 /** Where a party has proven to be. */
 export interface Endpoint {
@@ -39,6 +43,14 @@ export class Component {
   contenders: Contenders | undefined;
   route: Route | undefined;
   opposite: Component | undefined;
+  /** What a datapath may forward from here without asking. */
+  flow: MediaFlow | undefined;
+  /** Packets in a row that had nothing unusual about them; while there is a flow, those that came up all the same. */
+  usual = 0;
+  /** The last of them. */
+  usualAt: Instant = 0 as Instant;
+  /** How many there must be before it is left to a datapath, or taken back. */
+  patience: number = LEAST_PATIENCE;
   /** What is carried from here. */
   packets = 0;
   bytes = 0;
@@ -58,8 +70,17 @@ export function reroute(component: Component): void {
   const remote = stream.isUnplaced ? undefined : (endpoint?.address ?? signaled);
   const isSame = component.route?.remote === remote && component.route?.port === port?.id;
   if (isSame) return;
+  unsettle(component);
   component.route =
     port === undefined || remote === undefined || port.bound.family !== remote.family
       ? undefined
       : { port: port.id, remote, packets: component.route?.packets ?? 0, bytes: component.route?.bytes ?? 0 };
+}
+
+/** Something about it changes: what comes in here, and what leaves from here, is to be seen again. */
+export function unsettle(component: Component): void {
+  component.flow?.end();
+  component.opposite?.flow?.end();
+  component.usual = 0;
+  component.patience = LEAST_PATIENCE;
 }

@@ -10,6 +10,7 @@ export {
 export type { DescriptionRequest } from "./describe.ts";
 export type { HearingReport } from "./hearing.ts";
 export type { LegParty } from "./leg.ts";
+export type { ForwardedMedia, MediaFlow, MediaTraits } from "./media-flow.ts";
 export { MediaRelay } from "./media-relay.ts";
 export {
   type DescriptionRefusal,

@@ -11,6 +11,7 @@ import type { PendingDescription } from "./describe.ts";
 import { Hearing } from "./hearing.ts";
 import type { IceTreatment, LiteEnd } from "./ice.ts";
 import type { LegId, SessionId } from "./outputs.ts";
+import type { SessionReport } from "./report.ts";
 
 /** What signaling knows of a party. */
 export interface LegParty {
@@ -57,6 +58,8 @@ export class LegStream {
   readonly meter: SequenceMeter = new SequenceMeter();
   /** What the party reports of what it is sent. */
   readonly hearing: Hearing = new Hearing();
+  /** Of the party's last packet of RTP. */
+  payloadType: number | undefined;
   /** Of the first codec, for the jitter. */
   clockRate = 8000;
 
@@ -136,6 +139,8 @@ export class Session {
   /** Which two of its parties speak is settled. */
   isConfirmed = false;
   mediaAt: Instant;
+  /** What it was, once it is over. */
+  record: SessionReport | undefined;
   deadline: Instant = 0 as Instant;
   heapIndex = -1;
 

@@ -116,12 +116,17 @@ export class MediaRelay implements Machine<MediaRelayOutput> {
     state.legs.delete(leg);
   }
 
-  /** The call has ended. The report of what it was; undefined when it has ended before. */
+  /**
+   * The call has ended. The report of what it was, complete once the outputs are carried out; undefined when it has ended
+   * before.
+   */
   closeSession(session: SessionId): SessionReport | undefined {
     const state = this.#state;
     const call = state.sessions.get(session);
     if (call === undefined) return undefined;
     const report = reportOf(call);
+    // What a datapath has forwarded meanwhile is told when it gives the flows back.
+    call.record = report;
     for (const { id } of [...call.legs]) this.closeLeg(id);
     state.sessions.delete(session);
     state.deadlines.clear(call);

@@ -16,6 +16,7 @@ import { noteReports } from "./hearing.ts";
 import type { LegStream } from "./leg.ts";
 import type { PortId, RelayDrop, Route } from "./outputs.ts";
 import { isPartys } from "./reach.ts";
+import { noteCarried, silenceOf } from "./settling.ts";
 import type { RelayState } from "./state.ts";
 
 /** How long an endpoint is silent before its source may go on from another port. */
@@ -64,7 +65,7 @@ export function handlePacket(
     endpoint.heardAt = now;
     endpoint.isQuestioned = false;
   }
-  heard(component, kind, data, length, now);
+  const goesOn = heard(component, kind, data, length, now);
   const out = hopped(component, kind, data, length, now);
   const route = out?.route;
   if (out?.stream.leg.party.service !== undefined) {
@@ -73,9 +74,10 @@ export function handlePacket(
   }
   // Where ICE has not found the party yet there is nowhere to send to.
   const isUnchecked = out?.stream.ice !== undefined && out.endpoint === undefined;
-  if (route === undefined || isUnchecked) return drop(state, component, "no-way");
+  if (out === undefined || route === undefined || isUnchecked) return drop(state, component, "no-way");
   session.mediaAt = now;
   if (out === component && !reflected(kind, data)) return undefined;
+  if (component.role === "media" && kind === "rtp") noteCarried(state, component, out, goesOn, now);
   route.packets++;
   route.bytes += length;
   state.stats.packets++;
@@ -113,11 +115,13 @@ function reflected(kind: PacketKind, data: Uint8Array): boolean {
   return true;
 }
 
-function heard(component: Component, kind: PacketKind, data: Uint8Array, length: number, now: Instant): void {
-  if (component.role === "media") meter(component.stream, kind, data, now);
+/** Whether it is RTP that goes on with what its source has sent before. */
+function heard(component: Component, kind: PacketKind, data: Uint8Array, length: number, now: Instant): boolean {
+  const goesOn = component.role === "media" && meter(component.stream, kind, data, now);
   if (kind === "rtcp") noteReports(component.stream, data, length, now);
   component.packets++;
   component.bytes += length;
+  return goesOn;
 }
 
 /** Where the packet leaves the host: behind as many calls as it passes here, each of which must name the other. */
@@ -244,16 +248,20 @@ function numberOf({ carrier, media }: LegStream, data: Uint8Array, length: numbe
 
 /** Whether another endpoint may be learned: signaling has said so, or the same source goes on after a silence. */
 function mayReplace(
-  { endpoint, stream }: Component,
+  component: Component,
   from: Readonly<Address>,
   ssrc: number,
   sequence: number,
   now: Instant,
 ): boolean {
+  const { endpoint, flow, stream } = component;
   if (endpoint === undefined || endpoint.isQuestioned || endpoint.isProvisional) return true;
-  if (now - endpoint.heardAt < SILENCE_MS || !sameIp(endpoint.address, from)) return false;
+  if (silenceOf(component, now) < SILENCE_MS || !sameIp(endpoint.address, from)) return false;
   const distance = sequenceDistance(stream.meter.highest, sequence);
-  return stream.meter.ssrc === ssrc && distance > 0 && distance <= MAX_DROPOUT;
+  if (stream.meter.ssrc !== ssrc || distance <= 0 || distance > MAX_DROPOUT) return false;
+  // What is forwarded without us may have spoken meanwhile: nobody comes in its place before that is known.
+  flow?.end();
+  return flow === undefined;
 }
 
 /** RTCP has no sequence: it is the party's where its media is known, and it names the source of that. */
@@ -292,10 +300,10 @@ function learn(
   state.tell({ type: "learned", session, leg: id, stream: index, component: role, remote: address, isFirst });
 }
 
-function meter(stream: LegStream, kind: PacketKind, data: Uint8Array, now: Instant): void {
+function meter(stream: LegStream, kind: PacketKind, data: Uint8Array, now: Instant): boolean {
   if (stream.carrier === "udptl") stream.meter.handle(0, readU16(data, 0), now, now);
-  else if (kind === "rtp" && stream.carrier === "rtp") {
-    const timestampMs = timestampOf(data) / (stream.clockRate / 1000);
-    stream.meter.handle(ssrcOf(data), sequenceOf(data), timestampMs, now);
-  }
+  if (kind !== "rtp" || stream.carrier !== "rtp") return false;
+  stream.payloadType = payloadTypeOf(data);
+  const timestampMs = timestampOf(data) / (stream.clockRate / 1000);
+  return stream.meter.handle(ssrcOf(data), sequenceOf(data), timestampMs, now);
 }

@@ -1,6 +1,7 @@
 /** What the media relay asks of its driver, what it returns for a packet, and what it tells. */
 import type { Address } from "../base/address.ts";
 import type { SdpDocument } from "../sdp/document.ts";
+import type { MediaFlow } from "./media-flow.ts";
 
 declare const portId: unique symbol;
 declare const sessionId: unique symbol;
@@ -51,6 +52,11 @@ export type MediaRelayOutput =
   /** The answer to `describe`: the description to forward. */
   | { readonly kind: "described"; readonly request: number; readonly document: SdpDocument }
   | { readonly kind: "undescribed"; readonly request: number; readonly why: DescriptionRefusal }
+  /**
+   * Hints: the datapath may forward these packets without asking, or must ask again. They are withdrawn before anything is
+   * said that ends them.
+   */
+  | { readonly kind: "offload" | "withdraw"; readonly flow: MediaFlow }
   | { readonly kind: "event"; readonly event: RelayEvent }
   /** Our own packet, to be sent by this route. */
   | { readonly kind: "media"; readonly route: Route; readonly data: Uint8Array; readonly length: number };

@@ -6,7 +6,7 @@ import type { Component } from "./component.ts";
 import type { HearingReport } from "./hearing.ts";
 import type { IceTreatment } from "./ice.ts";
 import type { Leg, LegStream, Session } from "./leg.ts";
-import type { LegId, RelayDrops, SessionId } from "./outputs.ts";
+import type { LegId, RelayDrops, Route, SessionId } from "./outputs.ts";
 
 export interface ComponentReport {
   /** Ours, as the party is told. */
@@ -38,6 +38,8 @@ export interface StreamReport {
   readonly lost: number;
   /** Milliseconds. */
   readonly jitter: number;
+  /** Of its last packet. */
+  readonly payloadType: number | undefined;
   /** What the party reports of what it is sent; undefined: nothing, or unreadably. */
   readonly hearing: HearingReport | undefined;
   readonly media: ComponentReport;
@@ -71,7 +73,8 @@ function legReport({ id, opposite, party, streams }: Leg): LegReport {
   return { leg: id, hears: opposite?.id, isService: party.service !== undefined, streams: streams.map(streamReport) };
 }
 
-function streamReport({ description, meter, media, control, isMultiplexed, ice, hearing }: LegStream): StreamReport {
+function streamReport(stream: LegStream): StreamReport {
+  const { description, meter, media, control, isMultiplexed, ice, hearing, payloadType } = stream;
   return {
     kind: description?.kind ?? "",
     isRefused: description?.isRefused ?? false,
@@ -79,6 +82,7 @@ function streamReport({ description, meter, media, control, isMultiplexed, ice, 
     ice,
     lost: meter.lost,
     jitter: meter.jitter,
+    payloadType,
     hearing: hearing.report,
     media: componentReport(media),
     control: isMultiplexed || control.port === undefined ? undefined : componentReport(control),
@@ -100,4 +104,21 @@ function componentReport(component: Component): ComponentReport {
     drops: { ...drops },
     stranger: stranger.port === 0 ? undefined : copyAddress(stranger),
   };
+}
+
+type Open<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** Brings the report of a call that is over up to date: what `from` has sent, which the other party got by `route`. */
+export function amend(report: Open<SessionReport>, from: Component, to: Component, route: Route): void {
+  const reported = ({ stream }: Component): Open<StreamReport> | undefined =>
+    report.legs.find(({ leg }) => leg === stream.leg.id)?.streams[stream.index];
+  report.mediaAt = from.stream.leg.session.mediaAt;
+  const [sent, heard] = [reported(from), reported(to)];
+  if (sent !== undefined) {
+    const { meter, payloadType } = from.stream;
+    const { packets, bytes, endpoint } = from;
+    Object.assign(sent, { lost: meter.lost, jitter: meter.jitter, payloadType });
+    sent.media = { ...sent.media, packetsIn: packets, bytesIn: bytes, heardAt: endpoint?.heardAt };
+  }
+  if (heard !== undefined) heard.media = { ...heard.media, packetsOut: route.packets, bytesOut: route.bytes };
 }

@@ -7,6 +7,7 @@
  * end of a `bind` is an input that comes later, as in a machine.
  */
 import type { Address } from "../../core/base/address.ts";
+import type { MediaFlow } from "../../core/relay/media-flow.ts";
 import type { Flow } from "../../core/turn/server/flow.ts";
 import type { IcmpError } from "../../core/turn/server/peer-errors.ts";
 import type { OffloadStats } from "./ebpf/offload-stats.ts";
@@ -144,7 +145,9 @@ export interface Datapath {
    * `other`: the relay's, or, where another client of this server sends, that client's.
    */
   offload(flow: Flow, client: SocketId, other: SocketId): void;
-  withdraw(flow: Flow): void;
+  /** The same for media of a call, which comes to the one socket and leaves by the other. */
+  offloadMedia(flow: MediaFlow, arrival: SocketId, departure: SocketId): void;
+  withdraw(flow: Flow | MediaFlow): void;
 
   /** Releases every socket and resolves when the operating system has them back. */
   close(): Promise<void>;

@@ -3,6 +3,7 @@
  * address. It allocates nothing per packet beyond what dgram itself does.
  */
 import type { Address } from "../../core/base/address.ts";
+import type { MediaFlow } from "../../core/relay/media-flow.ts";
 import type { Flow } from "../../core/turn/server/flow.ts";
 import {
   createDatapathStats,
@@ -72,7 +73,9 @@ export class DgramDatapath implements Datapath {
   /** Every packet comes up. */
   offload(_flow: Flow, _client: SocketId, _other: SocketId): void {}
 
-  withdraw(_flow: Flow): void {}
+  offloadMedia(_flow: MediaFlow, _arrival: SocketId, _departure: SocketId): void {}
+
+  withdraw(_flow: Flow | MediaFlow): void {}
 
   async close(): Promise<void> {
     for (const id of this.#sockets.keys()) this.release(id);

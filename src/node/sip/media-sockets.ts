@@ -1,5 +1,6 @@
 /** The sockets of relayed media: opened and closed as the edge asks. What comes to one leaves by another, or is dropped. */
 import type { Address } from "../../core/base/address.ts";
+import type { MediaFlow } from "../../core/relay/media-flow.ts";
 import type { PortId } from "../../core/relay/outputs.ts";
 import type { BindFailure, DatagramSink, Datapath, SocketId } from "../datapath/datapath.ts";
 import type { SipDriver } from "./sip-driver.ts";
@@ -55,6 +56,16 @@ export class MediaSockets {
   /** It is closed already. */
   forget(port: PortId): void {
     this.#sockets[port] = NO_SOCKET;
+  }
+
+  offload(flow: MediaFlow): void {
+    const [arrival, departure] = [this.#sockets[flow.arrival.port], this.#sockets[flow.departure.port]];
+    if (arrival === undefined || departure === undefined) return;
+    this.#datapath.offloadMedia(flow, arrival, departure);
+  }
+
+  withdraw(flow: MediaFlow): void {
+    this.#datapath.withdraw(flow);
   }
 
   send(port: PortId, data: Uint8Array, length: number, to: Readonly<Address>): void {

@@ -220,6 +220,10 @@ export class SipHost implements AsyncDisposable {
         return this.#media.open(output.port, output.address);
       case "releasePort":
         return this.#media.close(output.port);
+      case "offload":
+        return this.#media.offload(output.flow);
+      case "withdraw":
+        return this.#media.withdraw(output.flow);
       case "lookupKeys":
         return this.#lookups.start(output.query, (signal) => this.#findKeys(output.username, signal));
       case "settle":

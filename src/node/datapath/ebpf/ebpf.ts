@@ -5,6 +5,7 @@
  * stalls does not renew the lease, and then its packets wait for it as they would without us.
  */
 import type { Address } from "../../../core/base/address.ts";
+import type { MediaFlow } from "../../../core/relay/media-flow.ts";
 import type { Flow, Sender } from "../../../core/turn/server/flow.ts";
 import { Routes } from "../../sys/routes.ts";
 import type { DatagramSink, Datapath, DatapathStats, SocketId, SocketPurpose } from "../datapath.ts";
@@ -115,7 +116,17 @@ export class EbpfDatapath implements Datapath {
     this.#try(() => this.#table.add(flow, ends));
   }
 
-  withdraw(flow: Flow): void {
+  offloadMedia(flow: MediaFlow, arrival: SocketId, departure: SocketId): void {
+    const [here, there] = [this.#addresses[arrival], this.#addresses[departure]];
+    if (here === undefined || there === undefined) return;
+    const ends = {
+      arrival: { local: here, remote: flow.arrival.remote, channel: 0 },
+      departure: { local: there, remote: flow.departure.remote, channel: 0 },
+    };
+    this.#try(() => this.#table.add(flow, ends));
+  }
+
+  withdraw(flow: Flow | MediaFlow): void {
     this.#try(() => this.#table.remove(flow));
   }
 

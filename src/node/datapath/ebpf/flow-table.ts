@@ -6,13 +6,15 @@
 import { sameIp } from "../../../core/base/address.ts";
 import type { Instant } from "../../../core/base/machine.ts";
 import type { TokenBucket } from "../../../core/base/token-bucket.ts";
+import { MediaFlow } from "../../../core/relay/media-flow.ts";
 import { countOffloaded, type Flow } from "../../../core/turn/server/flow.ts";
-import { kernelTime, monotonicNow } from "../../clock.ts";
+import { instantOf, kernelTime, monotonicNow } from "../../clock.ts";
 import type { Routes } from "../../sys/routes.ts";
 import { Counters } from "./counters.ts";
 import type { OffloadStats } from "./offload-stats.ts";
 import { Policing } from "./policing.ts";
 import { COUNTER, MAPS } from "./program.ts";
+import { Qualities } from "./qualities.ts";
 import { type Arrival, encodeArrival, encodeDeparture } from "./records.ts";
 import type { RelayProgram } from "./relay-program.ts";
 
@@ -22,8 +24,10 @@ export interface FlowEnds {
   readonly departure: Arrival;
 }
 
+type KernelFlow = Flow | MediaFlow;
+
 interface Entry extends FlowEnds {
-  readonly flow: Flow;
+  readonly flow: KernelFlow;
   /** Computed once, for putting in and for taking out. */
   readonly key: Uint8Array;
   readonly index: number;
@@ -47,8 +51,9 @@ export class FlowTable {
   readonly #routes: Routes;
   readonly #stats: OffloadStats;
   readonly #counters: Counters;
+  readonly #qualities: Qualities;
   readonly #policing: Policing;
-  readonly #entries: Map<Flow, Entry> = new Map();
+  readonly #entries: Map<KernelFlow, Entry> = new Map();
   readonly #freeIndexes: number[] = [];
   #nextIndex = 0;
   /** Taken back; a packet of theirs may still have been on its way through the program. */
@@ -63,11 +68,12 @@ export class FlowTable {
     this.#routes = routes;
     this.#stats = stats;
     this.#counters = new Counters(program.maps.counters, program.cpus);
+    this.#qualities = new Qualities(program.maps.qualities);
     this.#policing = new Policing(program.maps.buckets);
   }
 
   /** Throws `SystemError`, and then the flow stays in user space. */
-  add(flow: Flow, ends: FlowEnds): void {
+  add(flow: KernelFlow, ends: FlowEnds): void {
     this.remove(flow);
     const index = this.#freeIndexes.pop() ?? (this.#nextIndex < MAPS.flows.entries ? this.#nextIndex++ : undefined);
     if (index === undefined) return;
@@ -78,12 +84,13 @@ export class FlowTable {
     const { until } = flow;
     const counted = { arrivesBy: undefined, packets: 0, bytes: 0 };
     const entry: Entry = { ...ends, flow, key, index, buckets, limits, until, ...counted };
+    if (flow instanceof MediaFlow) this.#qualities.begin(index, flow.traits);
     this.#entries.set(flow, entry);
     this.#settle(entry);
   }
 
   /** None of its packets is forwarded any more when this returns. Throws `SystemError`. */
-  remove(flow: Flow): void {
+  remove(flow: KernelFlow): void {
     const entry = this.#entries.get(flow);
     if (entry === undefined) return;
     this.#entries.delete(flow);
@@ -147,8 +154,9 @@ export class FlowTable {
     const { key, value } = this.#program.maps.flows;
     key.bytes.set(entry.key);
     const [bucket = 0, otherBucket = 0] = buckets;
+    const media = flow instanceof MediaFlow ? flow.traits : undefined;
     const [expires, passed] = [kernelTime(flow.until), kernelTime(monotonicNow())];
-    value.bytes.set(encodeDeparture({ ...departure, index, bucket, otherBucket, expires, passed, ...there }));
+    value.bytes.set(encodeDeparture({ ...departure, index, bucket, otherBucket, expires, passed, ...there, media }));
     this.#program.maps.flows.put();
     entry.until = flow.until;
     if (entry.arrivesBy === undefined) this.#stats.flows++;
@@ -170,10 +178,18 @@ export class FlowTable {
 
   #count(entry: Entry): void {
     const [packets, bytes] = this.#counters.read(entry.index, COUNTER.packets, COUNTER.bytes) as [number, number];
-    if (packets === entry.packets) return;
-    countOffloaded(entry.flow, packets - entry.packets, bytes - entry.bytes, monotonicNow());
+    const { flow, index } = entry;
+    const [more, longer] = [packets - entry.packets, bytes - entry.bytes];
+    if (flow instanceof MediaFlow) this.#tell(flow, index, more, longer);
+    else if (more > 0) countOffloaded(flow, more, longer, monotonicNow());
     entry.packets = packets;
     entry.bytes = bytes;
+  }
+
+  #tell(flow: MediaFlow, index: number, packets: number, bytes: number): void {
+    const lastAt = instantOf(this.#counters.latest(COUNTER.last));
+    const quality = this.#qualities.read(index, flow.traits.clockRate);
+    flow.handleForwarded({ packets, bytes, lastAt, now: monotonicNow(), ...quality });
   }
 
   /** Nothing of it is on its way any more: the number may be another's. */
@@ -185,7 +201,9 @@ export class FlowTable {
 }
 
 /** Of what it may carry: toward the peer the sender's, toward the client the receiver's, and from client to client both. */
-function limitsOf({ toward, account, sender }: Flow): TokenBucket[] {
+function limitsOf(flow: KernelFlow): TokenBucket[] {
+  if (flow instanceof MediaFlow) return [];
+  const { toward, account, sender } = flow;
   const limits = [toward === "peer" ? account.uplink : account.downlink, sender?.account.uplink];
   return limits.filter((limit) => limit !== undefined);
 }

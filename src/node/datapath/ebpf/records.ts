@@ -1,6 +1,7 @@
 /** Flows as the program in the kernel reads them. */
 import type { Address } from "../../../core/base/address.ts";
-import { FLOW, FLOW_KEY } from "./program.ts";
+import type { MediaTraits } from "../../../core/relay/media-flow.ts";
+import { FLOW, FLOW_KEY, KIND } from "./program.ts";
 
 /** What a flow's packets look like when they come: where from, where to, and on which channel (0: none). */
 export interface Arrival {
@@ -20,6 +21,8 @@ export interface Departure extends Arrival {
   /** On the kernel's clock; 0 in `passed`: its next packet goes up, where any do. */
   readonly expires: bigint;
   readonly passed: bigint;
+  /** RTP of one source, and nothing but that; else whatever comes. */
+  readonly media?: MediaTraits | undefined;
   /** By number. */
   readonly interface: number;
   readonly mtu: number;
@@ -28,6 +31,13 @@ export interface Departure extends Arrival {
 function writeIp(view: DataView, at: number, { family, w0, w1, w2, w3 }: Readonly<Address>): void {
   const words = family === 4 ? [w3, 0, 0, 0] : [w0, w1, w2, w3];
   for (const [i, word] of words.entries()) view.setUint32(at + 4 * i, word);
+}
+
+function writeMedia(view: DataView, { ssrc, clockRate, payloadTypes }: MediaTraits): void {
+  view.setUint8(FLOW.kind, KIND.rtp);
+  view.setUint32(FLOW.ssrc, ssrc);
+  view.setUint32(FLOW.clockRate, clockRate, true);
+  for (const [i, types] of payloadTypes.entries()) view.setUint32(FLOW.payloadTypes + 4 * i, types, true);
 }
 
 export function encodeArrival({ local, remote, channel }: Arrival): Uint8Array {
@@ -58,5 +68,6 @@ export function encodeDeparture({ local, remote, channel, ...rest }: Departure):
   view.setUint16(FLOW.remotePort, remote.port);
   view.setUint16(FLOW.channel, channel);
   view.setUint8(FLOW.family, local.family);
+  if (rest.media !== undefined) writeMedia(view, rest.media);
   return bytes;
 }

@@ -77,15 +77,22 @@ struct bucket {
 	__u64 picoseconds_a_byte;
 };
 
-/* RFC 3550 appendices A.1, A.3 and A.8. All packets of a flow come to one queue, and so to one CPU. */
+/*
+ * RFC 3550 appendices A.1, A.3 and A.8. All packets of a flow come to one queue, and so to one CPU. Whoever puts the flow here
+ * says which numbers it goes on from, so that what is lost is known above.
+ */
 struct quality {
 	__u32 received;
-	__u32 first;   /* extended sequence number */
-	__u32 highest; /* extended */
+	__u32 highest; /* sequence number, extended */
 	__u32 jitter;  /* times 16, in timestamp units */
 	__u32 transit;
 	__u32 payload_type;
 };
+
+/* As src/core/rtp/sequence.ts has them: of sequence numbers, and of seconds. */
+#define MAX_DROPOUT 3000
+#define MAX_MISORDER 100
+#define MAX_TRANSIT_CHANGE 60
 
 /* Payloads on their way four bytes up or down. */
 #define MAX_PAYLOAD 1536
@@ -255,12 +262,38 @@ struct rtp {
 	__be32 ssrc;
 };
 
-/* RTP of the source and the payload types that were agreed on: RTCP, STUN and DTLS are not for us (RFC 7983 §7, RFC 5761 §4). */
+/* Whether the header is whole, with its list of sources and its extension (RFC 3550 §5.1, §5.3.1). */
+INLINE int is_whole(struct __sk_buff *skb, __u32 from, __u32 length, __u8 first)
+{
+	__u32 header = 12 + 4 * (first & 15);
+	struct {
+		__be16 profile, words;
+	} extension;
+
+	if (first & 0x10) {
+		if (header + 4 > length || load_bytes(skb, from + header, &extension, 4))
+			return 0;
+		header += 4 + 4 * SWAP16(extension.words);
+	}
+	return header <= length;
+}
+
+/*
+ * RTP that goes on with what its source has sent before, of a payload type that was agreed on: RTCP, STUN and DTLS are not for
+ * us (RFC 7983 §7, RFC 5761 §4), and neither is who begins anew.
+ */
 INLINE int is_media(const struct flow *flow, const struct rtp *rtp)
 {
-	__u32 type = rtp->second & 0x7f;
+	__u32 type = rtp->second & 0x7f, index = flow->index;
+	struct quality *seen = lookup(&qualities, &index);
+	__s16 ahead;
 
-	if ((rtp->first & 0xc0) != 0x80 || rtp->ssrc != flow->ssrc)
+	if ((rtp->first & 0xc0) != 0x80 || rtp->ssrc != flow->ssrc || !seen)
+		return 0;
+	if (rtp->second >= 192 && rtp->second <= 223)
+		return 0;
+	ahead = (__s16)(SWAP16(rtp->sequence) - (seen->highest & 0xffff));
+	if (ahead > MAX_DROPOUT || ahead < -MAX_MISORDER)
 		return 0;
 	return (flow->payload_types[(type >> 5) & 3] >> (type & 31)) & 1;
 }
@@ -269,24 +302,24 @@ INLINE void observe(const struct flow *flow, const struct rtp *rtp, __u64 now)
 {
 	__u32 index = flow->index;
 	struct quality *seen = lookup(&qualities, &index);
-	__u32 sequence = SWAP16(rtp->sequence), arrival, transit;
+	__u32 arrival, transit;
 	__s32 difference;
+	__s16 ahead;
 
 	if (!seen)
 		return;
 	arrival = (now / 1000) * flow->clock_rate / 1000000;
 	transit = arrival - SWAP32(rtp->timestamp);
-	if (seen->received == 0) {
-		/* One cycle on, so that what comes too late is no negative number. */
-		seen->first = seen->highest = sequence + 65536;
-	} else {
-		__s16 ahead = (__s16)(sequence - (seen->highest & 0xffff));
-		if (ahead > 0)
-			seen->highest += ahead;
+	ahead = (__s16)(SWAP16(rtp->sequence) - (seen->highest & 0xffff));
+	if (ahead > 0)
+		seen->highest += ahead;
+	if (seen->received > 0) {
 		difference = transit - seen->transit;
 		if (difference < 0)
 			difference = -difference;
-		seen->jitter += difference - ((seen->jitter + 8) >> 4);
+		/* A timestamp that leaps is no jitter. */
+		if ((__u32)difference < MAX_TRANSIT_CHANGE * flow->clock_rate)
+			seen->jitter += difference - ((seen->jitter + 8) >> 4);
 	}
 	seen->transit = transit;
 	seen->payload_type = rtp->second & 0x7f;
@@ -452,7 +485,8 @@ int relay(struct __sk_buff *skb)
 	if (flow->family == 6 && seen.checksum == 0)
 		return up_of(flow, UNUSUAL, now);
 	if (flow->kind == KIND_RTP) {
-		if (length < 12 || load_bytes(skb, from, &rtp, 12) || !is_media(flow, &rtp))
+		if (length < 12 || load_bytes(skb, from, &rtp, 12) || !is_media(flow, &rtp) ||
+		    !is_whole(skb, from, length, rtp.first))
 			return up_of(flow, NOT_MEDIA, now);
 	}
 	if (is_due(flow, now))
@@ -506,8 +540,9 @@ const struct place SEC("layout") places[] = {
 	AT(flow, channel), AT(flow, family), AT(flow, kind),
 	SIZE(counter), AT(counter, packets), AT(counter, bytes), AT(counter, last), AT(counter, up),
 	SIZE(bucket), AT(bucket, arrival), AT(bucket, tolerance), AT(bucket, picoseconds_a_byte),
-	SIZE(quality), AT(quality, received), AT(quality, first), AT(quality, highest), AT(quality, jitter),
+	SIZE(quality), AT(quality, received), AT(quality, highest), AT(quality, jitter),
 	AT(quality, transit), AT(quality, payload_type),
+	{ "kind.OPAQUE", KIND_OPAQUE }, { "kind.RTP", KIND_RTP },
 	OUTCOME(FORWARDED), OUTCOME(MISSED), OUTCOME(UNUSUAL), OUTCOME(EXPIRED), OUTCOME(POLICED), OUTCOME(TOO_LONG),
 	OUTCOME(NOT_MEDIA), OUTCOME(FAILED), OUTCOME(PASSED),
 };

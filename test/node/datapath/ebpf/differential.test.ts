@@ -6,13 +6,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Address, parseIp } from "../../../../src/core/base/address.ts";
 import { LoadedProgram } from "../../../../src/node/datapath/ebpf/loaded-program.ts";
-import { BUCKET, COUNTER, FLOW, OUTCOME, QUALITY } from "../../../../src/node/datapath/ebpf/program.ts";
+import { BUCKET, COUNTER, OUTCOME, QUALITY } from "../../../../src/node/datapath/ebpf/program.ts";
+import { Qualities } from "../../../../src/node/datapath/ebpf/qualities.ts";
 import { type Departure, encodeArrival, encodeDeparture } from "../../../../src/node/datapath/ebpf/records.ts";
 import { RelayProgram } from "../../../../src/node/datapath/ebpf/relay-program.ts";
 import type { BpfMap } from "../../../../src/node/sys/bpf.ts";
 import { requireBpf } from "../../../support/peers.ts";
 import { Dice, type FrameFlow, frameOf } from "./frames.ts";
 import { type Outcome, type ReferenceFlow, relayReference, udpChecksum, type Verdict } from "./reference.ts";
+import { RtpSource } from "./rtp-source.ts";
 import { TestRuns } from "./test-run.ts";
 
 const framesEach = 250;
@@ -70,7 +72,7 @@ function flowOf(name: string, index: number, { from, to, channelIn, channelOut, 
   const otherBucket = variant === "policedOther" ? 1 : variant === "roomy" ? 2 : 0;
   const [expires, passed] = [variant === "over" ? 1n : never, variant === "silent" ? 0n : never];
   const mtu = variant === "narrow" ? 1_280 : 1_600;
-  const rtp = variant === "rtp" ? { ssrc: 0xdeadbee0 + index, payloadTypes: [0, 8, 33, 96, 127] } : undefined;
+  const rtp = variant === "rtp" ? new RtpSource(0xdeadbee0 + index, [0, 8, 33, 72, 96, 127], 8_000, 65_000) : undefined;
   const shared = { localPort: outLocal.port, remotePort: outRemote.port, channel: channelOut, mtu };
   return {
     name,
@@ -84,6 +86,7 @@ function flowOf(name: string, index: number, { from, to, channelIn, channelOut, 
       otherBucket,
       expires,
       passed,
+      media: rtp,
       interface: 1,
       mtu,
     },
@@ -122,19 +125,10 @@ function setSilence(program: RelayProgram): void {
 }
 
 function install(program: RelayProgram, { arrival, departure, rtp }: TestFlow): void {
+  if (rtp !== undefined) new Qualities(program.maps.qualities).begin(departure.index, rtp);
   const { flows } = program.maps;
   flows.key.bytes.set(encodeArrival(arrival));
   flows.value.bytes.set(encodeDeparture(departure));
-  if (rtp !== undefined) {
-    const value = Buffer.from(flows.value.bytes.buffer);
-    value.writeUInt8(1, FLOW.kind);
-    value.writeUInt32BE(rtp.ssrc, FLOW.ssrc);
-    value.writeUInt32LE(8_000, FLOW.clockRate);
-    for (const type of rtp.payloadTypes) {
-      const at = FLOW.payloadTypes + 4 * (type >> 5);
-      value.writeUInt32LE((value.readUInt32LE(at) | (1 << (type & 31))) >>> 0, at);
-    }
-  }
   flows.put();
 }
 
@@ -164,24 +158,6 @@ function total(map: BpfMap, index: number, cpus: number, at = 0): number {
   );
 }
 
-/** RFC 3550 A.1, as far as it is not about time. */
-class ExpectedQuality {
-  received = 0;
-  first = 0;
-  highest = 0;
-  payloadType = 0;
-
-  observe(payload: Uint8Array): void {
-    const sequence = (payload[2]! << 8) | payload[3]!;
-    if (this.received++ === 0) this.first = this.highest = 65_536 + sequence;
-    else {
-      const ahead = (sequence - this.highest) & 0xffff;
-      if (ahead < 32_768) this.highest += ahead;
-    }
-    this.payloadType = payload[1]! & 0x7f;
-  }
-}
-
 /** Whether the checksum that a frame came with is right: only then the kernel can look whether its own stayed so. */
 function hasRightSum(packet: Uint8Array): boolean {
   const bytes = Buffer.from(packet);
@@ -201,7 +177,6 @@ test("the program in the kernel does with every frame what the reference does", 
   const byKey = new Map(flows.map((flow) => [Buffer.from(encodeArrival(flow.arrival)).toString("latin1"), flow]));
   const counted = new Map<number, { packets: number; bytes: number }>();
   const outcomes = new Map<Outcome, number>();
-  const qualities = new Map<number, ExpectedQuality>();
   const ups = new Map<number, number>();
   let found: TestFlow | undefined;
   const find = (local: Uint8Array, localPort: number, remote: Uint8Array, remotePort: number, channel: number) => {
@@ -217,10 +192,7 @@ test("the program in the kernel does with every frame what the reference does", 
     const { index } = found.departure;
     const { packets, bytes } = counted.get(index) ?? { packets: 0, bytes: 0 };
     counted.set(index, { packets: packets + 1, bytes: bytes + payload.length });
-    if (found.rtp === undefined) return;
-    const quality = qualities.get(index) ?? new ExpectedQuality();
-    quality.observe(payload);
-    qualities.set(index, quality);
+    found.rtp?.observe(payload);
   };
   try {
     installBuckets(program);
@@ -261,14 +233,16 @@ test("the program in the kernel does with every frame what the reference does", 
       assert.equal(total(program.maps.counters, index, program.cpus, COUNTER.packets), packets);
       assert.equal(total(program.maps.counters, index, program.cpus, COUNTER.bytes), bytes);
     }
-    for (const [index, { received, first, highest, payloadType }] of qualities) {
+    const sources = flows.filter((flow) => flow.rtp !== undefined);
+    for (const { departure, rtp = assert.fail() } of sources) {
       const map = program.maps.qualities;
-      map.key.u32[0] = index;
+      map.key.u32[0] = departure.index;
       assert.ok(map.read());
-      const at = (offset: number) => map.value.u32[offset >> 2];
-      const seen = [QUALITY.received, QUALITY.first, QUALITY.highest, QUALITY.payloadType].map(at);
-      assert.deepEqual(seen, [received, first, highest, payloadType]);
+      const seen = [QUALITY.received, QUALITY.highest, QUALITY.payloadType].map((at) => map.value.u32[at >> 2]);
+      assert.deepEqual(seen, [rtp.received, rtp.highest, rtp.payloadType]);
     }
+    const received = sources.reduce((all, { rtp }) => all + (rtp?.received ?? 0), 0);
+    assert.ok(received > 500, `${received} packets of media were forwarded`);
     t.diagnostic(JSON.stringify(Object.fromEntries(outcomes)));
   } finally {
     runs.close();

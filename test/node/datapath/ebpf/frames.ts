@@ -1,6 +1,7 @@
 /** Frames as they come, and as they should not: of a flow, and then with something about them changed. */
 import type { Arrival } from "../../../../src/node/datapath/ebpf/records.ts";
 import { sum, udpChecksum } from "./reference.ts";
+import type { RtpSource } from "./rtp-source.ts";
 
 /** Numbers that look random, and are the same ones every time (xorshift). */
 export class Dice {
@@ -27,19 +28,25 @@ export interface FrameFlow {
   readonly arrival: Arrival;
   readonly localIp: Uint8Array;
   readonly remoteIp: Uint8Array;
-  readonly rtp?: { readonly ssrc: number; readonly payloadTypes: readonly number[] };
+  readonly rtp?: RtpSource;
 }
 
 /** Of 1,280 bytes with all headers, of either family, with a channel and without. */
 const borders = [1_228, 1_229, 1_232, 1_233, 1_248, 1_249, 1_252, 1_253];
 const sizes = [0, 1, 2, 3, 4, 5, 11, 12, 13, 160, 172, 172, 172, 1_200, 1_400, 1_500, 1_536, 1_537, ...borders];
 
-function rtpPayload(dice: Dice, length: number, rtp: NonNullable<FrameFlow["rtp"]>): Buffer {
+/** From the highest so far: in order, lost, late, and just within and beyond what goes on. */
+const steps = [1, 1, 1, 1, 1, 1, 2, 7, 0, -1, -100, -101, 3_000, 3_001, 32_768];
+
+function rtpPayload(dice: Dice, length: number, rtp: RtpSource): Buffer {
   const payload = noise(dice, Math.max(length, 12));
-  payload[0] = dice.pick([0x80, 0x80, 0x80, 0x90, 0xb2, 0x00, 0x16, 0xc0]);
-  payload[1] = dice.pick([...rtp.payloadTypes, ...rtp.payloadTypes, 0x80 | rtp.payloadTypes[0]!, 72, 77, 13]);
-  payload.writeUInt16BE(dice.roll(65_536), 2);
-  payload.writeUInt32BE(dice.pick([rtp.ssrc, rtp.ssrc, rtp.ssrc, (rtp.ssrc ^ 1) >>> 0]), 8);
+  payload[0] = dice.pick([0x80, 0x80, 0x80, 0x80, 0x90, 0x90, 0xb2, 0xb2, 0x00, 0x16, 0xc0]);
+  const types = rtp.payloadTypeNumbers;
+  payload[1] = dice.pick([...types, ...types, ...types, 0x80 | types[0]!, 72, 77, 200, 223, 224, 13]);
+  payload.writeUInt16BE((rtp.highest + dice.pick(steps)) & 0xffff, 2);
+  const extension = 12 + 4 * (payload[0]! & 15);
+  if (payload.length >= extension + 4) payload.writeUInt16BE(dice.pick([0, 0, 1, 29, 300]), extension + 2);
+  payload.writeUInt32BE(dice.pick([...Array<number>(9).fill(rtp.ssrc), (rtp.ssrc ^ 1) >>> 0]), 8);
   return payload.subarray(0, length);
 }
 

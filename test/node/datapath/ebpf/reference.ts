@@ -3,6 +3,7 @@
  * and with checksums summed up anew instead of corrected.
  */
 import type { OUTCOME } from "../../../../src/node/datapath/ebpf/program.ts";
+import type { RtpSource } from "./rtp-source.ts";
 
 export type Outcome = keyof typeof OUTCOME;
 
@@ -19,7 +20,7 @@ export interface ReferenceFlow {
   /** Whether its end has come, and whether it is time that one of its packets goes up. */
   readonly isOver?: boolean;
   readonly isDue?: boolean;
-  readonly rtp?: { readonly ssrc: number; readonly payloadTypes: readonly number[] };
+  readonly rtp?: RtpSource;
 }
 
 export type FlowFinder = (
@@ -78,7 +79,7 @@ export function relayReference(frame: Uint8Array, find: FlowFinder, isLeased: bo
   const version = flow.local.length === 4 ? 4 : 6;
   if (outer.length + 8 + (version === 4 ? 20 : 40) > flow.mtu) return upBecause("tooLong");
   if (version === 6 && datagram.checksum === 0) return upBecause("unusual");
-  if (flow.rtp !== undefined && !isMedia(inner, flow.rtp)) return upBecause("notMedia");
+  if (flow.rtp !== undefined && !flow.rtp.isMedia(inner)) return upBecause("notMedia");
   if (flow.isDue === true) return upBecause("passed");
   if (flow.admits === false) return { outcome: "policed", action: "drop" };
   return { outcome: "forwarded", action: "forward", packet: build(datagram, flow, outer), payload: inner };
@@ -90,12 +91,6 @@ function u16(bytes: Uint8Array, at: number): number {
 
 function header(channel: number, length: number): Uint8Array {
   return Uint8Array.of(channel >> 8, channel & 255, length >> 8, length & 255);
-}
-
-function isMedia(payload: Uint8Array, { ssrc, payloadTypes }: NonNullable<ReferenceFlow["rtp"]>): boolean {
-  if (payload.length < 12 || payload[0]! >> 6 !== 2) return false;
-  const source = ((u16(payload, 8) << 16) | u16(payload, 10)) >>> 0;
-  return source === ssrc && payloadTypes.includes(payload[1]! & 0x7f);
 }
 
 function parse(frame: Uint8Array): Datagram | undefined {
