@@ -6,20 +6,12 @@ import type { Address } from "../core/base/address.ts";
 import { PosternError } from "../core/base/failure.ts";
 import type { RelayAddress, SharedSecret, TurnServerConfig } from "../core/turn/server/config.ts";
 import type { DiscoverySquare } from "../core/turn/server/discovery-sites.ts";
-import type {
-  KeyQueryId,
-  TurnServerEvent,
-  TurnServerOutput,
-  UserKeys,
-  UserQuery,
-} from "../core/turn/server/outputs.ts";
-import type { TurnServerStats } from "../core/turn/server/stats.ts";
+import type { KeyQueryId, TurnServerEvent, TurnServerOutput, UserKeys } from "../core/turn/server/outputs.ts";
 import { TurnServer } from "../core/turn/server/turn-server.ts";
 import { wallClock } from "./clock.ts";
 import { nodeCrypto } from "./crypto.ts";
-import type { Datapath, DatapathStats } from "./datapath/datapath.ts";
-import type { OffloadStats } from "./datapath/ebpf/offload-stats.ts";
-import { isWildcard, wildcardFailure } from "./datapath/wildcard.ts";
+import type { Datapath } from "./datapath/datapath.ts";
+import { refuseWildcard } from "./datapath/wildcard.ts";
 import { Emptying } from "./emptying.ts";
 import { FailureLog } from "./failure-log.ts";
 import { KeyLookups } from "./key-lookups.ts";
@@ -28,31 +20,19 @@ import type { ListenSpec } from "./net/listen-spec.ts";
 import { StreamClients } from "./net/stream-clients.ts";
 import { defaultStreamLimits, limitsWithin, type StreamLimits } from "./net/stream-limits.ts";
 import { StreamListener } from "./net/stream-listener.ts";
-import type { StreamStats } from "./net/stream-stats.ts";
-import type { TlsIdentity } from "./net/tls-identity.ts";
+import { missingIdentity, type TlsIdentity } from "./net/tls-identity.ts";
 import { PooledRandom } from "./random.ts";
 import { type Capacity, capacityOf } from "./turn/capacity.ts";
 import { Egress } from "./turn/egress.ts";
 import { RelaySockets } from "./turn/relay-sockets.ts";
 import { TurnDriver } from "./turn/turn-driver.ts";
 import { UdpListener } from "./turn/udp-listener.ts";
-
-export type { Capacity } from "./turn/capacity.ts";
-
-type FindKeys = (
-  user: UserQuery,
-  realm: string,
-  signal: AbortSignal,
-) => Promise<UserKeys | undefined> | UserKeys | undefined;
+import type { BoundListener, FindKeys, HostStats, ShardHealth, TurnService } from "./turn-service.ts";
 
 export interface TurnHostOptions {
   readonly config: TurnServerConfig;
   /** The host's from now on: `close` closes it. */
   readonly datapath: Datapath;
-  /**
-   * Looks a user up; undefined when there is none. `signal` fires after five seconds and on close: the answer is not
-   * waited for any longer, and the user counts as unknown. A rejection is logged and counts the same.
-   */
   readonly keys?: FindKeys;
   readonly onEvent?: (event: TurnServerEvent) => void;
   readonly log?: Log;
@@ -60,24 +40,8 @@ export interface TurnHostOptions {
   readonly streams?: Partial<StreamLimits>;
 }
 
-/** A listener that is open. */
-export interface BoundListener {
-  /** The `listener` of every `ClientPath` through it; never used again in this process. */
-  readonly id: number;
-  readonly transport: "udp" | "tcp" | "tls";
-  /** With the port that was bound. */
-  readonly address: Readonly<Address>;
-}
-
-export interface HostStats {
-  readonly server: Readonly<TurnServerStats>;
-  readonly datapath: Readonly<DatapathStats>;
-  /** Undefined where the kernel forwards nothing by itself. */
-  readonly offloaded: Readonly<OffloadStats> | undefined;
-  readonly streams: Readonly<StreamStats>;
-}
-
-export class TurnHost implements AsyncDisposable {
+export class TurnHost implements TurnService {
+  readonly shards: readonly ShardHealth[] = [];
   readonly stats: HostStats;
   readonly #config: TurnServerConfig;
   readonly #datapath: Datapath;
@@ -126,7 +90,6 @@ export class TurnHost implements AsyncDisposable {
     this.stats = { server: machine.stats, datapath: stats, offloaded, streams: this.#streams.stats };
   }
 
-  /** Judged by the open-descriptor limit, the relay ports and the quota; printed at start. */
   get capacity(): Capacity {
     return capacityOf(this.#config, this.#streams.limits.connections);
   }
@@ -135,11 +98,12 @@ export class TurnHost implements AsyncDisposable {
     return [...this.#listeners.values()].flatMap(({ bound }) => bound ?? []);
   }
 
-  /**
-   * Opens a listener. Rejects with `PosternError`: `address-busy`, `address-gone`, `descriptors-exhausted`,
-   * `wildcard-address`, `permission-denied` (a port below 1024), `bad-tls-identity`, `missing-tls-identity`,
-   * `closed`; or with the signal's reason.
-   */
+  /** They are always up to date. */
+  refresh(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** Rejects also with the signal's reason. */
   async listen(spec: ListenSpec, signal?: AbortSignal): Promise<BoundListener> {
     signal?.throwIfAborted();
     this.#refuseClosed();
@@ -165,54 +129,35 @@ export class TurnHost implements AsyncDisposable {
     }
   }
 
-  /**
-   * Closes a listener. Connections that came through it stay; UDP clients that came through it cannot be answered any
-   * more, so their allocations end. One that is closed already is ignored.
-   */
   unlisten({ id, transport }: BoundListener): void {
     this.#listeners.get(id)?.listener.close();
     this.#listeners.delete(id);
     if (transport === "udp") this.#driver.input((server, now) => server.handleListenerClosed(id, now));
   }
 
-  /**
-   * New handshakes use this certificate, on every TLS listener; connections stay. Throws `PosternError`
-   * `bad-tls-identity`, and then everything stays as it is.
-   */
   updateTls(identity: TlsIdentity): void {
     for (const { listener } of this.#listeners.values()) {
       if (listener instanceof StreamListener) listener.updateTls(identity);
     }
   }
 
-  /**
-   * The host's addresses changed: allocations on relays that are gone end. Listeners are the caller's to move. Throws
-   * `PosternError` `wildcard-address`.
-   */
   setAddresses(relays: readonly RelayAddress[], ownAddresses: readonly Readonly<Address>[]): void {
     for (const { bound } of relays) refuseWildcard(bound);
     this.#driver.input((server, now) => server.handleAddresses(relays, ownAddresses, now));
   }
 
-  /** Serves NAT behaviour discovery (RFC 5780) on these listeners, and on no others; at first on none. */
   setDiscoverySquares(squares: readonly DiscoverySquare[]): void {
     this.#driver.input((server, now) => server.handleDiscoverySquares(squares, now));
   }
 
-  /** Replaces the shared secrets; sessions made with one that is gone end. */
   setSecrets(secrets: readonly SharedSecret[]): void {
     this.#driver.input((server, now) => server.handleSecrets(secrets, now));
   }
 
-  /** The user was removed or has a new password: that user's sessions end. */
   removeUser(username: string): void {
     this.#driver.input((server, now) => server.handleUserRemoved(username, now));
   }
 
-  /**
-   * Refuses new allocations from now on. Resolves with the number of allocations left: 0 as soon as there is none, or
-   * what is there when `deadlineMs` have passed. Rejects with the signal's reason.
-   */
   async drain(deadlineMs: number, signal?: AbortSignal): Promise<number> {
     signal?.throwIfAborted();
     this.#driver.input((server, now) => server.handleDrain(now));
@@ -220,7 +165,6 @@ export class TurnHost implements AsyncDisposable {
     return this.stats.server.allocations;
   }
 
-  /** Ends every allocation, closes every socket; resolves when the operating system has them back. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -246,7 +190,7 @@ export class TurnHost implements AsyncDisposable {
 
   #streamListener(id: number, { transport, address, tls }: ListenSpec): StreamListener {
     if (transport === "tls" && tls === undefined) {
-      throw new PosternError("missing-tls-identity", "A TLS listener needs a certificate and a key: give `tls`.");
+      throw missingIdentity();
     }
     return new StreamListener(id, address, transport === "tls" ? tls : undefined, this.#streams);
   }
@@ -292,8 +236,4 @@ interface ListenerEntry {
 
 function hostClosed(): PosternError {
   return new PosternError("closed", "This host is closed: make a new one.");
-}
-
-function refuseWildcard(address: Readonly<Address>): void {
-  if (isWildcard(address)) throw wildcardFailure(address);
 }

@@ -2,7 +2,7 @@
 import { type Address, sameAddress } from "../core/base/address.ts";
 import type { RelayAddress } from "../core/turn/server/config.ts";
 import type { DiscoverySocket, DiscoverySquare } from "../core/turn/server/discovery-sites.ts";
-import type { BoundListener } from "../node/turn-host.ts";
+import type { BoundListener } from "../node/turn-service.ts";
 import type { DiscoveryPair } from "./address-plan.ts";
 
 type Ports = Readonly<Record<BoundListener["transport"], number | undefined>>;

@@ -4,7 +4,7 @@
  */
 import { PosternError } from "../core/base/failure.ts";
 import { interfaceAddresses } from "../node/interfaces.ts";
-import type { TurnHost } from "../node/turn-host.ts";
+import type { TurnService } from "../node/turn-service.ts";
 import { type AddressPlan, planAddresses } from "./address-plan.ts";
 import type { Config } from "./config/config.ts";
 import { type ResolvedExternal, resolveExternal, routedAddresses, sameExternal } from "./external-address.ts";
@@ -33,7 +33,7 @@ export interface PlaceFollower {
 const retryMs = 3_000;
 
 export class Places implements Disposable {
-  readonly #host: TurnHost;
+  readonly #host: TurnService;
   readonly #followers: PlaceFollower[];
   readonly #log: DaemonLog;
   #place: Place;
@@ -45,7 +45,7 @@ export class Places implements Disposable {
   /** `inTurn` runs what is started here between other changes to the server, never during one. */
   constructor(
     place: Place,
-    host: TurnHost,
+    host: TurnService,
     listeners: PlaceFollower,
     log: DaemonLog,
     inTurn: (work: () => Promise<void>) => void,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pino } from "pino";
 import { PosternError } from "../../src/core/base/failure.ts";
-import type { TurnHost } from "../../src/node/turn-host.ts";
+import type { TurnService } from "../../src/node/turn-service.ts";
 import type { Listeners } from "../../src/server/listeners.ts";
 import { type Place, Places } from "../../src/server/places.ts";
 
@@ -25,7 +25,7 @@ test("a port that stays taken is warned of once, and again when it was free mean
   let work = Promise.resolve();
   using places = new Places(
     place,
-    { setAddresses: () => {} } as unknown as TurnHost,
+    { setAddresses: () => {} } as unknown as TurnService,
     listeners as Listeners,
     log,
     (job) => {

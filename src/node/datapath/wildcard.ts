@@ -9,3 +9,8 @@ export function isWildcard(a: Readonly<Address>): boolean {
 export function wildcardFailure(address: Readonly<Address>): PosternError {
   return new PosternError("wildcard-address", `Give one local address instead of ${formatIp(address)}.`);
 }
+
+/** Throws `PosternError` `wildcard-address`. */
+export function refuseWildcard(address: Readonly<Address>): void {
+  if (isWildcard(address)) throw wildcardFailure(address);
+}

@@ -2,41 +2,17 @@
  * A TCP or TLS socket that accepts clients. A TLS client counts as half-open from the moment it is accepted; Node does
  * not say which accepted socket a finished handshake belongs to, so they are found again by the client's address.
  */
-import { constants } from "node:crypto";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { createSecureContext, createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
 import { type Address, formatIp, parseIp } from "../../core/base/address.ts";
-import { PosternError } from "../../core/base/failure.ts";
 import { listenerClosed, listenFailure } from "./listen-failure.ts";
 import type { Arrival } from "./stream-table.ts";
-import type { TlsIdentity } from "./tls-identity.ts";
+import { secureOptions, type TlsIdentity } from "./tls-identity.ts";
 
 /** How soon the kernel begins to ask a silent client whether it is still there. */
 export const keepAliveMs = 60_000;
 
 const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs } as const;
-
-/** What a TLS server needs besides its sockets. Throws `PosternError` `bad-tls-identity`. */
-function secureOptions({ certificate, key }: TlsIdentity) {
-  const options = {
-    cert: certificate as string | Buffer,
-    key: key.reveal() as string | Buffer,
-    minVersion: "TLSv1.2",
-    // Renegotiation costs us far more than it costs a client.
-    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
-  } as const;
-  try {
-    createSecureContext(options);
-  } catch (cause) {
-    throw badIdentity(cause);
-  }
-  return options;
-}
-
-function badIdentity(cause: unknown): PosternError {
-  const sentence = "The TLS certificate and key do not work together: give a PEM chain and the key of its first one.";
-  return new PosternError("bad-tls-identity", sentence, { cause });
-}
 
 /** Who is let in, and what becomes of them. */
 export interface StreamDoor {
@@ -75,7 +51,7 @@ export class StreamListener {
     }
   }
 
-  /** Resolves with the address that was bound; rejects with `PosternError`, see `TurnHost.listen`. */
+  /** Resolves with the address that was bound; rejects with `PosternError`, see `TurnService.listen`. */
   open(): Promise<Readonly<Address>> {
     const asked = this.#address;
     this.#server.on("error", (error) => this.#opened.reject(listenFailure(this.#transport, asked, error)));

@@ -1,8 +1,37 @@
 /** A certificate and its key, in PEM. */
+import { constants } from "node:crypto";
+import { createSecureContext, type TlsOptions } from "node:tls";
+import { PosternError } from "../../core/base/failure.ts";
 import type { Secret } from "../secret.ts";
 
 export interface TlsIdentity {
   /** The certificate, followed by its intermediates. */
   readonly certificate: string | Uint8Array;
   readonly key: Secret<string | Uint8Array>;
+}
+
+/** What a TLS server needs besides its sockets. Throws `PosternError` `bad-tls-identity`. */
+export function secureOptions({ certificate, key }: TlsIdentity): TlsOptions {
+  const options = {
+    cert: certificate as string | Buffer,
+    key: key.reveal() as string | Buffer,
+    minVersion: "TLSv1.2",
+    // Renegotiation costs us far more than it costs a client.
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+  } as const;
+  try {
+    createSecureContext(options);
+  } catch (cause) {
+    throw badIdentity(cause);
+  }
+  return options;
+}
+
+function badIdentity(cause: unknown): PosternError {
+  const sentence = "The TLS certificate and key do not work together: give a PEM chain and the key of its first one.";
+  return new PosternError("bad-tls-identity", sentence, { cause });
+}
+
+export function missingIdentity(): PosternError {
+  return new PosternError("missing-tls-identity", "A TLS listener needs a certificate and a key: give `tls`.");
 }

@@ -25,7 +25,7 @@ export class UdpListener implements DatagramSink {
     this.#path = { transport: "udp", listener: id, local: address, remote: address, connection: 0 };
   }
 
-  /** Resolves with the address that was bound; rejects with `PosternError`, see `TurnHost.listen`. */
+  /** Resolves with the address that was bound; rejects with `PosternError`, see `TurnService.listen`. */
   open(): Promise<Readonly<Address>> {
     this.#socket = this.#datapath.bind(this.#path.local, "turn-listener", this);
     this.#egress.setListener(this.#id, this.#socket);

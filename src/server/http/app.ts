@@ -6,7 +6,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Secret } from "../../node/secret.ts";
-import type { HostStats } from "../../node/turn-host.ts";
+import type { HostStats } from "../../node/turn-service.ts";
 import type { SipView } from "../services/sip/sip-service.ts";
 import { isUser } from "../time-limited-credentials.ts";
 import { createMetrics } from "./metrics.ts";

@@ -4,7 +4,8 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "@prometheus-io/client";
 import { Method } from "../../core/stun/registry.ts";
-import type { HostStats } from "../../node/turn-host.ts";
+import { type OffloadStats, outcomes } from "../../node/datapath/ebpf/offload-stats.ts";
+import type { HostStats } from "../../node/turn-service.ts";
 import type { SipView } from "../services/sip/sip-service.ts";
 
 type Labelled = readonly (readonly [label: string, value: number])[];
@@ -15,6 +16,9 @@ export function createMetrics(stats: () => HostStats, sip?: SipView): Registry {
   collectDefaultMetrics({ register: registry });
   addTurnMetrics(writerFor(registry, stats));
   if (sip !== undefined) addSipMetrics(writerFor(registry, () => sip));
+  addOffloadMetrics(
+    writerFor(registry, () => [stats().offloaded, sip?.stats.offloaded].filter((one) => one !== undefined)),
+  );
   return registry;
 }
 
@@ -79,12 +83,6 @@ function addTurnMetrics({ gauge, counter, counters }: Writer<HostStats>): void {
     Object.entries(s.datapath.bindFailures),
   );
 
-  gauge("offloaded_flows", "Flows that the kernel forwards by itself now.", (s) => s.offloaded?.flows ?? 0);
-  counters("offload_datagrams", "What the kernel's program did with datagrams.", "outcome", (s) =>
-    Object.entries(s.offloaded?.datagrams ?? {}),
-  );
-  counter("offload_failures", "Flows that the kernel refused.", (s) => s.offloaded?.failures ?? 0);
-
   gauge("stream_connections", "TCP and TLS connections now.", (s) => s.streams.open);
   counter("stream_connections_accepted", "TCP and TLS connections accepted.", (s) => s.streams.accepted);
   counters("stream_connections_refused", "Connections refused, by limit.", "limit", (s) =>
@@ -117,6 +115,17 @@ function addSipMetrics({ gauge, counter, counters }: Writer<SipView>): void {
   counter("media_packets", "Datagrams of calls relayed.", (s) => s.stats.media.packets);
   counter("media_bytes", "Payload bytes of calls relayed.", (s) => s.stats.media.bytes);
   counters("media_drops", "Datagrams of calls dropped.", "reason", (s) => Object.entries(s.stats.media.drops));
+}
+
+/** Of TURN's and of calls' together. */
+function addOffloadMetrics({ gauge, counter, counters }: Writer<readonly Readonly<OffloadStats>[]>): void {
+  const total = (all: readonly Readonly<OffloadStats>[], of: (one: Readonly<OffloadStats>) => number): number =>
+    all.reduce((sum, one) => sum + of(one), 0);
+  gauge("offloaded_flows", "Flows that the kernel forwards by itself now.", (all) => total(all, (s) => s.flows));
+  counters("offload_datagrams", "What the kernel's program did with datagrams.", "outcome", (all) =>
+    all.length === 0 ? [] : outcomes.map((outcome) => [outcome, total(all, (s) => s.datagrams[outcome])]),
+  );
+  counter("offload_failures", "Flows that the kernel refused.", (all) => total(all, (s) => s.failures));
 }
 
 function messages({ stats }: SipView, count: "messagesIn" | "messagesOut"): Labelled {

@@ -1,0 +1,146 @@
+/**
+ * The place of one shard, which one worker after the other takes: what each is told when it begins, what has become of its
+ * allocations, and what all of them have counted.
+ */
+import type { TurnServerConfig } from "../../core/turn/server/config.ts";
+import type { DiscoverySquare } from "../../core/turn/server/discovery-sites.ts";
+import type { TurnServerEvent, UserQuery } from "../../core/turn/server/outputs.ts";
+import type { Log } from "../log.ts";
+import type { BoundListener, HostStats, ShardHealth } from "../turn-service.ts";
+import type { FromShard, PlainIdentity, ShardData, ShardTask, TaskResult } from "./messages.ts";
+import { Shard, type ShardOwner, type WorkerSettings } from "./shard.ts";
+import { configShare } from "./shares.ts";
+import { noStats, remains, sumStats } from "./sum.ts";
+import type { UdpGroup } from "./udp-group.ts";
+
+/** A listener that is open. */
+export interface OpenListener {
+  readonly bound: BoundListener;
+  /** Of UDP. */
+  readonly group: UdpGroup | undefined;
+}
+
+/** What is true for all workers now, and what a new one has to be told. */
+export interface Orders extends Pick<ShardData, "count" | "wakeDelay" | "streams"> {
+  /** How many of the workers serve UDP. */
+  readonly shards: number;
+  /** As configured for all of them together. */
+  config: TurnServerConfig;
+  identity: PlainIdentity | undefined;
+  squares: readonly DiscoverySquare[];
+  isDraining: boolean;
+  readonly listeners: Map<number, OpenListener>;
+}
+
+export interface SeatHost {
+  handleEvent(event: TurnServerEvent): void;
+  /** Answered by a message `keys`. */
+  lookUp(seat: ShardSeat, lookup: number, user: UserQuery, realm: string): void;
+  handleLost(): void;
+  /** A number for an allocation that no other in this process has. */
+  nextAllocation(): number;
+}
+
+export class ShardSeat implements ShardOwner {
+  readonly shard: Shard;
+  readonly #index: number;
+  readonly #orders: Orders;
+  readonly #host: SeatHost;
+  readonly #log: Log;
+  /** Live ones: the number that is told by the worker's own. */
+  readonly #allocations: Map<number, number> = new Map();
+  #lost = 0;
+  /** Of workers that have ended. */
+  #past: HostStats = noStats();
+  /** Of the one that is there, when it was last asked. */
+  #latest: HostStats = noStats();
+
+  constructor(index: number, orders: Orders, host: SeatHost, log: Log, settings: WorkerSettings) {
+    this.#index = index;
+    this.#orders = orders;
+    this.#host = host;
+    this.#log = log;
+    this.shard = new Shard(index < orders.shards ? `udp ${index}` : "streams", this, settings);
+  }
+
+  get allocations(): number {
+    return this.#allocations.size;
+  }
+
+  get stats(): HostStats {
+    return sumStats([this.#past, this.#latest]);
+  }
+
+  get health(): ShardHealth {
+    const { name, isUp, failures } = this.shard;
+    return { name, isUp, failures, lost: this.#lost };
+  }
+
+  /** Asks the worker what it has counted; what is not answered stays as it was. */
+  async refresh(): Promise<void> {
+    const result = await this.shard.run({ type: "stats" }).catch(() => undefined);
+    if (result?.stats !== undefined) this.#latest = result.stats;
+  }
+
+  data(): Omit<ShardData, "descriptors"> {
+    const { config, count, shards, wakeDelay, streams } = this.#orders;
+    return { index: this.#index, count, config: configShare(config, this.#index, count, shards), wakeDelay, streams };
+  }
+
+  begin(): void {
+    const { listeners, isDraining } = this.#orders;
+    if (isDraining) this.shard?.post({ type: "drain" });
+    const opened = [...listeners.values()].filter((one) => this.#serves(one)).map((one) => this.listen(one));
+    if (opened.length === 0) return;
+    void Promise.allSettled(opened).then((results) => {
+      for (const result of results) {
+        if (result.status === "rejected")
+          this.#log.warn({ err: result.reason, shard: this.shard.name }, "listener-failed");
+      }
+      this.shard.post({ type: "squares", squares: this.#orders.squares });
+    });
+  }
+
+  #serves({ bound }: OpenListener): boolean {
+    return (bound.transport === "udp") === this.#index < this.#orders.shards;
+  }
+
+  listen({ bound: { id, transport, address }, group }: OpenListener): Promise<TaskResult> {
+    const sockets = group?.pairs[this.#index];
+    const identity = transport === "tls" ? this.#orders.identity : undefined;
+    const task: ShardTask = { type: "listen", listener: id, transport, address, identity, sockets };
+    return this.shard.run(task);
+  }
+
+  handle(message: Exclude<FromShard, { type: "done" }>): void {
+    switch (message.type) {
+      case "event":
+        return this.#tell(message.event);
+      case "lookup":
+        return this.#host.lookUp(this, message.lookup, message.user, message.realm);
+      case "log":
+        return this.#log[message.level]({ ...message.fields, shard: this.shard.name }, message.event);
+    }
+  }
+
+  #tell(event: TurnServerEvent): void {
+    if (event.type === "refused") return this.#host.handleEvent(event);
+    const own = event.allocation.id;
+    const id = this.#allocations.get(own) ?? this.#host.nextAllocation();
+    if (event.type === "allocation-created") this.#allocations.set(own, id);
+    else this.#allocations.delete(own);
+    this.#host.handleEvent({ ...event, allocation: { ...event.allocation, id } });
+  }
+
+  handleLost(cause: Error, restartMs: number): void {
+    const lost = [...this.#allocations.values()];
+    this.#allocations.clear();
+    this.#lost += lost.length;
+    this.#past = sumStats([this.#past, remains(this.#latest)]);
+    this.#latest = noStats();
+    const { name } = this.shard;
+    this.#log.error({ shard: name, lost: lost.length, restartMs, err: cause }, "shard-ended");
+    for (const allocation of lost) this.#log.debug({ shard: name, allocation }, "allocation-lost");
+    this.#host.handleLost();
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * One worker, as the main thread has it: started, spoken to, and started again when it ends. Whoever owns it says in
+ * `begin` what a new one has to be told first; what is said while there is none is lost, and `begin` makes up for it.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
+import { PosternError } from "../../core/base/failure.ts";
+import { monotonicNow } from "../clock.ts";
+import { createDescriptorRecord, openDescriptors } from "../sys/open-descriptors.ts";
+import { closeDescriptor } from "../sys/udp-socket.ts";
+import type { FromShard, PlainError, ShardData, ShardTask, TaskResult, ToShard } from "./messages.ts";
+
+/** How a worker is run; what is not given is as in the main thread. */
+export interface WorkerSettings {
+  /** Megabytes of memory for objects, beyond which the worker is ended. */
+  readonly heapMegabytes?: number;
+  /** Flags of Node's. */
+  readonly execArgv?: readonly string[];
+}
+
+export interface ShardOwner {
+  /** With what the next worker begins; without what is this class's own. */
+  data(): Omit<ShardData, "descriptors">;
+  /** A new worker listens to messages. */
+  begin(): void;
+  handle(message: Exclude<FromShard, { type: "done" }>): void;
+  /** A worker has ended that was not told to. `restartMs`: when the next one is started. */
+  handleLost(cause: Error, restartMs: number): void;
+}
+
+/** The first is started again at once; each one that does not live long doubles the wait. */
+const firstWaitMs = 100;
+const longestWaitMs = 30_000;
+const longLifeMs = 60_000;
+
+/** How long the end waits for a worker that may not listen any more. */
+const patienceMs = 500;
+
+/** More than Linux lets a process have, unless somebody has raised fs.nr_open. */
+const mostDescriptors = 1 << 20;
+
+const program = new URL(`./shard-program${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url);
+
+export class Shard {
+  readonly name: string;
+  readonly #owner: ShardOwner;
+  readonly #settings: WorkerSettings;
+  readonly #descriptors: Int32Array<SharedArrayBuffer> = createDescriptorRecord(mostDescriptors);
+  readonly #tasks: Map<number, PromiseWithResolvers<TaskResult>> = new Map();
+  #worker: Worker | undefined;
+  #cause: Error | undefined;
+  #since = 0;
+  #shortLives = 0;
+  #failures = 0;
+  #lastTask = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosing = false;
+
+  constructor(name: string, owner: ShardOwner, settings: WorkerSettings) {
+    this.name = name;
+    this.#owner = owner;
+    this.#settings = settings;
+    this.#start();
+  }
+
+  get isUp(): boolean {
+    return this.#worker !== undefined;
+  }
+
+  /** How often it has ended without being told to. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  #start(): void {
+    const { heapMegabytes, execArgv } = this.#settings;
+    const worker = new Worker(program, {
+      name: this.name,
+      workerData: { ...this.#owner.data(), descriptors: this.#descriptors } satisfies ShardData,
+      ...(heapMegabytes === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMegabytes } }),
+      ...(execArgv === undefined ? {} : { execArgv: [...execArgv] }),
+    });
+    worker.on("message", (message: FromShard) => this.#handle(message));
+    worker.on("error", (error: Error) => (this.#cause = error));
+    worker.once("exit", (code) => this.#handleExit(code));
+    this.#worker = worker;
+    this.#since = monotonicNow();
+    this.#owner.begin();
+  }
+
+  /** Lost where there is no worker now. */
+  post(message: ToShard): void {
+    this.#worker?.postMessage(message);
+  }
+
+  /** Rejects with the worker's `PosternError`, or with `shard-ended` when it has ended before it was done. */
+  async run(what: ShardTask): Promise<TaskResult> {
+    if (this.#worker === undefined) throw this.#ended();
+    const task = ++this.#lastTask;
+    const waiting = Promise.withResolvers<TaskResult>();
+    this.#tasks.set(task, waiting);
+    this.post({ type: "task", task, what });
+    const result = await waiting.promise;
+    if (result.error !== undefined) throw revived(result.error);
+    return result;
+  }
+
+  /** Resolves when the worker has ended, of itself or not, and nothing of it is left. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    clearTimeout(this.#timer);
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    const closed = this.run({ type: "close" }).then(
+      () => true,
+      () => true,
+    );
+    await Promise.race([closed, delay(patienceMs, undefined, { ref: false })]);
+    await worker.terminate();
+  }
+
+  #handle(message: FromShard): void {
+    if (message.type !== "done") return this.#owner.handle(message);
+    this.#tasks.get(message.task)?.resolve(message.result);
+    this.#tasks.delete(message.task);
+  }
+
+  #handleExit(code: number): void {
+    this.#worker = undefined;
+    // What it had opened through foreign functions is nobody's now.
+    for (const descriptor of openDescriptors(this.#descriptors)) closeDescriptor(descriptor);
+    this.#descriptors.fill(0);
+    const cause = this.#cause ?? new Error(`The worker ended with code ${code}.`);
+    this.#cause = undefined;
+    for (const waiting of this.#tasks.values()) waiting.reject(this.#ended(cause));
+    this.#tasks.clear();
+    if (this.#isClosing) return;
+    this.#failures++;
+    const wait = this.#nextWait();
+    this.#timer = setTimeout(() => this.#start(), wait);
+    this.#owner.handleLost(cause, wait);
+  }
+
+  #nextWait(): number {
+    if (monotonicNow() - this.#since > longLifeMs) this.#shortLives = 0;
+    const wait = this.#shortLives === 0 ? 0 : firstWaitMs * 2 ** (this.#shortLives - 1);
+    this.#shortLives++;
+    return Math.min(wait, longestWaitMs);
+  }
+
+  #ended(cause?: Error): PosternError {
+    return new PosternError("shard-ended", `The worker ${this.name} has ended; it is started again.`, { cause });
+  }
+}
+
+function revived({ name, message, code, stack }: PlainError): Error {
+  const error = name === "PosternError" ? new PosternError(code as string, message) : new Error(message);
+  return Object.assign(error, { name, ...(code === undefined ? {} : { code }), stack });
+}

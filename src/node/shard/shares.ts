@@ -1,0 +1,37 @@
+/** What one of several workers has of what was configured for all. */
+import { PosternError } from "../../core/base/failure.ts";
+import type { PortRange } from "../../core/base/relay-places.ts";
+import type { TurnServerConfig } from "../../core/turn/server/config.ts";
+
+/**
+ * The `index`th of `count` parts of the relay ports. Parts begin with an even port, so that no pair of ports is cut in two
+ * (RFC 8656 §7.2). Throws `PosternError` `too-few-relay-ports`.
+ */
+export function portShare({ min, max }: PortRange, index: number, count: number): PortRange {
+  const pairs = Math.floor((max + 1) / 2) - Math.ceil(min / 2);
+  if (pairs < count) {
+    throw new PosternError(
+      "too-few-relay-ports",
+      `${max - min + 1} relay ports are too few for ${count} workers: give relay-ports more, or shards less.`,
+    );
+  }
+  const start = (part: number) => 2 * (Math.ceil(min / 2) + Math.floor((pairs * part) / count));
+  return { min: index === 0 ? min : start(index), max: index === count - 1 ? max : start(index + 1) - 1 };
+}
+
+/**
+ * One worker's configuration. A source that may be spoofed reaches all shards, so what they answer it together must be no
+ * more than one would; `shards` of the workers serve UDP.
+ */
+export function configShare(config: TurnServerConfig, index: number, count: number, shards: number): TurnServerConfig {
+  const { unauthenticatedPerSecond } = config.budgets;
+  const isShard = index < shards;
+  return {
+    ...config,
+    relayPorts: portShare(config.relayPorts, index, count),
+    budgets: {
+      ...config.budgets,
+      unauthenticatedPerSecond: isShard ? Math.ceil(unauthenticatedPerSecond / shards) : unauthenticatedPerSecond,
+    },
+  };
+}

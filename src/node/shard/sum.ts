@@ -1,0 +1,37 @@
+/** What several workers count, together. */
+import { createStats } from "../../core/turn/server/stats.ts";
+import { createDatapathStats } from "../datapath/datapath.ts";
+import { createStreamStats } from "../net/stream-stats.ts";
+import type { HostStats } from "../turn-service.ts";
+
+/** Where nothing has been counted yet. */
+export function noStats(): HostStats {
+  return { server: createStats(), datapath: createDatapathStats(), offloaded: undefined, streams: createStreamStats() };
+}
+
+export function sumStats(all: readonly HostStats[]): HostStats {
+  return all.reduce((sum, one) => added(sum, one) as HostStats, noStats());
+}
+
+/** What is left of a worker that has ended: all that it counted, and nothing that was open or alive. */
+export function remains({ server, datapath, offloaded, streams }: HostStats): HostStats {
+  return {
+    server: { ...server, allocations: 0, permissions: 0, channels: 0 },
+    datapath: { ...datapath, sockets: 0 },
+    offloaded: offloaded && { ...offloaded, flows: 0 },
+    streams: { ...streams, open: 0, halfOpen: 0 },
+  };
+}
+
+/** Numbers are added wherever they are; what only one of them has is taken as it is. */
+function added(a: unknown, b: unknown): unknown {
+  if (typeof a === "number" && typeof b === "number") return a + b;
+  if (a === undefined) return b;
+  if (b === undefined) return a;
+  if (Array.isArray(a) && Array.isArray(b)) {
+    return Array.from({ length: Math.max(a.length, b.length) }, (_, i) => added(a[i], b[i]));
+  }
+  const [one, other] = [a as Record<string, unknown>, b as Record<string, unknown>];
+  const names = new Set([...Object.keys(one), ...Object.keys(other)]);
+  return Object.fromEntries([...names].map((name) => [name, added(one[name], other[name])]));
+}

@@ -1,0 +1,224 @@
+/**
+ * A TURN server of several workers: shards, each with its part of the UDP clients, and one more for TCP and TLS. The main
+ * thread opens the UDP listeners and steers each client to one shard; it looks users up, and tells everybody what
+ * changes. Packets never pass it. A worker that ends takes its allocations with it and is started again on the same
+ * sockets; the others notice nothing.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Address } from "../../core/base/address.ts";
+import { PosternError } from "../../core/base/failure.ts";
+import type { RelayAddress, SharedSecret, TurnServerConfig } from "../../core/turn/server/config.ts";
+import type { DiscoverySquare } from "../../core/turn/server/discovery-sites.ts";
+import type { TurnServerEvent, UserKeys } from "../../core/turn/server/outputs.ts";
+import { refuseWildcard } from "../datapath/wildcard.ts";
+import { Emptying } from "../emptying.ts";
+import { KeyLookups } from "../key-lookups.ts";
+import type { Log } from "../log.ts";
+import type { ListenSpec } from "../net/listen-spec.ts";
+import { defaultStreamLimits, limitsWithin, type StreamLimits } from "../net/stream-limits.ts";
+import { missingIdentity, secureOptions, type TlsIdentity } from "../net/tls-identity.ts";
+import { availableForeign } from "../sys/libc.ts";
+import { type Capacity, capacityOf } from "../turn/capacity.ts";
+import type { BoundListener, FindKeys, HostStats, ShardHealth, TurnService } from "../turn-service.ts";
+import type { PlainIdentity, ToShard } from "./messages.ts";
+import type { WorkerSettings } from "./shard.ts";
+import { type Orders, type SeatHost, ShardSeat } from "./shard-seat.ts";
+import { portShare } from "./shares.ts";
+import { sumStats } from "./sum.ts";
+import { UdpGroup } from "./udp-group.ts";
+
+export interface TurnShardsOptions {
+  /** As for one server: each worker gets its part of ports and budgets. */
+  readonly config: TurnServerConfig;
+  /** How many workers serve UDP; two or more, and one more serves TCP and TLS. */
+  readonly shards: number;
+  readonly wakeDelay: number;
+  readonly keys: FindKeys;
+  readonly onEvent: (event: TurnServerEvent) => void;
+  readonly log: Log;
+  readonly streams: Partial<StreamLimits>;
+  readonly workers?: WorkerSettings;
+}
+
+/** How long `refresh` waits for a worker that is busy. */
+const patienceMs = 1_000;
+
+export class TurnShards implements TurnService {
+  readonly #orders: Orders;
+  readonly #seats: readonly ShardSeat[];
+  readonly #emptying: Emptying = new Emptying(() => this.#allocations === 0);
+  readonly #lookups: KeyLookups<Lookup, UserKeys>;
+  #lastListener = 0;
+  #lastAllocation = 0;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Starts the workers. Throws `PosternError` `wildcard-address` when a relay is not one address, `too-few-relay-ports`, or
+   * `foreign-functions-unavailable`.
+   */
+  constructor(options: TurnShardsOptions) {
+    const { config, shards, wakeDelay, streams, log, keys, onEvent } = options;
+    for (const { bound } of config.relays) refuseWildcard(bound);
+    availableForeign();
+    const count = shards + 1;
+    portShare(config.relayPorts, 0, count);
+    this.#orders = {
+      ...{ config, shards, count, streams, wakeDelay },
+      ...{ identity: undefined, squares: [], isDraining: false, listeners: new Map() },
+    };
+    this.#lookups = new KeyLookups(
+      ({ seat, lookup }, found) => seat.shard.post({ type: "keys", lookup, keys: found }),
+      log,
+    );
+    const host: SeatHost = {
+      handleEvent: (event) => {
+        this.#emptying.look();
+        onEvent(event);
+      },
+      lookUp: (seat, lookup, user, realm) =>
+        this.#lookups.start({ seat, lookup }, (signal) => keys(user, realm, signal)),
+      handleLost: () => this.#emptying.look(),
+      nextAllocation: () => ++this.#lastAllocation,
+    };
+    const settings = options.workers ?? {};
+    this.#seats = Array.from({ length: count }, (_, i) => new ShardSeat(i, this.#orders, host, log, settings));
+  }
+
+  get #allocations(): number {
+    return this.#seats.reduce((sum, { allocations }) => sum + allocations, 0);
+  }
+
+  get stats(): HostStats {
+    const sum = sumStats(this.#seats.map(({ stats }) => stats));
+    return { ...sum, server: { ...sum.server, allocations: this.#allocations } };
+  }
+
+  get shards(): readonly ShardHealth[] {
+    return this.#seats.map(({ health }) => health);
+  }
+
+  get capacity(): Capacity {
+    const { config, streams } = this.#orders;
+    return capacityOf(config, limitsWithin(defaultStreamLimits, streams).connections);
+  }
+
+  get listeners(): readonly BoundListener[] {
+    return [...this.#orders.listeners.values()].map(({ bound }) => bound);
+  }
+
+  async refresh(): Promise<void> {
+    const asked = Promise.all(this.#seats.map((seat) => seat.refresh()));
+    await Promise.race([asked, delay(patienceMs, undefined, { ref: false })]);
+  }
+
+  async listen(spec: ListenSpec): Promise<BoundListener> {
+    if (this.#closing !== undefined) throw new PosternError("closed", "These shards are closed: make new ones.");
+    refuseWildcard(spec.address);
+    const id = ++this.#lastListener;
+    return spec.transport === "udp" ? this.#listenUdp(id, spec) : this.#listenStream(id, spec);
+  }
+
+  async #listenUdp(id: number, { transport, address }: ListenSpec): Promise<BoundListener> {
+    const group = new UdpGroup(address, this.#orders.shards);
+    const bound = { id, transport, address: group.address };
+    const listener = { bound, group };
+    // From now on a worker that begins listens by itself.
+    this.#orders.listeners.set(id, listener);
+    const opened = await Promise.allSettled(this.#serving(transport).map((seat) => seat.listen(listener)));
+    const failed = opened.find((one) => one.status === "rejected");
+    if (failed === undefined) return bound;
+    this.unlisten(bound);
+    throw failed.reason;
+  }
+
+  async #listenStream(id: number, { transport, address, tls }: ListenSpec): Promise<BoundListener> {
+    if (transport === "tls") {
+      if (tls === undefined) throw missingIdentity();
+      secureOptions(tls);
+      this.#orders.identity = plain(tls);
+    }
+    const [seat] = this.#serving(transport);
+    const asked = { bound: { id, transport, address }, group: undefined };
+    const { address: at } = (await seat?.listen(asked)) ?? {};
+    const bound = { id, transport, address: at ?? address };
+    this.#orders.listeners.set(id, { bound, group: undefined });
+    return bound;
+  }
+
+  #serving(transport: BoundListener["transport"]): readonly ShardSeat[] {
+    const { shards } = this.#orders;
+    return transport === "udp" ? this.#seats.slice(0, shards) : this.#seats.slice(shards);
+  }
+
+  unlisten({ id, transport }: BoundListener): void {
+    const group = this.#orders.listeners.get(id)?.group;
+    this.#orders.listeners.delete(id);
+    const done = this.#serving(transport).map(({ shard }) => shard.run({ type: "unlisten", listener: id }));
+    // Not before the workers have let go of it: the number of a closed descriptor may be somebody else's at once.
+    void Promise.allSettled(done).then(() => group?.close());
+  }
+
+  updateTls(identity: TlsIdentity): void {
+    secureOptions(identity);
+    this.#orders.identity = plain(identity);
+    this.#broadcast({ type: "tls", identity: this.#orders.identity });
+  }
+
+  setAddresses(relays: readonly RelayAddress[], ownAddresses: readonly Readonly<Address>[]): void {
+    for (const { bound } of relays) refuseWildcard(bound);
+    this.#orders.config = { ...this.#orders.config, relays, ownAddresses };
+    this.#broadcast({ type: "addresses", relays, own: ownAddresses });
+  }
+
+  setDiscoverySquares(squares: readonly DiscoverySquare[]): void {
+    this.#orders.squares = squares;
+    this.#broadcast({ type: "squares", squares });
+  }
+
+  setSecrets(secrets: readonly SharedSecret[]): void {
+    this.#orders.config = { ...this.#orders.config, sharedSecrets: secrets };
+    this.#broadcast({ type: "secrets", secrets });
+  }
+
+  removeUser(username: string): void {
+    this.#broadcast({ type: "userRemoved", username });
+  }
+
+  #broadcast(message: ToShard): void {
+    for (const { shard } of this.#seats) shard.post(message);
+  }
+
+  async drain(deadlineMs: number, signal?: AbortSignal): Promise<number> {
+    signal?.throwIfAborted();
+    this.#orders.isDraining = true;
+    this.#broadcast({ type: "drain" });
+    await this.#emptying.wait(deadlineMs, signal);
+    return this.#allocations;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#lookups.close();
+    await Promise.all(this.#seats.map(({ shard }) => shard.close()));
+    for (const { group } of this.#orders.listeners.values()) group?.close();
+    this.#orders.listeners.clear();
+  }
+}
+
+/** Whose question it is, and which. */
+interface Lookup {
+  readonly seat: ShardSeat;
+  readonly lookup: number;
+}
+
+function plain({ certificate, key }: TlsIdentity): PlainIdentity {
+  return { certificate, key: key.reveal() };
+}
