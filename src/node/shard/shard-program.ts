@@ -7,6 +7,7 @@ import { type Address, formatAddress } from "../../core/base/address.ts";
 import { PosternError } from "../../core/base/failure.ts";
 import type { DiscoverySocket, DiscoverySquare } from "../../core/turn/server/discovery-sites.ts";
 import type { UserKeys, UserQuery } from "../../core/turn/server/outputs.ts";
+import type { Datapath } from "../datapath/datapath.ts";
 import { MmsgDatapath } from "../datapath/mmsg.ts";
 import type { Log } from "../log.ts";
 import type { TlsIdentity } from "../net/tls-identity.ts";
