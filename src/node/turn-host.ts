@@ -202,7 +202,7 @@ export class TurnHost implements TurnService {
   #perform(output: TurnServerOutput): void {
     switch (output.kind) {
       case "send":
-        return this.#egress.send(output.to, output.data);
+        return this.#egress.send(output.to, output.data, output.fields);
       case "bindRelay":
         return this.#relays.open(output.relay, output.address);
       case "releaseRelay":

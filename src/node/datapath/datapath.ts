@@ -7,6 +7,7 @@
  * end of a `bind` is an input that comes later, as in a machine.
  */
 import type { Address } from "../../core/base/address.ts";
+import type { IpFields } from "../../core/base/ip-fields.ts";
 import type { MediaFlow } from "../../core/relay/media-flow.ts";
 import type { Flow } from "../../core/turn/server/flow.ts";
 import type { IcmpError } from "../../core/turn/server/peer-errors.ts";
@@ -34,9 +35,10 @@ export interface DatagramSink {
   /**
    * One datagram: `data[0, length)`, from `from`, both borrowed until the call returns. The bytes may be handed to
    * `send` of the same datapath, which keeps what it needs. `fill`: how full the queue was that it came out of, from 0 to
-   * 1; undefined where that cannot be told.
+   * 1; undefined where that cannot be told. `fields`: with what it came to a `turn-listener` or a `relay`; undefined where
+   * that cannot be told.
    */
-  handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>, fill?: number): void;
+  handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>, fill?: number, fields?: IpFields): void;
   /**
    * An ICMP message about a datagram that was sent to `to`, which is borrowed. Only a sink that has this is told, and only
    * where the system can.
@@ -102,6 +104,8 @@ export function createDatapathStats(): DatapathStats {
 }
 
 export interface Datapath {
+  /** Whether traffic class and hop limit of what comes are told, and those of what leaves can be said. */
+  readonly carriesFields: boolean;
   readonly stats: Readonly<DatapathStats>;
   /** Of flows that it forwards without their packets coming up; undefined where it forwards none. */
   readonly offloaded?: Readonly<OffloadStats>;
@@ -118,7 +122,7 @@ export interface Datapath {
   /**
    * Sends `data[offset, offset + length)`, which must not change afterwards. True when it was given to the kernel or
    * queued for it; false when it was dropped, and counted. `to` may be given its text here, for next time.
-   * `dontFragment`: nobody on the way may cut it up (IPv4; Node's sockets cannot say so).
+   * `fields`: with what it leaves, where the datapath can say so (DF: over IPv4).
    */
   send(
     socket: SocketId,
@@ -126,7 +130,7 @@ export interface Datapath {
     offset: number,
     length: number,
     to: Readonly<Address>,
-    dontFragment?: boolean,
+    fields?: IpFields,
   ): boolean;
 
   /** The same, behind a ChannelData header for `channel` (RFC 8656 §12.4). */
@@ -137,6 +141,7 @@ export interface Datapath {
     offset: number,
     length: number,
     to: Readonly<Address>,
+    fields?: IpFields,
   ): boolean;
 
   /**

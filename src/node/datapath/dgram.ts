@@ -17,6 +17,9 @@ import { DgramSocket } from "./dgram-socket.ts";
 import { isWildcard, wildcardFailure } from "./wildcard.ts";
 
 export class DgramDatapath implements Datapath {
+  // DEVIATES RFC 8656 §14: Node tells neither traffic class nor hop limit, and cannot say them of one datagram: the
+  // alternate behavior, best effort, Not-ECT, and the hop limit of the system.
+  readonly carriesFields = false;
   readonly #stats = createDatapathStats();
   readonly #sockets: (DgramSocket | undefined)[] = [];
   readonly #free: SocketId[] = [];

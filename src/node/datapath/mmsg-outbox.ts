@@ -4,6 +4,7 @@
  */
 import { constants } from "node:os";
 import { type Address, blankAddress, copyAddress } from "../../core/base/address.ts";
+import { DONT_FRAGMENT, type IpFields } from "../../core/base/ip-fields.ts";
 import type { ReceiveBatch } from "../sys/receive-batch.ts";
 import { HEADER_LENGTH, NO_ENTRY, SendBatch } from "../sys/send-batch.ts";
 import { setFragmentation } from "../sys/udp-socket.ts";
@@ -56,35 +57,50 @@ export class Outbox {
     this.#lentAt = at;
   }
 
-  send(socket: MmsgSocket, data: Uint8Array, offset: number, length: number, to: Readonly<Address>): boolean {
-    return this.#accept(socket, NO_CHANNEL, data, offset, length, length, to);
+  send(
+    socket: MmsgSocket,
+    data: Uint8Array,
+    offset: number,
+    length: number,
+    to: Readonly<Address>,
+    fields: IpFields,
+  ): boolean {
+    return this.#accept(socket, NO_CHANNEL, data, offset, length, length, to, fields & ~DONT_FRAGMENT);
   }
 
   /** The same of a datagram that nobody on its way may cut up; at once, because the socket has to be told so meanwhile. */
-  sendWhole(socket: MmsgSocket, data: Uint8Array, offset: number, length: number, to: Readonly<Address>): boolean {
+  sendWhole(
+    socket: MmsgSocket,
+    data: Uint8Array,
+    offset: number,
+    length: number,
+    to: Readonly<Address>,
+    fields: IpFields,
+  ): boolean {
     const { drops } = this.#stats;
     if (!this.#isSendable(socket, length, to)) return false;
     this.flushSocket(socket);
     if (!this.#batch.hasRoom(length)) this.flush();
     // What waits leaves when the socket is as it always is.
-    const sent = socket.queue.isEmpty ? this.#sendWholeNow(socket, data, offset, length, to) : -EAGAIN;
+    const entry = this.#batch.addCopy(data, offset, length, to, fields & ~DONT_FRAGMENT);
+    const sent = socket.queue.isEmpty ? this.#sendWholeNow(socket, entry) : -EAGAIN;
     if (sent > 0) {
       this.#stats.packetsOut++;
       this.#stats.bytesOut += length;
     } else if (sent === -EAGAIN) drops["queue-full"]++;
-    else if (sent === -EMSGSIZE) drops["too-long"]++;
-    else this.#stats.socketErrors++;
+    else if (sent === -EMSGSIZE) {
+      drops["too-long"]++;
+      socket.refusedPort = to.port;
+    } else this.#stats.socketErrors++;
     return sent > 0;
   }
 
-  #sendWholeNow(socket: MmsgSocket, data: Uint8Array, offset: number, length: number, to: Readonly<Address>): number {
-    const { descriptor } = socket;
-    const entry = this.#batch.addCopy(data, offset, length, to);
+  #sendWholeNow({ descriptor, usual, systemHops }: MmsgSocket, entry: number): number {
+    this.#batch.compose(entry, 0, usual, systemHops);
     setFragmentation(descriptor, false);
-    let sent = this.#batch.sendOne(descriptor, entry);
-    if (isRefusal(sent) && sent !== -EMSGSIZE) sent = this.#batch.sendOne(descriptor, entry);
+    let sent = this.#batch.send(descriptor, 0, 1);
+    if (isRefusal(sent) && sent !== -EMSGSIZE) sent = this.#batch.send(descriptor, 0, 1);
     setFragmentation(descriptor, true);
-    if (sent === -EMSGSIZE) socket.refusedPort = to.port;
     return sent;
   }
 
@@ -95,8 +111,9 @@ export class Outbox {
     offset: number,
     length: number,
     to: Readonly<Address>,
+    fields: IpFields,
   ): boolean {
-    return this.#accept(socket, channel, data, offset, length, length + HEADER_LENGTH, to);
+    return this.#accept(socket, channel, data, offset, length, length + HEADER_LENGTH, to, fields);
   }
 
   /** Hands everything that has collected to the kernel, or to the queues. */
@@ -119,8 +136,8 @@ export class Outbox {
     const { queue } = socket;
     for (let next = queue.first; next !== undefined; next = queue.first) {
       if (!this.#batch.hasRoom(next.data.length)) this.flush();
-      const entry = this.#batch.addCopy(next.data, 0, next.data.length, next.to);
-      this.#batch.compose(entry, 0);
+      const entry = this.#batch.addCopy(next.data, 0, next.data.length, next.to, next.fields);
+      this.#batch.compose(entry, 0, socket.usual, socket.systemHops);
       const sent = this.#hand(socket, 0, 1);
       if (sent === -EAGAIN) return;
       if (sent < 0) this.#stats.socketErrors++;
@@ -142,6 +159,7 @@ export class Outbox {
     length: number,
     whole: number,
     to: Readonly<Address>,
+    fields: IpFields,
   ): boolean {
     if (!this.#isSendable(socket, whole, to)) return false;
     this.#stats.packetsOut++;
@@ -149,7 +167,9 @@ export class Outbox {
     const batch = this.#batch;
     const isLent = data === this.#lentView;
     if (!batch.hasRoom(isLent ? 0 : length)) this.flush();
-    const entry = isLent ? batch.add(this.#lentAt + offset, length, to) : batch.addCopy(data, offset, length, to);
+    const entry = isLent
+      ? batch.add(this.#lentAt + offset, length, to, fields)
+      : batch.addCopy(data, offset, length, to, fields);
     if (channel !== NO_CHANNEL) batch.prefix(entry, channel, length);
     if (!socket.queue.isEmpty) return this.#enqueue(socket, entry);
     if (socket.head === NO_ENTRY) {
@@ -178,8 +198,12 @@ export class Outbox {
 
   #transmit(socket: MmsgSocket, head: number): void {
     const batch = this.#batch;
-    if (batch.nextOf(head) === NO_ENTRY && !batch.hasHeader(head)) return this.#transmitOne(socket, head);
-    let count = batch.compose(head, socket.segmentLimit);
+    const fields = batch.fieldsOf(head);
+    socket.noteFields(fields);
+    const { usual, systemHops } = socket;
+    if (fields === usual && batch.nextOf(head) === NO_ENTRY && !batch.hasHeader(head))
+      return this.#transmitOne(socket, head);
+    let count = batch.compose(head, socket.segmentLimit, usual, systemHops);
     for (let message = 0; message < count; ) {
       const sent = this.#hand(socket, message, count - message);
       if (sent >= 0) message += sent;
@@ -187,7 +211,7 @@ export class Outbox {
       else if (batch.isMerged(message) && (sent === -EINVAL || sent === -EMSGSIZE || sent === -EIO)) {
         // The way there is narrower than a segment, or the interface cannot do it: from here on smaller ones, or none.
         this.#lowerLimit(socket, sent === -EIO ? 0 : batch.lengthOf(batch.firstOf(message)));
-        count = batch.compose(batch.firstOf(message), socket.segmentLimit);
+        count = batch.compose(batch.firstOf(message), socket.segmentLimit, usual, systemHops);
         message = 0;
       } else if (sent !== -EINTR) {
         this.#stats.socketErrors++;
@@ -226,7 +250,7 @@ export class Outbox {
       const length = this.#batch.lengthOf(entry);
       if (queue.hasRoom(length)) {
         this.#batch.destinationOf(entry, this.#destination);
-        queue.push(this.#batch.copyOf(entry), copyAddress(this.#destination));
+        queue.push(this.#batch.copyOf(entry), copyAddress(this.#destination), this.#batch.fieldsOf(entry));
       } else {
         hadRoom = false;
         // It was counted when it was accepted.

@@ -1,6 +1,8 @@
 /** One UDP socket of the `mmsg` datapath: its descriptor, what waits to leave by it, and how much to ask it for. */
 import type { Address } from "../../core/base/address.ts";
+import { type IpFields, NO_FIELDS } from "../../core/base/ip-fields.ts";
 import { keepErrors } from "../sys/error-queue.ts";
+import { hearFields, setFields, systemHopLimit } from "../sys/ip-fields.ts";
 import { NO_ENTRY } from "../sys/send-batch.ts";
 import { openBeside, type SteeredPair } from "../sys/steering.ts";
 import { closeDescriptor, localAddress, openUdpSocket, setFragmentation, setReceiveBuffer } from "../sys/udp-socket.ts";
@@ -8,6 +10,9 @@ import { type DatagramSink, RECEIVE_BUFFER, type ReceiveQueue, type SocketId, ty
 import { NOTHING_WAITS, type SendQueue } from "./send-queue.ts";
 
 const mostWanted = 64;
+
+/** So many flushes in a row that begin with the same fields are worth making these the socket's own. */
+const worthAssuming = 16;
 
 export class MmsgSocket {
   readonly id: SocketId;
@@ -32,16 +37,26 @@ export class MmsgSocket {
   fill: number | undefined;
   /** Somebody else closes it. */
   isInherited = false;
+  /** Whether it is told with what datagrams come. */
+  readonly hearsFields: boolean;
+  /** What leaves has these where nothing else is said with it. */
+  usual: IpFields = NO_FIELDS;
+  /** Of the system; 0 as long as `usual` has it too. */
+  systemHops = 0;
+  /** What a flush last began with that was not usual, and how often in a row. */
+  #unusual: IpFields = NO_FIELDS;
+  #unusualFlushes = 0;
   /** Where the last datagram was going that was too long for the way. */
   refusedPort = 0;
   /** The round in which it last gave as many as were asked for. */
   #fullRound = -1;
 
-  constructor(id: SocketId, family: 4 | 6, sink: DatagramSink, receives: ReceiveQueue) {
+  constructor(id: SocketId, family: 4 | 6, sink: DatagramSink, purpose: SocketPurpose | "requests") {
     this.id = id;
     this.family = family;
     this.sink = sink;
-    this.receives = receives;
+    this.receives = purpose === "turn-listener" ? "listener" : purpose;
+    this.hearsFields = purpose !== "listener";
   }
 
   /** Throws `SystemError`. */
@@ -51,6 +66,7 @@ export class MmsgSocket {
     // RFC 8656 §14: DF is that of the datagram that came, which nobody can see from here: zero.
     if (this.family === 4 && purpose !== "listener") setFragmentation(this.descriptor, true);
     if (this.sink.handleIcmp !== undefined) keepErrors(this.descriptor, this.family);
+    if (this.hearsFields) hearFields(this.descriptor, this.family);
     if (purpose === "turn-listener") this.fill = 0;
   }
 
@@ -59,13 +75,17 @@ export class MmsgSocket {
     const [pair] = openBeside(listener.descriptor, localAddress(listener.descriptor));
     this.descriptor = (pair as SteeredPair).requests;
     setReceiveBuffer(this.descriptor, RECEIVE_BUFFER[this.receives]);
+    if (this.hearsFields) hearFields(this.descriptor, this.family);
     this.fill = 0;
   }
 
-  /** Takes over one that is open. */
+  /** Takes over one that is open. Throws `SystemError`. */
   inherit(descriptor: number): void {
     this.isInherited = true;
     this.descriptor = descriptor;
+    hearFields(descriptor, this.family);
+    // Whoever had it before may have assumed others.
+    setFields(descriptor, this.family, NO_FIELDS);
     this.fill = 0;
   }
 
@@ -79,6 +99,27 @@ export class MmsgSocket {
     if (this.descriptor >= 0 && !this.isInherited) closeDescriptor(this.descriptor);
     this.descriptor = -1;
     this.state = "closed";
+  }
+
+  /**
+   * What is about to leave begins with these. Most sockets send all they do with the same, and then need not say it with
+   * every datagram, which costs more than to send it.
+   */
+  noteFields(fields: IpFields): void {
+    if (fields === this.usual) {
+      this.#unusualFlushes = 0;
+      return;
+    }
+    this.#unusualFlushes = fields === this.#unusual ? this.#unusualFlushes + 1 : 1;
+    this.#unusual = fields;
+    if (this.#unusualFlushes >= worthAssuming) this.#assume(fields);
+  }
+
+  #assume(fields: IpFields): void {
+    this.#unusualFlushes = 0;
+    if (this.systemHops === 0) this.systemHops = systemHopLimit(this.descriptor, this.family);
+    setFields(this.descriptor, this.family, fields);
+    this.usual = fields;
   }
 
   /** `asked` for and `given` in `round`: more is wanted when it was full twice in a row. */

@@ -6,6 +6,7 @@
  */
 import { constants } from "node:os";
 import { type Address, blankAddress } from "../../core/base/address.ts";
+import { type IpFields, mustNotFragment, NO_FIELDS } from "../../core/base/ip-fields.ts";
 import type { MediaFlow } from "../../core/relay/media-flow.ts";
 import type { Flow } from "../../core/turn/server/flow.ts";
 import { monotonicNow } from "../clock.ts";
@@ -60,6 +61,7 @@ export interface MmsgOptions {
 }
 
 export class MmsgDatapath implements Datapath {
+  readonly carriesFields = true;
   readonly #stats: DatapathStats;
   readonly #epoll: Epoll = new Epoll(batchSize);
   readonly #received: ReceiveBatch = new ReceiveBatch(batchSize);
@@ -124,7 +126,7 @@ export class MmsgDatapath implements Datapath {
   bind(address: Readonly<Address>, purpose: SocketPurpose, sink: DatagramSink): SocketId {
     if (isWildcard(address)) throw wildcardFailure(address);
     const id = this.#free.pop() ?? this.#sockets.length;
-    const socket = new MmsgSocket(id, address.family, sink, purpose === "relay" ? "relay" : "listener");
+    const socket = new MmsgSocket(id, address.family, sink, purpose);
     this.#sockets[id] = socket;
     try {
       const inherited = purpose === "turn-listener" ? this.#inherited(address) : undefined;
@@ -156,14 +158,14 @@ export class MmsgDatapath implements Datapath {
     offset: number,
     length: number,
     to: Readonly<Address>,
-    dontFragment: boolean = false,
+    fields: IpFields = NO_FIELDS,
   ): boolean {
     const socket = this.#sockets[id];
     if (socket?.state !== "open") return this.#dropClosed();
     const isAccepted =
-      dontFragment && to.family === 4
-        ? this.#outbox.sendWhole(socket, data, offset, length, to)
-        : this.#outbox.send(socket, data, offset, length, to);
+      mustNotFragment(fields) && to.family === 4
+        ? this.#outbox.sendWhole(socket, data, offset, length, to, fields)
+        : this.#outbox.send(socket, data, offset, length, to, fields);
     this.#scheduleFlush();
     return isAccepted;
   }
@@ -175,10 +177,11 @@ export class MmsgDatapath implements Datapath {
     offset: number,
     length: number,
     to: Readonly<Address>,
+    fields: IpFields = NO_FIELDS,
   ): boolean {
     const socket = this.#sockets[id];
     if (socket?.state !== "open") return this.#dropClosed();
-    const isAccepted = this.#outbox.sendChannelData(socket, channel, data, offset, length, to);
+    const isAccepted = this.#outbox.sendChannelData(socket, channel, data, offset, length, to, fields);
     this.#scheduleFlush();
     return isAccepted;
   }
@@ -348,7 +351,7 @@ export class MmsgDatapath implements Datapath {
 
   #receive(socket: MmsgSocket): void {
     const want = Math.min(socket.want, this.#batch - this.#filled);
-    const count = this.#received.receive(socket.descriptor, this.#filled, want);
+    const count = this.#received.receive(socket.descriptor, this.#filled, want, socket.hearsFields);
     if (count < 0) {
       // Where errors are kept, the next look finds them there.
       if (count !== -EAGAIN && count !== -EINTR && socket.sink.handleIcmp === undefined) this.#stats.socketErrors++;
@@ -377,6 +380,7 @@ export class MmsgDatapath implements Datapath {
   #handUpSlot(socket: MmsgSocket, slot: number): void {
     const received = this.#received;
     received.takeSource(slot, this.#from);
+    const fields = socket.hearsFields ? received.takeFields(slot) : undefined;
     // Released by a sink: what came before that is nobody's.
     if (socket.state !== "open") return;
     const data = received.bytesOf(slot);
@@ -385,7 +389,7 @@ export class MmsgDatapath implements Datapath {
     this.#stats.bytesIn += length;
     this.#outbox.lend(data, received.offsetOf(slot));
     try {
-      socket.sink.handleDatagram(data, length, this.#from, socket.fill);
+      socket.sink.handleDatagram(data, length, this.#from, socket.fill, fields);
     } catch (error) {
       surface(error);
     }

@@ -1,5 +1,6 @@
 /** Datagrams that wait until the kernel has room: first in, first out, and bounded. */
 import type { Address } from "../../core/base/address.ts";
+import type { IpFields } from "../../core/base/ip-fields.ts";
 
 /** Datagrams that may wait, and their bytes. */
 const queuePackets = 256;
@@ -8,6 +9,7 @@ const queueBytes = 1 << 20;
 interface Waiting {
   readonly data: Uint8Array;
   readonly to: Readonly<Address>;
+  readonly fields: IpFields;
 }
 
 export class SendQueue {
@@ -26,8 +28,8 @@ export class SendQueue {
     return this.#waiting.length < queuePackets && this.#bytes + length <= queueBytes;
   }
 
-  push(data: Uint8Array, to: Readonly<Address>): void {
-    this.#waiting.push({ data, to });
+  push(data: Uint8Array, to: Readonly<Address>, fields: IpFields): void {
+    this.#waiting.push({ data, to, fields });
     this.#bytes += data.length;
   }
 

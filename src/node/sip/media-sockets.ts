@@ -1,5 +1,6 @@
 /** The sockets of relayed media: opened and closed as the edge asks. What comes to one leaves by another, or is dropped. */
 import type { Address } from "../../core/base/address.ts";
+import { type IpFields, NO_FIELDS, onward, SPENT } from "../../core/base/ip-fields.ts";
 import type { MediaFlow } from "../../core/relay/media-flow.ts";
 import type { PortId } from "../../core/relay/outputs.ts";
 import type { BindFailure, DatagramSink, Datapath, SocketId } from "../datapath/datapath.ts";
@@ -28,9 +29,18 @@ class MediaSocket implements DatagramSink {
     this.#driver.input((edge, now) => edge.handlePortFailed(this.#port, why, now));
   }
 
-  handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>): void {
+  handleDatagram(
+    data: Uint8Array,
+    length: number,
+    from: Readonly<Address>,
+    _fill?: number,
+    fields: IpFields = NO_FIELDS,
+  ): void {
+    const carried = onward(fields);
+    // A call whose media comes back again and again ends so.
+    if (carried === SPENT) return;
     const route = this.#driver.packet(data, length, from, this.#port);
-    if (route !== undefined) this.#sockets.send(route.port, data, length, route.remote);
+    if (route !== undefined) this.#sockets.send(route.port, data, length, route.remote, carried);
   }
 }
 
@@ -68,7 +78,7 @@ export class MediaSockets {
     this.#datapath.withdraw(flow);
   }
 
-  send(port: PortId, data: Uint8Array, length: number, to: Readonly<Address>): void {
-    this.#datapath.send(this.#sockets[port] ?? NO_SOCKET, data, 0, length, to);
+  send(port: PortId, data: Uint8Array, length: number, to: Readonly<Address>, fields?: IpFields): void {
+    this.#datapath.send(this.#sockets[port] ?? NO_SOCKET, data, 0, length, to, fields);
   }
 }

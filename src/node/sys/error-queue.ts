@@ -1,6 +1,7 @@
 /** ICMP messages about datagrams that a socket has sent: the kernel keeps them in a queue of their own (IP_RECVERR). */
 import { constants } from "node:os";
 import { type Address, blankAddress } from "../../core/base/address.ts";
+import { CONTROL_ROOM } from "./ip-fields.ts";
 import {
   CMSGHDR,
   IP_RECVERR,
@@ -22,8 +23,8 @@ import { setOption } from "./udp-socket.ts";
 
 const nameAt = MMSGHDR.size;
 const controlAt = nameAt + SOCKET_ADDRESS_ROOM;
-/** The error, and behind it who has sent the ICMP message. */
-const controlRoom = CMSGHDR.size + SOCK_EXTENDED_ERR.size + SOCKET_ADDRESS_ROOM;
+/** What a socket hears of every datagram, the error, and behind it who has sent the ICMP message. */
+const controlRoom = CONTROL_ROOM + CMSGHDR.size + SOCK_EXTENDED_ERR.size + SOCKET_ADDRESS_ROOM;
 
 /** RFC 792: the code is that of a datagram that would have had to be cut up, and must not be. */
 const unreachable = 3;
@@ -62,11 +63,9 @@ export class ErrorQueue {
    */
   read(): boolean {
     const { u32, bytes } = this.#memory;
-    const level = u32[(controlAt + CMSGHDR.level) >> 2];
-    const kind = u32[(controlAt + CMSGHDR.type) >> 2];
-    const isError = (level === IPPROTO_IP && kind === IP_RECVERR) || (level === IPPROTO_IPV6 && kind === IPV6_RECVERR);
-    if ((u32[MSGHDR.controlLength >> 2] as number) < CMSGHDR.size + SOCK_EXTENDED_ERR.size || !isError) return false;
-    const at = controlAt + CMSGHDR.data;
+    const error = this.#find();
+    if (error < 0) return false;
+    const at = error + CMSGHDR.data;
     const origin = bytes[at + SOCK_EXTENDED_ERR.origin];
     const isRefused =
       origin === SO_EE_ORIGIN_LOCAL && u32[(at + SOCK_EXTENDED_ERR.errno) >> 2] === constants.errno.EMSGSIZE;
@@ -76,6 +75,21 @@ export class ErrorQueue {
     this.info = u32[(at + SOCK_EXTENDED_ERR.info) >> 2] as number;
     readSocketAddress(this.#memory, nameAt, this.to);
     return true;
+  }
+
+  /** Where the control message is that tells of an error; -1 when there is none. */
+  #find(): number {
+    const { u32 } = this.#memory;
+    const end = controlAt + (u32[MSGHDR.controlLength >> 2] as number);
+    let at = controlAt;
+    while (at + CMSGHDR.size + SOCK_EXTENDED_ERR.size <= end) {
+      const level = u32[(at + CMSGHDR.level) >> 2];
+      const kind = u32[(at + CMSGHDR.type) >> 2];
+      if (level === IPPROTO_IP && kind === IP_RECVERR) return at;
+      if (level === IPPROTO_IPV6 && kind === IPV6_RECVERR) return at;
+      at += ((u32[(at + CMSGHDR.length) >> 2] as number) + 7) & ~7;
+    }
+    return -1;
   }
 
   release(): void {

@@ -18,7 +18,7 @@ export const MSGHDR = {
 /** A `msghdr`, and how many bytes were received or sent. */
 export const MMSGHDR = { size: 64, length: 56 } as const;
 
-/** `space`: what one with two bytes of data takes. */
+/** `space`: what one with up to eight bytes of data takes. */
 export const CMSGHDR = { size: 16, length: 0, level: 8, type: 12, data: 16, space: 24 } as const;
 
 export const SOCKADDR_IN = { size: 16, family: 0, port: 2, address: 4 } as const;
@@ -104,13 +104,22 @@ export const MSG_CMSG_CLOEXEC = 0x40000000;
 export const SCM_RIGHTS = 1;
 /** These protocols are the levels of their options, too. */
 export const IPPROTO_IP = 0;
+export const IP_TOS = 1;
+export const IP_TTL = 2;
 export const IP_MTU_DISCOVER = 10;
 export const IP_PMTUDISC_DO = 2;
 export const IP_PMTUDISC_OMIT = 5;
 export const IP_RECVERR = 11;
+export const IP_RECVTTL = 12;
+export const IP_RECVTOS = 13;
 export const IPPROTO_IPV6 = 41;
+export const IPV6_UNICAST_HOPS = 16;
 export const IPV6_RECVERR = 25;
 export const IPV6_V6ONLY = 26;
+export const IPV6_RECVHOPLIMIT = 51;
+export const IPV6_HOPLIMIT = 52;
+export const IPV6_RECVTCLASS = 66;
+export const IPV6_TCLASS = 67;
 /** Also the level of its options. */
 export const IPPROTO_UDP = 17;
 export const UDP_SEGMENT = 103;

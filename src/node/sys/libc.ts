@@ -18,9 +18,9 @@ export interface Libc {
   accept4(socket: number, address: number, length: number, flags: number): number;
   socketpair(domain: number, type: number, protocol: number, sockets: number): number;
   sendmsg(socket: number, message: number, flags: number): number;
-  recvmsg(socket: number, message: number, flags: number): number;
   recvfrom(socket: number, data: number, room: number, flags: number, from: number, fromLength: number): number;
   sendto(socket: number, data: number, length: number, flags: number, to: number, toLength: number): number;
+  recvmsg(socket: number, message: number, flags: number): number;
   recvmmsg(socket: number, messages: number, count: number, flags: number, timeout: number): number;
   sendmmsg(socket: number, messages: number, count: number, flags: number): number;
   epoll_create1(flags: number): number;
@@ -44,9 +44,9 @@ const prototypes: Readonly<Record<keyof Libc, readonly string[]>> = {
   accept4: ["int", "uintptr_t", "uintptr_t", "int"],
   socketpair: ["int", "int", "int", "uintptr_t"],
   sendmsg: ["int", "uintptr_t", "int"],
-  recvmsg: ["int", "uintptr_t", "int"],
   recvfrom: ["int", "uintptr_t", "size_t", "int", "uintptr_t", "uintptr_t"],
   sendto: ["int", "uintptr_t", "size_t", "int", "uintptr_t", "uint32_t"],
+  recvmsg: ["int", "uintptr_t", "int"],
   recvmmsg: ["int", "uintptr_t", "uint32_t", "int", "uintptr_t"],
   sendmmsg: ["int", "uintptr_t", "uint32_t", "int"],
   epoll_create1: ["int"],

@@ -1,9 +1,22 @@
 /**
- * Datagrams received many at a time. Each has a slot: its bytes, where it came from, how long it is. All of it is laid out
- * once, so that receiving makes nothing.
+ * Datagrams received many at a time. Each has a slot: its bytes, where it came from, how long it is, and with what it came.
+ * All of it is laid out once, so that receiving makes nothing.
  */
 import type { Address } from "../../core/base/address.ts";
-import { IOVEC, MMSGHDR, MSGHDR } from "./layout.ts";
+import type { IpFields } from "../../core/base/ip-fields.ts";
+import { CONTROL_ROOM } from "./ip-fields.ts";
+import {
+  CMSGHDR,
+  IOVEC,
+  IP_TOS,
+  IP_TTL,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_HOPLIMIT,
+  IPV6_TCLASS,
+  MMSGHDR,
+  MSGHDR,
+} from "./layout.ts";
 import { type Libc, libc } from "./libc.ts";
 import { NativeMemory } from "./native-memory.ts";
 import { readSocketAddress, SOCKET_ADDRESS_ROOM } from "./socket-address.ts";
@@ -19,6 +32,7 @@ export class ReceiveBatch {
   readonly data: NativeMemory;
   readonly #names: NativeMemory;
   readonly #headers: NativeMemory;
+  readonly #controls: NativeMemory;
   readonly #views: readonly Uint8Array[];
 
   constructor(slots: number) {
@@ -26,15 +40,19 @@ export class ReceiveBatch {
     this.data = new NativeMemory("received data", slots * slotSize);
     this.#names = new NativeMemory("received from", slots * SOCKET_ADDRESS_ROOM);
     this.#headers = new NativeMemory("receive headers", slots * (MMSGHDR.size + IOVEC.size));
+    this.#controls = new NativeMemory("receive controls", slots * CONTROL_ROOM);
     this.#views = Array.from({ length: slots }, (_, slot) =>
       this.data.bytes.subarray(slot * slotSize, slot * slotSize + slotRoom),
     );
     for (let slot = 0; slot < slots; slot++) this.#layOut(slot);
   }
 
-  /** Receives into `slot` and up to `count - 1` more; returns how many came, or minus errno. Never waits. */
-  receive(socket: number, slot: number, count: number): number {
-    if (count === 1) return this.#receiveOne(socket, slot);
+  /**
+   * Receives into `slot` and up to `count - 1` more; returns how many came, or minus errno. Never waits. `fields`: whether
+   * `takeFields` will be asked.
+   */
+  receive(socket: number, slot: number, count: number, fields: boolean): number {
+    if (count === 1) return fields ? this.#receiveOneWhole(socket, slot) : this.#receiveOne(socket, slot);
     return this.#libc.recvmmsg(socket, this.#headers.address + slot * MMSGHDR.size, count, 0, 0);
   }
 
@@ -59,11 +77,43 @@ export class ReceiveBatch {
     this.#headers.u32[(slot * MMSGHDR.size + MSGHDR.nameLength) >> 2] = SOCKET_ADDRESS_ROOM;
   }
 
-  release(): void {
-    for (const memory of [this.data, this.#names, this.#headers]) memory.release();
+  /** Says with what the datagram in `slot` came, once, where its socket hears that. */
+  takeFields(slot: number): IpFields {
+    const { bytes, u32 } = this.#controls;
+    const lengthAt = (slot * MMSGHDR.size + MSGHDR.controlLength) >> 2;
+    let at = slot * CONTROL_ROOM;
+    const end = at + (this.#headers.u32[lengthAt] as number);
+    this.#headers.u32[lengthAt] = CONTROL_ROOM;
+    let fields = 0;
+    for (; at < end; at += CMSGHDR.space) {
+      const level = u32[(at + CMSGHDR.level) >> 2];
+      const kind = u32[(at + CMSGHDR.type) >> 2];
+      // One byte or four, the lowest first.
+      const value = bytes[at + CMSGHDR.data] as number;
+      if (level === IPPROTO_IP) {
+        if (kind === IP_TTL) fields |= value << 8;
+        else if (kind === IP_TOS) fields |= value;
+      } else if (level === IPPROTO_IPV6) {
+        if (kind === IPV6_HOPLIMIT) fields |= value << 8;
+        else if (kind === IPV6_TCLASS) fields |= value;
+      }
+    }
+    return fields;
   }
 
-  /** The same of one, with less for the kernel to copy. */
+  release(): void {
+    for (const memory of [this.data, this.#names, this.#headers, this.#controls]) memory.release();
+  }
+
+  #receiveOneWhole(socket: number, slot: number): number {
+    const header = slot * MMSGHDR.size;
+    const length = this.#libc.recvmsg(socket, this.#headers.address + header, 0);
+    if (length < 0) return length;
+    this.#headers.u32[(header + MMSGHDR.length) >> 2] = length;
+    return 1;
+  }
+
+  /** The same, with less for the kernel to copy. */
   #receiveOne(socket: number, slot: number): number {
     const header = slot * MMSGHDR.size;
     const data = this.data.address + this.offsetOf(slot);
@@ -83,6 +133,8 @@ export class ReceiveBatch {
     headers.u32[(header + MSGHDR.nameLength) >> 2] = SOCKET_ADDRESS_ROOM;
     headers.putPointer(header + MSGHDR.vectors, headers.address + vector);
     headers.u32[(header + MSGHDR.vectorCount) >> 2] = 1;
+    headers.putPointer(header + MSGHDR.control, this.#controls.address + slot * CONTROL_ROOM);
+    headers.u32[(header + MSGHDR.controlLength) >> 2] = CONTROL_ROOM;
     headers.putPointer(vector + IOVEC.base, this.data.address + this.offsetOf(slot));
     headers.u32[(vector + IOVEC.length) >> 2] = slotRoom;
   }

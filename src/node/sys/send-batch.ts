@@ -1,10 +1,12 @@
 /**
  * Datagrams on their way out, handed to the kernel many at a time. An entry is one datagram: where its bytes are, whom it
  * is for, and perhaps four bytes of header in front. Entries of one socket form a chain; `compose` makes messages of a
- * chain, and consecutive entries for the same address and of the same length become one message that the kernel cuts up
- * again (UDP_SEGMENT), which costs it half.
+ * chain, and consecutive entries for the same address, of the same length and with the same fields become one message that the
+ * kernel cuts up again (UDP_SEGMENT), which costs it half. What a socket does by itself is not said with a message.
  */
 import type { Address } from "../../core/base/address.ts";
+import { hopLimitOf, type IpFields, trafficClassOf } from "../../core/base/ip-fields.ts";
+import { CONTROL_ROOM, FIELD_KINDS } from "./ip-fields.ts";
 import { CMSGHDR, IOVEC, IPPROTO_UDP, MMSGHDR, MSGHDR, SOCKADDR_IN, SOCKADDR_IN6, UDP_SEGMENT } from "./layout.ts";
 import { type Libc, libc } from "./libc.ts";
 import { NativeMemory } from "./native-memory.ts";
@@ -39,10 +41,12 @@ export class SendBatch {
   readonly #lengths: Int32Array;
   readonly #isCopied: Uint8Array;
   readonly #nameLengths: Uint8Array;
+  readonly #fields: Int32Array;
   readonly #prefixed: Uint8Array;
   readonly #next: Int32Array;
   /** By message: its first entry. */
   readonly #firsts: Int32Array;
+  readonly #merged: Uint8Array;
   #entries = 0;
   #copied = 0;
 
@@ -54,16 +58,21 @@ export class SendBatch {
     this.#prefixes = new NativeMemory("sent headers", capacity * HEADER_LENGTH);
     this.#vectors = new NativeMemory("send vectors", 2 * capacity * IOVEC.size);
     this.#messages = new NativeMemory("send messages", capacity * MMSGHDR.size);
-    this.#controls = new NativeMemory("send controls", capacity * CMSGHDR.space);
+    this.#controls = new NativeMemory("send controls", capacity * CONTROL_ROOM);
     this.#memories = [this.#names, this.#prefixes, this.#copies, this.#vectors, this.#messages, this.#controls];
     this.#addresses = new Float64Array(capacity);
     this.#lengths = new Int32Array(capacity);
     this.#isCopied = new Uint8Array(capacity);
     this.#nameLengths = new Uint8Array(capacity);
+    this.#fields = new Int32Array(capacity);
     this.#prefixed = new Uint8Array(capacity);
     this.#next = new Int32Array(capacity);
     this.#firsts = new Int32Array(capacity);
-    for (let message = 0; message < capacity; message++) this.#layOutControl(message);
+    this.#merged = new Uint8Array(capacity);
+    for (let message = 0; message < capacity; message++) {
+      const control = this.#controls.address + message * CONTROL_ROOM;
+      this.#messages.putPointer(message * MMSGHDR.size + MSGHDR.control, control);
+    }
   }
 
   /** Whether there is room for one more entry, with `copied` bytes to copy. */
@@ -72,19 +81,19 @@ export class SendBatch {
   }
 
   /** `length` bytes at byte `at` of the lent memory, which stay as they are until `clear`. Returns the entry. */
-  add(at: number, length: number, to: Readonly<Address>): number {
-    return this.#enter(this.#lent.address + at, length, to, 0);
+  add(at: number, length: number, to: Readonly<Address>, fields: IpFields): number {
+    return this.#enter(this.#lent.address + at, length, to, fields, 0);
   }
 
   /** The same of bytes that are copied. */
-  addCopy(data: Uint8Array, offset: number, length: number, to: Readonly<Address>): number {
+  addCopy(data: Uint8Array, offset: number, length: number, to: Readonly<Address>, fields: IpFields): number {
     const at = this.#copied;
     const { bytes } = this.#copies;
     // A view costs more than to copy an answer byte by byte.
     if (length <= shortLength) for (let i = 0; i < length; i++) bytes[at + i] = data[offset + i] as number;
     else bytes.set(data.subarray(offset, offset + length), at);
     this.#copied += length;
-    return this.#enter(this.#copies.address + at, length, to, 1);
+    return this.#enter(this.#copies.address + at, length, to, fields, 1);
   }
 
   /** Gives an entry its header, of two 16-bit numbers in network order. */
@@ -111,8 +120,15 @@ export class SendBatch {
     return (this.#lengths[entry] as number) + HEADER_LENGTH * (this.#prefixed[entry] as number);
   }
 
-  /** Makes messages of the chain that begins with `entry`, merging what is `segmentLimit` bytes long at most. */
-  compose(entry: number, segmentLimit: number): number {
+  fieldsOf(entry: number): IpFields {
+    return this.#fields[entry] as number;
+  }
+
+  /**
+   * Makes messages of the chain that begins with `entry`, merging what is `segmentLimit` bytes long at most. `usual`: what
+   * the socket sets by itself; `systemHops`: the hop limit of what has none of its own.
+   */
+  compose(entry: number, segmentLimit: number, usual: IpFields, systemHops: number): number {
     let messages = 0;
     let vectors = 0;
     while (entry !== NO_ENTRY) {
@@ -127,14 +143,17 @@ export class SendBatch {
         const length = this.lengthOf(next);
         // Only the last segment may be shorter; an empty one would vanish.
         if (length > size || length === 0 || bytes + length > maxSegmentedBytes) break;
-        if (!this.#sameDestination(entry, next)) break;
+        if (this.#fields[next] !== this.#fields[entry] || !this.#sameDestination(entry, next)) break;
         vectors = this.#point(vectors, next);
         bytes += length;
         segments++;
         next = this.nextOf(next);
         if (length < size) break;
       }
-      this.#layOutMessage(messages++, entry, from, vectors - from, segments > 1 ? size : 0);
+      this.#merged[messages] = segments > 1 ? 1 : 0;
+      let control = segments > 1 ? this.#control(messages, 0, IPPROTO_UDP, UDP_SEGMENT, 2, size) : 0;
+      if (this.#fields[entry] !== usual) control = this.#layOutFields(messages, entry, control, usual, systemHops);
+      this.#layOutMessage(messages++, entry, from, vectors - from, control);
       entry = next;
     }
     return messages;
@@ -164,7 +183,7 @@ export class SendBatch {
 
   /** Whether a message holds several entries. */
   isMerged(message: number): boolean {
-    return this.#messages.u32[(message * MMSGHDR.size + MSGHDR.controlLength) >> 2] !== 0;
+    return this.#merged[message] === 1;
   }
 
   /** An entry's bytes, header included, as a copy. */
@@ -194,11 +213,12 @@ export class SendBatch {
     for (const memory of this.#memories) memory.release();
   }
 
-  #enter(address: number, length: number, to: Readonly<Address>, isCopied: 0 | 1): number {
+  #enter(address: number, length: number, to: Readonly<Address>, fields: IpFields, isCopied: 0 | 1): number {
     const entry = this.#entries++;
     this.#addresses[entry] = address;
     this.#lengths[entry] = length;
     this.#isCopied[entry] = isCopied;
+    this.#fields[entry] = fields;
     this.#prefixed[entry] = 0;
     this.#next[entry] = NO_ENTRY;
     this.#nameLengths[entry] = writeSocketAddress(this.#names, entry * SOCKET_ADDRESS_ROOM, to);
@@ -219,25 +239,39 @@ export class SendBatch {
     return at / IOVEC.size + 1;
   }
 
-  /** `segment`: the length of each datagram but the last; 0 when there is one. */
-  #layOutMessage(message: number, entry: number, vector: number, vectors: number, segment: number): void {
+  #layOutMessage(message: number, entry: number, vector: number, vectors: number, control: number): void {
     const messages = this.#messages;
     const at = message * MMSGHDR.size;
     messages.putPointer(at + MSGHDR.name, this.#names.address + entry * SOCKET_ADDRESS_ROOM);
     messages.u32[(at + MSGHDR.nameLength) >> 2] = this.#nameLengths[entry] as number;
     messages.putPointer(at + MSGHDR.vectors, this.#vectors.address + vector * IOVEC.size);
     messages.u32[(at + MSGHDR.vectorCount) >> 2] = vectors;
-    messages.u32[(at + MSGHDR.controlLength) >> 2] = segment === 0 ? 0 : CMSGHDR.space;
-    if (segment !== 0) this.#controls.u16[(message * CMSGHDR.space + CMSGHDR.data) >> 1] = segment;
+    messages.u32[(at + MSGHDR.controlLength) >> 2] = control;
   }
 
-  #layOutControl(message: number): void {
-    const controls = this.#controls;
-    const at = message * CMSGHDR.space;
-    controls.u32[(at + CMSGHDR.length) >> 2] = CMSGHDR.size + 2;
-    controls.u32[(at + CMSGHDR.level) >> 2] = IPPROTO_UDP;
-    controls.u32[(at + CMSGHDR.type) >> 2] = UDP_SEGMENT;
-    this.#messages.putPointer(message * MMSGHDR.size + MSGHDR.control, controls.address + at);
+  /** What of an entry's fields is not usual goes behind `offset` bytes of control messages; returns the end of them. */
+  #layOutFields(message: number, entry: number, offset: number, usual: IpFields, systemHops: number): number {
+    const fields = this.#fields[entry] as number;
+    const kinds = FIELD_KINDS[this.#nameLengths[entry] === SOCKADDR_IN.size ? 4 : 6];
+    const trafficClass = trafficClassOf(fields);
+    const hops = hopLimitOf(fields);
+    let end = offset;
+    if (trafficClass !== trafficClassOf(usual))
+      end = this.#control(message, end, kinds.level, kinds.trafficClass, 4, trafficClass);
+    if (hops !== hopLimitOf(usual))
+      end = this.#control(message, end, kinds.level, kinds.hopLimit, 4, hops === 0 ? systemHops : hops);
+    return end;
+  }
+
+  /** Writes one control message of a number that is `size` bytes long; returns where the next one goes. */
+  #control(message: number, offset: number, level: number, kind: number, size: 2 | 4, value: number): number {
+    const { u32 } = this.#controls;
+    const at = message * CONTROL_ROOM + offset;
+    u32[(at + CMSGHDR.length) >> 2] = CMSGHDR.size + size;
+    u32[(at + CMSGHDR.level) >> 2] = level;
+    u32[(at + CMSGHDR.type) >> 2] = kind;
+    u32[(at + CMSGHDR.data) >> 2] = value;
+    return offset + CMSGHDR.space;
   }
 
   #sameDestination(a: number, b: number): boolean {

@@ -80,6 +80,14 @@ export function closeDescriptor(descriptor: number): void {
   libc().close(descriptor);
 }
 
+/** An option's value. Throws `SystemError`. */
+export function option(socket: number, level: number, name: number): number {
+  const memory = arguments_();
+  memory.u32[0] = 4;
+  orThrow("getsockopt", libc().getsockopt(socket, level, name, memory.address + valueAt, memory.address));
+  return memory.u32[valueAt >> 2] as number;
+}
+
 /** Throws `SystemError`. */
 export function setOption(socket: number, level: number, name: number, value: number): void {
   const memory = arguments_();

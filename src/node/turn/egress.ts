@@ -1,4 +1,5 @@
 /** The ways out: which socket or connection the bytes for a client, or for a peer, leave by. */
+import type { IpFields } from "../../core/base/ip-fields.ts";
 import type { ClientPath } from "../../core/turn/server/client-path.ts";
 import type { Flow, Forward, RelayId } from "../../core/turn/server/flow.ts";
 import type { Datapath, SocketId } from "../datapath/datapath.ts";
@@ -44,22 +45,22 @@ export class Egress {
     return this.#relays[relay] ?? NO_SOCKET;
   }
 
-  forward({ flow, offset, length, dontFragment }: Forward, data: Uint8Array): void {
+  forward({ flow, offset, length, fields }: Forward, data: Uint8Array): void {
     if (flow.toward === "peer") {
-      this.#datapath.send(this.relaySocket(flow.relay), data, offset, length, flow.peer, dontFragment);
+      this.#datapath.send(this.relaySocket(flow.relay), data, offset, length, flow.peer, fields);
       return;
     }
     const { client } = flow;
     if (client.transport === "udp") {
       const socket = this.#listenerSocket(client.listener);
-      this.#datapath.sendChannelData(socket, flow.channel, data, offset, length, client.remote);
+      this.#datapath.sendChannelData(socket, flow.channel, data, offset, length, client.remote, fields);
     } else this.#streams.sendChannelData(client.connection, flow.channel, data, offset, length);
   }
 
   /** Sends a whole message to a client. */
-  send(to: ClientPath, data: Uint8Array): void {
+  send(to: ClientPath, data: Uint8Array, fields?: IpFields): void {
     if (to.transport === "udp") {
-      this.#datapath.send(this.#listenerSocket(to.listener), data, 0, data.length, to.remote);
+      this.#datapath.send(this.#listenerSocket(to.listener), data, 0, data.length, to.remote, fields);
     } else this.#streams.sendFrame(to.connection, data);
   }
 

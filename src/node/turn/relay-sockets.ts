@@ -1,5 +1,6 @@
 /** The sockets of relayed transport addresses: opened and closed as the machine asks, each a source of its inputs. */
 import type { Address } from "../../core/base/address.ts";
+import type { IpFields } from "../../core/base/ip-fields.ts";
 import type { RelayId } from "../../core/turn/server/flow.ts";
 import type { IcmpError } from "../../core/turn/server/peer-errors.ts";
 import type { BindFailure, DatagramSink, Datapath, SocketId } from "../datapath/datapath.ts";
@@ -26,8 +27,8 @@ class RelaySocket implements DatagramSink {
     this.#driver.input((machine, now) => machine.handleRelayFailed(this.#relay, why, now));
   }
 
-  handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>): void {
-    this.#driver.peerDatagram(data, length, from, this.#relay);
+  handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>, _fill?: number, fields?: IpFields): void {
+    this.#driver.peerDatagram(data, length, from, this.#relay, fields);
   }
 
   handleIcmp(to: Readonly<Address>, error: IcmpError): void {

@@ -1,5 +1,6 @@
 /** Drives a TURN server. Media has inputs of its own: what they return leaves at once, and nothing is made for a packet. */
 import type { PeerAddress } from "../../core/base/address.ts";
+import type { IpFields } from "../../core/base/ip-fields.ts";
 import type { Instant } from "../../core/base/machine.ts";
 import type { ClientPath } from "../../core/turn/server/client-path.ts";
 import type { RelayId } from "../../core/turn/server/flow.ts";
@@ -16,11 +17,11 @@ export class TurnDriver extends Driver<TurnServer, TurnServerOutput> {
     this.#egress = egress;
   }
 
-  /** One datagram, or one frame of a stream, from a client; `fill`: see `DatagramSink`. */
-  clientDatagram(data: Uint8Array, length: number, from: ClientPath, fill?: number): void {
+  /** One datagram, or one frame of a stream, from a client; `fill` and `fields`: see `DatagramSink`. */
+  clientDatagram(data: Uint8Array, length: number, from: ClientPath, fill?: number, fields?: IpFields): void {
     if (this.stopped) return;
     try {
-      const forward = this.machine.handleClientDatagram(data, length, from, this.now(), fill);
+      const forward = this.machine.handleClientDatagram(data, length, from, this.now(), fill, fields);
       if (forward !== undefined) this.#egress.forward(forward, data);
     } catch (cause) {
       this.fail(cause);
@@ -29,10 +30,10 @@ export class TurnDriver extends Driver<TurnServer, TurnServerOutput> {
   }
 
   /** One datagram that arrived at a relay. */
-  peerDatagram(data: Uint8Array, length: number, from: PeerAddress, relay: RelayId): void {
+  peerDatagram(data: Uint8Array, length: number, from: PeerAddress, relay: RelayId, fields?: IpFields): void {
     if (this.stopped) return;
     try {
-      const forward = this.machine.handlePeerDatagram(data, length, from, relay, this.now());
+      const forward = this.machine.handlePeerDatagram(data, length, from, relay, this.now(), fields);
       if (forward !== undefined) this.#egress.forward(forward, data);
     } catch (cause) {
       this.fail(cause);

@@ -1,5 +1,6 @@
 /** A UDP socket to which clients send. It has one `ClientPath`, whose remote address is another for every datagram. */
 import type { Address, ClientAddress } from "../../core/base/address.ts";
+import type { IpFields } from "../../core/base/ip-fields.ts";
 import type { ClientPath } from "../../core/turn/server/client-path.ts";
 import type { BindFailure, DatagramSink, Datapath, SocketId } from "../datapath/datapath.ts";
 import { listenerClosed, listenFailure } from "../net/listen-failure.ts";
@@ -54,8 +55,8 @@ export class UdpListener implements DatagramSink {
     this.#opened.reject(listenFailure("udp", this.#path.local, cause));
   }
 
-  handleDatagram(data: Uint8Array, length: number, from: ClientAddress, fill?: number): void {
+  handleDatagram(data: Uint8Array, length: number, from: ClientAddress, fill?: number, fields?: IpFields): void {
     this.#path.remote = from;
-    this.#driver.clientDatagram(data, length, this.#path, fill);
+    this.#driver.clientDatagram(data, length, this.#path, fill, fields);
   }
 }

@@ -8,6 +8,7 @@ import { once } from "node:events";
 import { describe, test } from "node:test";
 import { type Address, copyAddress, formatAddress, parseIp } from "../../../src/core/base/address.ts";
 import { PosternError } from "../../../src/core/base/failure.ts";
+import { type IpFields, ipFieldsOf, NO_FIELDS } from "../../../src/core/base/ip-fields.ts";
 import type { BindFailure, DatagramSink, Datapath, SocketId } from "../../../src/node/datapath/datapath.ts";
 import { requireIpv6, type Skip } from "../../support/peers.ts";
 import { freePort } from "../../support/ports.ts";
@@ -18,12 +19,17 @@ interface Datagram {
   from: string;
 }
 
+/** Of the sockets that the far side of these tests has. */
+const systemHops = 64;
+
 /** A sink that keeps what it hears. */
 export class Recorder implements DatagramSink {
   socket: SocketId | undefined;
   address: Readonly<Address> | undefined;
   failure: BindFailure | undefined;
   readonly datagrams: Datagram[] = [];
+  /** With what each came. */
+  readonly fields: (IpFields | undefined)[] = [];
   calls = 0;
 
   handleBound(socket: SocketId, address: Readonly<Address>): void {
@@ -38,8 +44,9 @@ export class Recorder implements DatagramSink {
     this.failure = why;
   }
 
-  handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>): void {
+  handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>, _fill?: number, fields?: IpFields): void {
     this.calls++;
+    this.fields.push(fields);
     this.datagrams.push({ data: Buffer.from(data.subarray(0, length)), from: formatAddress(from) });
   }
 }
@@ -225,6 +232,49 @@ export function datapathCompliance(name: string, create: () => Datapath, notHere
             assert.deepEqual(got, { data: channelData(0x4000 + i, pattern(size)), from: formatAddress(sink.address) });
             assert.deepEqual(window, before);
           }
+        }));
+
+      test("RFC 8656 §14: says with what a datagram came, and sends one with it, or says that it cannot", () =>
+        withDatapath(async (datapath) => {
+          const [out, there] = [await bound(datapath, loopback), await bound(datapath, loopback)];
+          const ways = [
+            NO_FIELDS,
+            ipFieldsOf(0xb8, 57),
+            ipFieldsOf(0xb8, 57),
+            ipFieldsOf(0x01, 0),
+            ipFieldsOf(0x00, 1),
+            ipFieldsOf(0xff, 255),
+          ];
+          // Few and many of the same in a row, alone and together, of one length and of several.
+          const sent = Array.from({ length: 400 }, (_, i) => ways[i < 200 ? i % 6 : 1 + (Math.floor(i / 50) % 5)]!);
+          for (const [i, fields] of sent.entries()) {
+            const data = pattern(100 + (i % 7 === 0 ? 1 : 0), i);
+            if (i % 3 === 0) datapath.sendChannelData(out.socket, 0x4000, data, 0, data.length, there.address, fields);
+            else datapath.send(out.socket, data, 0, data.length, there.address, fields);
+            if (i % 5 === 0) await until("what was sent", () => there.datagrams.length === i + 1);
+          }
+          await until("what was sent", () => there.datagrams.length === sent.length);
+          for (const [i, { data }] of there.datagrams.entries()) {
+            const expected = pattern(100 + (i % 7 === 0 ? 1 : 0), i);
+            assert.deepEqual(data, i % 3 === 0 ? channelData(0x4000, expected) : expected);
+          }
+          const arrives = (fields: IpFields) => (fields >> 8 === 0 ? fields | (systemHops << 8) : fields);
+          assert.deepEqual(
+            there.fields,
+            sent.map((fields) => (datapath.carriesFields ? arrives(fields) : undefined)),
+          );
+        }));
+
+      test("a listener that is none of TURN's is told nothing of what came besides", () =>
+        withDatapath(async (datapath) => {
+          const sink = new Recorder();
+          datapath.bind(parseIp(loopback) as Address, "listener", sink);
+          const { port } = await until("the socket to open", () => sink.address);
+          await using peer = new Peer(family);
+          await peer.open(loopback);
+          for (let i = 0; i < 9; i++) peer.socket.send(pattern(9), port, loopback);
+          await until("what was sent", () => sink.datagrams.length === 9);
+          assert.deepEqual([...new Set(sink.fields)], [undefined]);
         }));
 
       test("a datagram goes on from inside the call that handed it up", () =>

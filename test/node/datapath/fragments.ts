@@ -7,6 +7,7 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { type Address, formatAddress, parseIp } from "../../../src/core/base/address.ts";
+import { DONT_FRAGMENT, NO_FIELDS } from "../../../src/core/base/ip-fields.ts";
 import { MmsgDatapath } from "../../../src/node/datapath/mmsg.ts";
 import { until } from "../../support/until.ts";
 import { Recorder } from "./compliance.ts";
@@ -28,8 +29,8 @@ const sink = Object.assign(new Recorder(), {
 const socket = datapath.bind(parseIp("127.0.0.1") as Address, purpose, sink);
 await until("the socket to open", () => sink.address);
 const data = new Uint8Array(4_000);
-const send = (length: number, dontFragment?: boolean): boolean =>
-  datapath.send(socket, data, 0, length, to, dontFragment);
+const send = (length: number, dontFragment = false): boolean =>
+  datapath.send(socket, data, 0, length, to, dontFragment ? DONT_FRAGMENT : NO_FIELDS);
 
 const answers = [send(1), send(2), send(3, true), send(4, true), send(5), send(3_000), send(3_001, true), send(6)];
 for (let i = 0; i < 4; i++) datapath.sendChannelData(socket, 0x4000, data, 0, 1_000, to);

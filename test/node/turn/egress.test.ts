@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { NO_FIELDS } from "../../../src/core/base/ip-fields.ts";
 import { Account } from "../../../src/core/turn/server/account.ts";
 import type { Flow, RelayId } from "../../../src/core/turn/server/flow.ts";
 import { NOBODY } from "../../../src/core/turn/server/shard.ts";
@@ -29,7 +30,7 @@ test("nothing leaves by a relay or a listener that is gone, although its socket'
   };
   const toClient: Flow = { ...toPeer, toward: "client" };
   const data = new Uint8Array(8);
-  const here = { offset: 0, length: 8, dontFragment: false, shard: NOBODY, source: toPeer.peer };
+  const here = { offset: 0, length: 8, fields: NO_FIELDS, shard: NOBODY, source: toPeer.peer };
   const all = () => {
     egress.forward({ ...here, flow: toPeer }, data);
     egress.forward({ ...here, flow: toClient }, data);

@@ -4,6 +4,7 @@
  * long as its channel or permission, so that handing it out for every packet allocates nothing.
  */
 import type { PeerAddress } from "../../base/address.ts";
+import type { IpFields } from "../../base/ip-fields.ts";
 import type { Instant } from "../../base/machine.ts";
 import type { Account } from "./account.ts";
 import type { ClientPath } from "./client-path.ts";
@@ -64,8 +65,8 @@ export interface Forward {
   flow: Flow;
   offset: number;
   length: number;
-  /** Whether no router may cut it up. */
-  dontFragment: boolean;
+  /** With what it leaves where that is a datagram of its own; with what it came when it is handed to a shard. */
+  fields: IpFields;
   /**
    * The shard that has a relay at the flow's peer and is handed the bytes, as if they came from `source`; `NOBODY`: they
    * leave by the flow.

@@ -2,9 +2,14 @@
  * The media lane: ChannelData and Send indications toward peers (RFC 8656 §12.6, §11.2), and what peers send
  * (§11.3, §12.7). Nothing is allocated for a channel's packet; a Data indication is built, because it needs a header of
  * its own. A packet for one of our own relayed addresses is handed to the allocation there and never enters the kernel.
+ *
+ * RFC 8656 §13, §14: what came with a datagram goes on with it, as the preferred behavior is; over a stream there is
+ * nothing of the kind (§15, §16). DEVIATES RFC 8656 §13: where no hops are left nobody is told by ICMP, which only the
+ * system may send.
  */
 import type { Address, PeerAddress } from "../../base/address.ts";
 import { readU16 } from "../../base/bytes.ts";
+import { DONT_FRAGMENT, type IpFields, NO_FIELDS, onward, SPENT } from "../../base/ip-fields.ts";
 import type { Instant } from "../../base/machine.ts";
 import { Attribute, MessageClass, Method } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
@@ -34,6 +39,7 @@ export function handleChannelData(
   size: number,
   from: ClientPath,
   now: Instant,
+  fields: IpFields,
 ): Forward | undefined {
   const length = channelDataLength(data, size);
   if (length < 0) return state.drop("malformed");
@@ -42,26 +48,34 @@ export function handleChannelData(
   const channel = findChannel(allocation, readU16(data, 0));
   // RFC 8656 §12.6: data on a channel that is not bound is silently discarded.
   if (channel === undefined) return state.drop("no-channel");
+  const carried = onward(fields);
+  if (carried === SPENT) return state.drop("hop-limit");
   if (allocation.account.uplink?.take(length, now) === false) return state.drop("bandwidth");
   if (channel.own) {
     const there = state.relays.findAt(channel.toPeer.peer);
     if (there !== undefined)
-      return handOver(state, allocation, channel.relay, there, data, CHANNEL_HEADER_LENGTH, length, now);
+      return handOver(state, allocation, channel.relay, there, data, CHANNEL_HEADER_LENGTH, length, now, fields);
     const owner = state.relays.ownerOf(channel.toPeer.peer);
     if (owner !== NOBODY)
-      return toShard(state, allocation, channel.relay, owner, channel.toPeer, CHANNEL_HEADER_LENGTH, length);
+      return toShard(state, allocation, channel.relay, owner, channel.toPeer, CHANNEL_HEADER_LENGTH, length, fields);
     if (!channel.open) return state.drop("own-address");
   }
-  return toPeer(state, channel.toPeer, CHANNEL_HEADER_LENGTH, length);
+  return toPeer(state, channel.toPeer, CHANNEL_HEADER_LENGTH, length, carried);
 }
 
-function toPeer(state: ServerState, flow: Flow, offset: number, length: number, dontFragment?: boolean): Forward {
+function toPeer(state: ServerState, flow: Flow, offset: number, length: number, fields: IpFields): Forward {
   countForwarded(flow, 1, length);
-  return state.forwardBy(flow, offset, length, dontFragment);
+  return state.forwardBy(flow, offset, length, fields);
 }
 
 /** A Send indication (RFC 8656 §11.2): whatever is wrong with it, it is silently discarded. */
-export function handleSend(state: ServerState, view: StunView, from: ClientPath, now: Instant): Forward | undefined {
+export function handleSend(
+  state: ServerState,
+  view: StunView,
+  from: ClientPath,
+  now: Instant,
+  fields: IpFields,
+): Forward | undefined {
   const allocation = state.clients.find(from);
   if (allocation === undefined) return state.drop("no-allocation");
   const peer = state.sendPeer;
@@ -76,21 +90,21 @@ export function handleSend(state: ServerState, view: StunView, from: ClientPath,
   if (permission === undefined || relay === undefined) return state.drop("no-permission");
   if (!state.gate.allowsPort(peer.port)) return state.drop("forbidden-peer");
   const length = view.lengthAt(dataAt);
+  const carried = onward(fields);
+  if (carried === SPENT) return state.drop("hop-limit");
   if (allocation.account.uplink?.take(length, now) === false) return state.drop("bandwidth");
   const there = state.relays.findAt(peer);
   if (there !== undefined) {
-    return handOver(state, allocation, relay, there, view.data, view.offsetAt(dataAt), length, now);
+    return handOver(state, allocation, relay, there, view.data, view.offsetAt(dataAt), length, now, fields);
   }
+  const flow = state.sendFlow(allocation, relay.id);
   const owner = state.relays.ownerOf(peer);
-  if (owner !== NOBODY) {
-    const flow = state.sendFlow(allocation, relay.id);
-    return toShard(state, allocation, relay, owner, flow, view.offsetAt(dataAt), length);
-  }
+  if (owner !== NOBODY) return toShard(state, allocation, relay, owner, flow, view.offsetAt(dataAt), length, fields);
   if (!permission.open) return state.drop("own-address");
   // RFC 8656 §13, §14, §15: over UDP the attribute counts from IPv4 to IPv4 alone.
   const canForbid = peer.family === 4 && (from.transport !== "udp" || from.remote.family === 4);
-  const dontFragment = canForbid && view.has(Attribute.DontFragment);
-  return toPeer(state, state.sendFlow(allocation, relay.id), view.offsetAt(dataAt), length, dontFragment);
+  const isForbidden = canForbid && view.has(Attribute.DontFragment);
+  return toPeer(state, flow, view.offsetAt(dataAt), length, isForbidden ? carried | DONT_FRAGMENT : carried);
 }
 
 /** A datagram from outside, at one of our relayed transport addresses. */
@@ -101,10 +115,11 @@ export function handlePeerData(
   from: PeerAddress,
   relay: Relay,
   now: Instant,
+  fields: IpFields,
 ): Forward | undefined {
   const { allocation } = relay;
   if (allocation === undefined || allocation.state !== "live") return state.drop("no-allocation");
-  return toClient(state, allocation, from, true, data, 0, length, now);
+  return toClient(state, allocation, from, true, data, 0, length, now, fields);
 }
 
 /**
@@ -120,11 +135,12 @@ function handOver(
   offset: number,
   length: number,
   now: Instant,
+  fields: IpFields,
 ): Forward | undefined {
   const receiver = there.allocation;
   if (receiver === undefined || receiver.state !== "live") return state.drop("no-allocation");
   sender.account.countToPeer(1, length);
-  return toClient(state, receiver, relay.advertised, false, data, offset, length, now);
+  return toClient(state, receiver, relay.advertised, false, data, offset, length, now, fields);
 }
 
 /** The same where the other allocation is another shard's, which asks for the permission. */
@@ -136,9 +152,10 @@ function toShard(
   flow: Flow,
   offset: number,
   length: number,
+  fields: IpFields,
 ): Forward {
   sender.account.countToPeer(1, length);
-  return state.handOverTo(owner, relay.advertised, flow, offset, length);
+  return state.handOverTo(owner, relay.advertised, flow, offset, length, fields);
 }
 
 /** What an allocation of another shard has sent to one of our relayed transport addresses. */
@@ -149,10 +166,11 @@ export function handleShardData(
   from: PeerAddress,
   to: Readonly<Address>,
   now: Instant,
+  fields: IpFields,
 ): Forward | undefined {
   const receiver = state.relays.findAt(to)?.allocation;
   if (receiver === undefined || receiver.state !== "live") return state.drop("no-allocation");
-  return toClient(state, receiver, from, false, data, 0, length, now);
+  return toClient(state, receiver, from, false, data, 0, length, now, fields);
 }
 
 function toClient(
@@ -164,6 +182,7 @@ function toClient(
   offset: number,
   length: number,
   now: Instant,
+  fields: IpFields,
 ): Forward | undefined {
   const channel = findChannelByPeer(allocation, from);
   // RFC 8656 §9: nothing comes in without a permission for its source address; a channel alone is not enough.
@@ -172,14 +191,17 @@ function toClient(
   // Our own addresses speak to a relay by hand-over only: a socket could be anybody on this host.
   if (bySocket && !permission.open) return state.drop("own-address");
   if (channel === undefined && !fitsIndication(from, length)) return state.drop("malformed");
+  // RFC 8656 §16: to a client over a stream what came with the datagram is ignored.
+  const carried = allocation.path.transport === "udp" ? onward(fields) : NO_FIELDS;
+  if (carried === SPENT) return state.drop("hop-limit");
   if (allocation.account.downlink?.take(length, now) === false) return state.drop("bandwidth");
   if (channel === undefined) {
     allocation.account.countToClient(1, length);
-    return indicate(state, allocation, from, data.subarray(offset, offset + length));
+    return indicate(state, allocation, from, data.subarray(offset, offset + length), carried);
   }
   const flow = channel.toClient;
   countForwarded(flow, 1, length);
-  return state.forwardBy(flow, offset, length);
+  return state.forwardBy(flow, offset, length, carried);
 }
 
 /** Whether a Data indication can say where this came from and hold it all. */
@@ -189,12 +211,18 @@ function fitsIndication(from: PeerAddress, length: number): boolean {
 }
 
 /** RFC 8656 §11.3: to a client without a channel for this peer, a Data indication. */
-function indicate(state: ServerState, allocation: Allocation, from: PeerAddress, payload: Uint8Array): undefined {
+function indicate(
+  state: ServerState,
+  allocation: Allocation,
+  from: PeerAddress,
+  payload: Uint8Array,
+  fields: IpFields,
+): undefined {
   const { writer, ports } = state;
   writer
     .begin(Method.Data, MessageClass.Indication, messageId(ports.random.bytes(12)))
     .xorAddress(Attribute.XorPeerAddress, from)
     .bytes(Attribute.Data, payload);
-  state.outputs.push({ kind: "send", to: allocation.path, data: writer.finish() });
+  state.outputs.push({ kind: "send", to: allocation.path, data: writer.finish(), fields });
   return undefined;
 }

@@ -1,5 +1,6 @@
 /** What the TURN server asks of its driver, and what it tells. */
 import type { Address } from "../../base/address.ts";
+import type { IpFields } from "../../base/ip-fields.ts";
 import type { Traffic } from "./account.ts";
 import type { ClientPath } from "./client-path.ts";
 import type { Flow, RelayId } from "./flow.ts";
@@ -47,8 +48,8 @@ export interface UserKeys {
 }
 
 export type TurnServerOutput =
-  /** To a UDP client: one datagram. To a stream client: bytes that are a frame already. */
-  | { kind: "send"; to: ClientPath; data: Uint8Array }
+  /** To a UDP client: one datagram, with `fields` if it is a peer's. To a stream client: bytes that are a frame already. */
+  | { kind: "send"; to: ClientPath; data: Uint8Array; fields?: IpFields }
   /** Open a UDP socket on exactly this address and port; answered by `handleRelayBound` or `handleRelayFailed`. */
   | { kind: "bindRelay"; relay: RelayId; address: Readonly<Address> }
   | { kind: "releaseRelay"; relay: RelayId }

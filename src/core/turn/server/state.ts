@@ -2,6 +2,7 @@
 import { type Address, blankAddress, type PeerAddress } from "../../base/address.ts";
 import { readU32 } from "../../base/bytes.ts";
 import { Deadlines } from "../../base/deadlines.ts";
+import { type IpFields, NO_FIELDS } from "../../base/ip-fields.ts";
 import type { Instant } from "../../base/machine.ts";
 import { OutputQueue } from "../../base/output-queue.ts";
 import type { Ports } from "../../base/ports.ts";
@@ -105,7 +106,7 @@ export class ServerState {
       until: 0 as Instant,
     };
     const source = blankAddress();
-    this.#forward = { flow: this.#sendFlow, offset: 0, length: 0, dontFragment: false, shard: NOBODY, source };
+    this.#forward = { flow: this.#sendFlow, offset: 0, length: 0, fields: NO_FIELDS, shard: NOBODY, source };
   }
 
   /** The flow of Send indications: its peer, `sendPeer`, is another for every packet, so it is written anew each time. */
@@ -117,18 +118,25 @@ export class ServerState {
   }
 
   /** The one object in which payloads are handed out. */
-  forwardBy(flow: Flow, offset: number, length: number, dontFragment: boolean = false): Forward {
+  forwardBy(flow: Flow, offset: number, length: number, fields: IpFields): Forward {
     this.#forward.flow = flow;
     this.#forward.offset = offset;
     this.#forward.length = length;
-    this.#forward.dontFragment = dontFragment;
+    this.#forward.fields = fields;
     this.#forward.shard = NOBODY;
     return this.#forward;
   }
 
   /** The same object, for what another shard takes to its client. */
-  handOverTo(shard: number, source: PeerAddress, flow: Flow, offset: number, length: number): Forward {
-    const forward = this.forwardBy(flow, offset, length);
+  handOverTo(
+    shard: number,
+    source: PeerAddress,
+    flow: Flow,
+    offset: number,
+    length: number,
+    fields: IpFields,
+  ): Forward {
+    const forward = this.forwardBy(flow, offset, length, fields);
     forward.shard = shard;
     forward.source = source;
     return forward;

@@ -27,6 +27,7 @@ export const DROP_REASONS = [
   "forbidden-peer",
   "own-address",
   "bandwidth",
+  "hop-limit",
   "too-many-new-peers",
   "unexpected",
   "lookup-overload",

@@ -6,6 +6,7 @@
  */
 import type { Address, PeerAddress } from "../../base/address.ts";
 import { sameIp } from "../../base/address.ts";
+import { type IpFields, NO_FIELDS } from "../../base/ip-fields.ts";
 import type { Instant, Machine } from "../../base/machine.ts";
 import type { Ports } from "../../base/ports.ts";
 import { Attribute, ErrorCode, MessageClass, Method } from "../../stun/registry.ts";
@@ -65,7 +66,7 @@ export class TurnServer implements Machine<TurnServerOutput> {
   /**
    * One datagram, or one frame of a stream, from a client: `data[0, length)`. `data` and `from` are borrowed.
    * Returns where its payload goes when it is media; everything else becomes outputs. `fill`: how full the queue is that
-   * it came out of, from 0 to 1; undefined where there is none.
+   * it came out of, from 0 to 1; undefined where there is none. `fields`: with what it came, where that is known.
    */
   handleClientDatagram(
     data: Uint8Array,
@@ -73,10 +74,11 @@ export class TurnServer implements Machine<TurnServerOutput> {
     from: ClientPath,
     now: Instant,
     fill?: number,
+    fields: IpFields = NO_FIELDS,
   ): Forward | undefined {
     if (length > 0 && looksLikeChannelData(data[0] as number)) {
       if (fill !== undefined) this.#state.overload.noteMedia(fill, now);
-      return handleChannelData(this.#state, data, length, from, now);
+      return handleChannelData(this.#state, data, length, from, now, fields);
     }
     const view = this.#view;
     if (view.decode(data, length) !== undefined) {
@@ -84,7 +86,7 @@ export class TurnServer implements Machine<TurnServerOutput> {
     }
     if (view.class === MessageClass.Request) this.#handleRequest(view, from, now, fill);
     else if (view.class === MessageClass.Indication && view.method === Method.Send && !view.classic) {
-      return handleSend(this.#state, view, from, now);
+      return handleSend(this.#state, view, from, now, fields);
     } else if (view.class !== MessageClass.Indication || view.method !== Method.Binding) {
       this.#state.drop("unexpected");
     }
@@ -98,10 +100,11 @@ export class TurnServer implements Machine<TurnServerOutput> {
     from: PeerAddress,
     relay: RelayId,
     now: Instant,
+    fields: IpFields = NO_FIELDS,
   ): Forward | undefined {
     const at = this.#state.relays.find(relay);
     if (at === undefined) return this.#state.drop("no-allocation");
-    return handlePeerData(this.#state, data, length, from, at, now);
+    return handlePeerData(this.#state, data, length, from, at, now, fields);
   }
 
   /** One datagram that an allocation of another shard has sent to the relayed address `to`. All of it is borrowed. */
@@ -111,8 +114,9 @@ export class TurnServer implements Machine<TurnServerOutput> {
     from: PeerAddress,
     to: Readonly<Address>,
     now: Instant,
+    fields: IpFields = NO_FIELDS,
   ): Forward | undefined {
-    return handleShardData(this.#state, data, length, from, to, now);
+    return handleShardData(this.#state, data, length, from, to, now, fields);
   }
 
   /** An ICMP message about a datagram that left by a relay for `to`, which is borrowed. */

@@ -5,6 +5,7 @@
  * stalls does not renew the lease, and then its packets wait for it as they would without us.
  */
 import type { Address } from "../../../core/base/address.ts";
+import type { IpFields } from "../../../core/base/ip-fields.ts";
 import type { MediaFlow } from "../../../core/relay/media-flow.ts";
 import type { Flow, Sender } from "../../../core/turn/server/flow.ts";
 import { Routes } from "../../sys/routes.ts";
@@ -45,8 +46,8 @@ class BoundSink implements DatagramSink {
     this.#inner.handleBindFailed(...how);
   }
 
-  handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>, fill?: number): void {
-    this.#inner.handleDatagram(data, length, from, fill);
+  handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>, fill?: number, fields?: IpFields): void {
+    this.#inner.handleDatagram(data, length, from, fill, fields);
   }
 }
 
@@ -80,6 +81,10 @@ export class EbpfDatapath implements Datapath {
       throw error;
     }
     this.#timer = setInterval(() => this.#try(() => this.#tick()), tickMs).unref();
+  }
+
+  get carriesFields(): boolean {
+    return this.#inner.carriesFields;
   }
 
   get stats(): Readonly<DatapathStats> {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { mustNotFragment } from "../../../../src/core/base/ip-fields.ts";
 import { Attribute, FAMILY_IPV4, FAMILY_IPV6, MessageClass, Method } from "../../../../src/core/stun/registry.ts";
 import { address, Client, type ClientOptions, PEER, PEER6, World } from "./world.ts";
 
@@ -22,7 +23,7 @@ function mayBeCut(at: string, peer: string, options: ClientOptions = {}, isAsked
     );
     const forward = world.server.handleClientDatagram(data, data.length, client.path, world.now);
     assert.equal(forward?.length, 3);
-    return !forward.dontFragment;
+    return !mustNotFragment(forward.fields);
   };
   // There is one object in which payloads are handed out.
   send(!isAsked);
