@@ -259,7 +259,7 @@ export class SipPhone implements AsyncDisposable {
     data.writeUInt16BE(0x8000, 0);
     data.writeUInt16BE(sequence, 2);
     data.writeUInt32BE(sequence * 160, 4);
-    data.writeUInt32BE(parseIp(this.ip)?.w3 ?? 0, 8);
+    data.writeInt32BE(parseIp(this.ip)?.w3 ?? 0, 8);
     this.sendMedia(description, data);
   }
 

@@ -8,7 +8,9 @@ export type Family = 4 | 6;
 
 export interface Address {
   family: Family;
-  /** 32-bit words in network order, as unsigned integers; IPv4 is `w3` alone. */
+  /**
+   * 32-bit words in network order, as signed integers, which take no room beside the object; IPv4 is `w3` alone.
+   */
   w0: number;
   w1: number;
   w2: number;
@@ -31,7 +33,7 @@ export function blankAddress(): Address {
 }
 
 export function ipv4(w3: number, port: number): Address {
-  return { family: 4, w0: 0, w1: 0, w2: 0, w3: w3 >>> 0, port, text: "" };
+  return { family: 4, w0: 0, w1: 0, w2: 0, w3: w3 | 0, port, text: "" };
 }
 
 export function copyAddress(a: Readonly<Address>): Address {
@@ -87,7 +89,7 @@ function parseIpv4(text: string, from: number, out: Address): boolean {
     const c = i < n ? text.charCodeAt(i) : DOT;
     if (c === DOT) {
       if (value < 0) return false;
-      word = ((word << 8) | value) >>> 0;
+      word = (word << 8) | value;
       octets++;
       value = -1;
       if (octets > 4) return false;
@@ -169,10 +171,10 @@ function parseIpv6(text: string, out: Address): boolean {
   }
   const g = groups as unknown as readonly [number, number, number, number, number, number, number, number];
   out.family = 6;
-  out.w0 = ((g[0] << 16) | g[1]) >>> 0;
-  out.w1 = ((g[2] << 16) | g[3]) >>> 0;
-  out.w2 = ((g[4] << 16) | g[5]) >>> 0;
-  out.w3 = ((g[6] << 16) | g[7]) >>> 0;
+  out.w0 = (g[0] << 16) | g[1];
+  out.w1 = (g[2] << 16) | g[3];
+  out.w2 = (g[4] << 16) | g[5];
+  out.w3 = (g[6] << 16) | g[7];
   out.text = percent < 0 ? "" : text;
   return true;
 }

@@ -5,7 +5,12 @@ export function readU16(b: Uint8Array, at: number): number {
 }
 
 export function readU32(b: Uint8Array, at: number): number {
-  return ((readU16(b, at) << 16) | readU16(b, at + 2)) >>> 0;
+  return readI32(b, at) >>> 0;
+}
+
+/** Of the same bits a signed integer, as the words of an `Address` are. */
+export function readI32(b: Uint8Array, at: number): number {
+  return (readU16(b, at) << 16) | readU16(b, at + 2);
 }
 
 export function writeU16(b: Uint8Array, at: number, value: number): void {

@@ -21,7 +21,7 @@ export function parsePrefix(text: string): Prefix | undefined {
 
 /** The leading `bits` (0 to 32) of a word. */
 function lead(word: number, bits: number): number {
-  return bits <= 0 ? 0 : bits >= 32 ? word : (word & (0xffffffff << (32 - bits))) >>> 0;
+  return bits <= 0 ? 0 : bits >= 32 ? word : word & (0xffffffff << (32 - bits));
 }
 
 function sameLead(a: number, b: number, bits: number): boolean {

@@ -15,7 +15,7 @@ export function hashSource(a: Readonly<Address>, seed: number): number {
   if (a.family === 4) return hashIp(a, seed);
   source.family = 6;
   source.w0 = a.w0;
-  source.w1 = (a.w1 & 0xffffff00) >>> 0;
+  source.w1 = a.w1 & 0xffffff00;
   return hashIp(source, seed);
 }
 

@@ -3,7 +3,7 @@
  * groups, without letters that are taken for digits; the check sum tells a typing error before anything is sent.
  */
 import { type Address, blankAddress } from "../base/address.ts";
-import { readU16, readU32, writeU16, writeU32 } from "../base/bytes.ts";
+import { readI32, readU16, writeU16, writeU32 } from "../base/bytes.ts";
 
 export const SECRET_BYTES = 10;
 
@@ -88,8 +88,8 @@ function decodeAddress(family: Address["family"], payload: bigint, length: numbe
   const bytes = Uint8Array.from({ length }, (_, i) => Number((payload >> BigInt(8 * (length - 1 - i))) & 255n));
   const at = ADDRESS_BYTES[family];
   const address = { ...blankAddress(), family, port: readU16(bytes, at - 2) };
-  if (family === 4) address.w3 = readU32(bytes, 0);
-  else [address.w0, address.w1, address.w2, address.w3] = [0, 4, 8, 12].map((i) => readU32(bytes, i)) as Quad;
+  if (family === 4) address.w3 = readI32(bytes, 0);
+  else [address.w0, address.w1, address.w2, address.w3] = [0, 4, 8, 12].map((i) => readI32(bytes, i)) as Quad;
   return { address, secret: bytes.slice(at) };
 }
 

@@ -30,6 +30,6 @@ export function isSameFlow(a: SipFlow, b: SipFlow): boolean {
 /** Equal for what came the same way. */
 export function flowKey({ transport, connection, remote }: SipFlow): string | number {
   // Of nearly all phones: a number costs a tenth of making a text.
-  if (transport === "udp" && remote.family === 4) return remote.w3 * 0x1_0000 + remote.port;
+  if (transport === "udp" && remote.family === 4) return (remote.w3 >>> 0) * 0x1_0000 + remote.port;
   return `${transport} ${connection} ${formatAddress(remote)}`;
 }

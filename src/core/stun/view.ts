@@ -3,7 +3,7 @@
  * lies. One view serves message after message; what it hands out is borrowed like the bytes beneath it.
  */
 import type { Address } from "../base/address.ts";
-import { readU16, readU32 } from "../base/bytes.ts";
+import { readI32, readU16, readU32 } from "../base/bytes.ts";
 import { decodeUtf8 } from "../base/utf8.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { Attribute, FAMILY_IPV4, FAMILY_IPV6, HEADER_LENGTH, MAGIC_COOKIE, MessageClass } from "./registry.ts";
@@ -161,15 +161,15 @@ export class StunView {
     out.family = family === FAMILY_IPV4 ? 4 : 6;
     if (out.family === 4) {
       out.w0 = out.w1 = out.w2 = 0;
-      out.w3 = readU32(d, at + 4);
-      if (xor) out.w3 = (out.w3 ^ readU32(d, 4)) >>> 0;
+      out.w3 = readI32(d, at + 4);
+      if (xor) out.w3 ^= readI32(d, 4);
       return true;
     }
     const mask = xor ? 0xffffffff : 0;
-    out.w0 = (readU32(d, at + 4) ^ (readU32(d, 4) & mask)) >>> 0;
-    out.w1 = (readU32(d, at + 8) ^ (readU32(d, 8) & mask)) >>> 0;
-    out.w2 = (readU32(d, at + 12) ^ (readU32(d, 12) & mask)) >>> 0;
-    out.w3 = (readU32(d, at + 16) ^ (readU32(d, 16) & mask)) >>> 0;
+    out.w0 = readI32(d, at + 4) ^ (readI32(d, 4) & mask);
+    out.w1 = readI32(d, at + 8) ^ (readI32(d, 8) & mask);
+    out.w2 = readI32(d, at + 12) ^ (readI32(d, 12) & mask);
+    out.w3 = readI32(d, at + 16) ^ (readI32(d, 16) & mask);
     return true;
   }
 }

@@ -19,7 +19,7 @@ function swap16(x: number): number {
 }
 
 function swap32(x: number): number {
-  return ((x >>> 24) | ((x >>> 8) & 0xff00) | ((x << 8) & 0xff0000) | (x << 24)) >>> 0;
+  return (x >>> 24) | ((x >>> 8) & 0xff00) | ((x << 8) & 0xff0000) | (x << 24);
 }
 
 /** Writes `address` at byte `at`, a multiple of four; returns its length. */

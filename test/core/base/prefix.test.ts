@@ -33,7 +33,7 @@ function pair(width: 32 | 128) {
 }
 
 function address(n: bigint, width: 32 | 128): string {
-  const w = (shift: bigint): number => Number((n >> shift) & 0xffffffffn);
+  const w = (shift: bigint): number => Number(BigInt.asIntN(32, n >> shift));
   return formatIp({ family: width === 32 ? 4 : 6, w0: w(96n), w1: w(64n), w2: w(32n), w3: w(0n), port: 0, text: "" });
 }
 

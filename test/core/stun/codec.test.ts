@@ -35,7 +35,7 @@ function raw(...attributes: readonly (readonly [type: number, value: Uint8Array]
 
 type Part = { kind: "bytes"; type: number; value: Uint8Array } | { kind: "address"; type: number; address: Address };
 
-const word = fc.integer({ min: 0, max: 0xffffffff });
+const word = fc.integer({ min: -0x80000000, max: 0x7fffffff });
 const port = fc.nat(0xffff);
 const address: fc.Arbitrary<Address> = fc.oneof(
   fc.tuple(word, port).map(([w, p]) => ipv4(w, p)),

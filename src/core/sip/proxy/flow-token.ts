@@ -6,7 +6,7 @@
  */
 import type { Address } from "../../base/address.ts";
 import { decodeBase64, encodeBase64 } from "../../base/base64.ts";
-import { concatBytes, equalConstantTime, readU16, readU32, writeU16, writeU32 } from "../../base/bytes.ts";
+import { concatBytes, equalConstantTime, readI32, readU16, readU32, writeU16, writeU32 } from "../../base/bytes.ts";
 import type { Crypto, HmacKey } from "../../base/ports.ts";
 import { binaryBytes } from "../digest/algorithm.ts";
 import type { SipFlow, SipTransport } from "../flow.ts";
@@ -133,7 +133,7 @@ function decodeAddress(reader: Reader): Address {
   const { bytes, at } = reader;
   const family = bytes[at] === 4 ? 4 : 6;
   const port = readU16(bytes, at + 1);
-  const word = (i: number) => readU32(bytes, at + 3 + i * 4);
+  const word = (i: number) => readI32(bytes, at + 3 + i * 4);
   reader.at += family === 4 ? 7 : 19;
   const words =
     family === 4 ? { w0: 0, w1: 0, w2: 0, w3: word(0) } : { w0: word(0), w1: word(1), w2: word(2), w3: word(3) };

@@ -22,16 +22,16 @@ export function embeddedIpv4(a: Readonly<Address>): Readonly<Address> | undefine
   if (a.family !== 6) return undefined;
   const word = embeddedWord(a);
   if (word === undefined) return undefined;
-  embedded.w3 = word >>> 0;
+  embedded.w3 = word;
   return embedded;
 }
 
 function embeddedWord(a: Readonly<Address>): number | undefined {
-  if (a.w0 === 0 && a.w1 === 0 && (a.w2 === 0 || a.w2 === 0xffff || a.w2 === 0xffff0000)) return a.w3;
+  if (a.w0 === 0 && a.w1 === 0 && (a.w2 === 0 || a.w2 === 0xffff || a.w2 >>> 0 === 0xffff0000)) return a.w3;
   if (a.w0 === 0x0064ff9b && a.w1 === 0 && a.w2 === 0) return a.w3;
-  if (a.w0 >>> 16 === 0x2002) return ((a.w0 << 16) | (a.w1 >>> 16)) >>> 0;
-  if (a.w0 === 0x20010000) return ~a.w3 >>> 0;
-  if ((a.w2 & 0xfdffffff) >>> 0 === 0x00005efe) return a.w3;
+  if (a.w0 >>> 16 === 0x2002) return (a.w0 << 16) | (a.w1 >>> 16);
+  if (a.w0 === 0x20010000) return ~a.w3;
+  if ((a.w2 & 0xfdffffff) === 0x00005efe) return a.w3;
   return undefined;
 }
 

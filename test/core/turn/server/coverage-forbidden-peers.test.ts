@@ -48,7 +48,7 @@ function probes(range: string): Address[] {
     const [w0, w1, w2, w3] = words.map((word, i) => {
       const bits = Math.min(32, Math.max(0, prefix.length + at - 32 * i));
       const host = bits === 0 ? 0xffffffff : bits === 32 ? 0 : 0xffffffff >>> bits;
-      return ((word | (host & pattern)) >>> 0) * (prefix.address.family === 4 && i < 3 ? 0 : 1);
+      return (word | (host & pattern)) * (prefix.address.family === 4 && i < 3 ? 0 : 1);
     }) as [number, number, number, number];
     return { ...prefix.address, w0, w1, w2, w3 };
   };

@@ -30,7 +30,7 @@ interface TestFlow extends FrameFlow {
 
 function octets(ip: Readonly<Address>): Uint8Array {
   const bytes = Buffer.alloc(16);
-  for (const [i, word] of [ip.w0, ip.w1, ip.w2, ip.w3].entries()) bytes.writeUInt32BE(word, 4 * i);
+  for (const [i, word] of [ip.w0, ip.w1, ip.w2, ip.w3].entries()) bytes.writeInt32BE(word, 4 * i);
   return ip.family === 4 ? bytes.subarray(12) : bytes;
 }
 
@@ -253,7 +253,7 @@ test("the program in the kernel does with every frame what the reference does", 
 function keyOf(local: Uint8Array, localPort: number, remote: Uint8Array, remotePort: number, channel: number): string {
   const address = (ip: Uint8Array, port: number): Address => {
     const words = Buffer.concat([Buffer.alloc(16 - ip.length), ip]);
-    const [w0, w1, w2, w3] = [0, 4, 8, 12].map((at) => words.readUInt32BE(at)) as [number, number, number, number];
+    const [w0, w1, w2, w3] = [0, 4, 8, 12].map((at) => words.readInt32BE(at)) as [number, number, number, number];
     return { family: ip.length === 4 ? 4 : 6, w0, w1, w2, w3, port, text: "" };
   };
   const key = encodeArrival({ local: address(local, localPort), remote: address(remote, remotePort), channel });
