@@ -118,6 +118,14 @@ export class Daemon implements AsyncDisposable {
     return datapath;
   }
 
+  /** Of calls. Whether the kernel forwards, and why not, is said of TURN's already. */
+  #mediaDatapath({ kind }: DatapathChoice): Datapath {
+    const inner = createDatapath(kind, this.#config);
+    if (this.#config.offload === "off") return inner;
+    const failures = new FailureLog(this.#log, "offload-failed");
+    return withOffload(inner, (error) => failures.report(error)).datapath;
+  }
+
   /** Resolves when every listener is open. Rejects with `PosternError`, and then nothing is left open. */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config } = options.loaded;
@@ -169,8 +177,9 @@ export class Daemon implements AsyncDisposable {
     const { sipDomain: domain } = this.#config;
     if (domain === undefined) return;
     const { SipService } = await import("./services/sip/sip-service.ts");
+    const datapath = this.#mediaDatapath(chooseDatapath(this.#config.datapath));
     const parts = { config: this.#config, domain, plan: this.plan, users: this.#users, log: this.#log, identity };
-    this.#sip = new SipService(parts);
+    this.#sip = new SipService({ ...parts, datapath });
     await this.#places.add(this.#sip.listeners);
   }
 

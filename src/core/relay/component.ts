@@ -8,9 +8,6 @@ import type { LocalPort } from "./local-ports.ts";
 import type { MediaFlow } from "./media-flow.ts";
 import { noDrops, type RelayDrops, type Route } from "./outputs.ts";
 
-/** A fifth of a second of speech. */
-export const LEAST_PATIENCE = 10;
-
 /** Where a party has proven to be. */
 export interface Endpoint {
   readonly address: Readonly<Address>;
@@ -49,8 +46,8 @@ export class Component {
   usual = 0;
   /** The last of them. */
   usualAt: Instant = 0 as Instant;
-  /** How many there must be before it is left to a datapath, or taken back. */
-  patience: number = LEAST_PATIENCE;
+  /** How many times as many as at first there must be before it is left to a datapath, or taken back. */
+  patience = 1;
   /** What is carried from here. */
   packets = 0;
   bytes = 0;
@@ -82,5 +79,5 @@ export function unsettle(component: Component): void {
   component.flow?.end();
   component.opposite?.flow?.end();
   component.usual = 0;
-  component.patience = LEAST_PATIENCE;
+  component.patience = 1;
 }

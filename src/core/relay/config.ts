@@ -27,6 +27,8 @@ export interface MediaRelayConfig {
   readonly mediaTimeout: number;
   /** Milliseconds after which a call that was never confirmed is said to be over. */
   readonly setupTimeout: number;
+  /** Packets in a row with nothing unusual about them, after which media may be forwarded without being seen. */
+  readonly settledAfter?: number;
 }
 
 export const DEFAULT_RELAY_QUOTAS: RelayQuotas = {
@@ -38,6 +40,8 @@ export const DEFAULT_RELAY_QUOTAS: RelayQuotas = {
   portsPerSession: 64,
 };
 
+/** A fifth of a second of speech. */
+export const DEFAULT_SETTLED_AFTER = 10;
 export const DEFAULT_MEDIA_TIMEOUT_MS = 60_000;
 /** Four hours: nobody talks for longer whose media goes past us, and nobody holds for longer. */
 export const UNSEEN_TIMEOUT_MS = 14_400_000;

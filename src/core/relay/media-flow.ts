@@ -50,7 +50,6 @@ const LASTS_MS = 3_600_000;
 export class MediaFlow {
   readonly arrival: { readonly port: PortId; readonly remote: Readonly<Address> };
   readonly departure: Route;
-  readonly traits: MediaTraits;
   /** Nobody has to take it back then: whatever comes is seen again, and another flow may follow. */
   readonly until: Instant;
   /** When a datapath last told of it: up to then it is known how long the party has been silent. */
@@ -61,6 +60,9 @@ export class MediaFlow {
   readonly #endpoint: Endpoint;
   /** Of the meter. */
   readonly #source: number;
+  readonly #ssrc: number;
+  readonly #clockRate: number;
+  readonly #payloadTypes: Readonly<Uint32Array>;
 
   constructor(state: RelayState, { from, to, port, endpoint, route }: MediaWay, now: Instant) {
     const { stream } = from;
@@ -72,17 +74,20 @@ export class MediaFlow {
     this.#source = meter.source;
     this.arrival = { port, remote: endpoint.address };
     this.departure = route;
-    this.traits = {
-      ssrc: meter.ssrc ?? 0,
-      clockRate: stream.clockRate,
-      payloadTypes: stream.payloadTypes.slice(),
-      highest: meter.extendedHighest >>> 0,
-      jitter: meter.jitter,
-    };
+    this.#ssrc = meter.ssrc ?? 0;
+    this.#clockRate = stream.clockRate;
+    this.#payloadTypes = stream.payloadTypes.slice();
     this.until = after(now, LASTS_MS);
     this.checkedAt = now;
     from.flow = this;
     state.outputs.push({ kind: "offload", flow: this });
+  }
+
+  /** As of now: what the numbers go on from changes with every packet. */
+  get traits(): MediaTraits {
+    const { extendedHighest, jitter } = this.#from.stream.meter;
+    const [ssrc, clockRate, payloadTypes] = [this.#ssrc, this.#clockRate, this.#payloadTypes];
+    return { ssrc, clockRate, payloadTypes, highest: extendedHighest >>> 0, jitter };
   }
 
   /** From now on every packet is seen here again. */

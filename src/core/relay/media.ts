@@ -259,9 +259,12 @@ function mayReplace(
   if (silenceOf(component, now) < SILENCE_MS || !sameIp(endpoint.address, from)) return false;
   const distance = sequenceDistance(stream.meter.highest, sequence);
   if (stream.meter.ssrc !== ssrc || distance <= 0 || distance > MAX_DROPOUT) return false;
-  // What is forwarded without us may have spoken meanwhile: nobody comes in its place before that is known.
-  flow?.end();
-  return flow === undefined;
+  if (flow !== undefined) {
+    // What is forwarded without us may have spoken meanwhile: that is known before anybody has proven itself.
+    flow.end();
+    component.contenders = undefined;
+  }
+  return true;
 }
 
 /** RTCP has no sequence: it is the party's where its media is known, and it names the source of that. */

@@ -5,13 +5,14 @@
 import type { Instant } from "../base/machine.ts";
 import { receives, sends } from "../call/direction.ts";
 import type { Component } from "./component.ts";
+import { DEFAULT_SETTLED_AFTER } from "./config.ts";
 import { MediaFlow, type MediaWay } from "./media-flow.ts";
 import type { RelayState } from "./state.ts";
 
 /** Between two packets that come up in a row. */
 const ROW_MS = 1000;
-/** Over a minute of speech. */
-const MOST_PATIENCE = 5120;
+/** Over a minute of speech, where nothing else is configured. */
+const MOST_PATIENCE = 512;
 
 /** A packet of RTP was carried to `to`; `goesOn`: with what its source has sent before. */
 export function noteCarried(state: RelayState, from: Component, to: Component, goesOn: boolean, now: Instant): void {
@@ -20,12 +21,13 @@ export function noteCarried(state: RelayState, from: Component, to: Component, g
   const isInRow = flow === undefined || now - from.usualAt < ROW_MS;
   from.usual = !goesOn ? 0 : isInRow ? from.usual + 1 : 1;
   from.usualAt = now;
+  const isEnough = from.usual >= from.patience * (state.config.settledAfter ?? DEFAULT_SETTLED_AFTER);
   if (flow !== undefined) {
-    if (goesOn && from.usual < from.patience) return;
+    if (goesOn && !isEnough) return;
     flow.end();
     from.usual = 0;
     from.patience = Math.min(2 * from.patience, MOST_PATIENCE);
-  } else if (from.usual >= from.patience) {
+  } else if (isEnough) {
     from.usual = 0;
     const way = settledWay(from, to);
     if (way !== undefined) new MediaFlow(state, way, now);

@@ -16,6 +16,7 @@ import type { Binding, BindingRecord } from "../../core/sip/registrar/binding.ts
 import { monotonicNow, wallClock } from "../clock.ts";
 import { nodeCrypto } from "../crypto.ts";
 import type { Datapath, DatapathStats } from "../datapath/datapath.ts";
+import type { OffloadStats } from "../datapath/ebpf/offload-stats.ts";
 import { Emptying } from "../emptying.ts";
 import { FailureLog } from "../failure-log.ts";
 import { KeyLookups } from "../key-lookups.ts";
@@ -67,6 +68,8 @@ export interface SipHostStats {
   readonly sockets: Readonly<SipSocketStats>;
   /** Of media. */
   readonly datapath: Readonly<DatapathStats>;
+  /** Undefined where the kernel forwards nothing of it by itself. */
+  readonly offloaded: Readonly<OffloadStats> | undefined;
 }
 
 export class SipHost implements AsyncDisposable {
@@ -122,7 +125,8 @@ export class SipHost implements AsyncDisposable {
       ...(options.lookupPace && { pace: options.lookupPace }),
     });
     const { stats: edge, mediaStats: media } = this.#machine;
-    this.stats = { edge, media, sockets: this.#sockets.stats, datapath: datapath.stats };
+    const { stats: moved, offloaded } = datapath;
+    this.stats = { edge, media, sockets: this.#sockets.stats, datapath: moved, offloaded };
   }
 
   /** Phones that were registered before a restart. */

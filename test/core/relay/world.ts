@@ -12,6 +12,7 @@ import { parseSdp, type SdpDocument } from "../../../src/core/sdp/document.ts";
 import { SeededRandom, testCrypto } from "../../support/crypto.ts";
 import { described } from "../call/descriptions.ts";
 import { type RtpFields, rtcp, rtp } from "../rtp/packets.ts";
+import { Forwarder } from "./forwarder.ts";
 
 export function at(text: string): Address {
   const [, bare, port] = /^\[?(.*?)\]?:(\d+)$/.exec(text) as unknown as [string, string, string];
@@ -47,9 +48,14 @@ export interface WorldOptions {
   readonly quotas?: Partial<RelayQuotas>;
   /** Sockets wait for `bindAll`. */
   readonly isSlow?: boolean;
+  /** Media that is settled is forwarded without the relay, as soon as it may be. */
+  readonly offloads?: boolean;
 }
 
 export class RelayWorld {
+  /** Of worlds that do not say so themselves. */
+  static offloads = false;
+  readonly forwarder: Forwarder | undefined;
   now: Instant = 1_000_000 as Instant;
   readonly relay: MediaRelay;
   readonly events: RelayEvent[] = [];
@@ -61,7 +67,8 @@ export class RelayWorld {
   readonly #isSlow: boolean;
   #requests = 0;
 
-  constructor({ config, quotas, isSlow = false }: WorldOptions = {}) {
+  constructor({ config, quotas, isSlow = false, offloads = RelayWorld.offloads }: WorldOptions = {}) {
+    this.forwarder = offloads ? new Forwarder() : undefined;
     const place = (ip: string) => ({ bound: at(`[${ip}]:0`), advertised: at(`[${ip}]:0`) });
     this.#isSlow = isSlow;
     this.relay = new MediaRelay(
@@ -72,6 +79,7 @@ export class RelayWorld {
         quotas: { ...DEFAULT_RELAY_QUOTAS, ...quotas },
         mediaTimeout: 60_000,
         setupTimeout: 600_000,
+        ...(offloads && { settledAfter: 1 }),
         ...config,
       },
       { random: new SeededRandom(1), crypto: testCrypto },
@@ -80,6 +88,7 @@ export class RelayWorld {
 
   drain(): void {
     for (let out = this.relay.pollOutput(); out !== undefined; out = this.relay.pollOutput()) this.#handle(out);
+    this.forwarder?.verify(this.relay.reports(), this.open);
   }
 
   #handle(out: MediaRelayOutput): void {
@@ -103,6 +112,10 @@ export class RelayWorld {
         return void this.events.push(out.event);
       case "media":
         return void this.sent.push(out);
+      case "offload":
+        return this.forwarder?.offload(out.flow);
+      case "withdraw":
+        return this.forwarder?.withdraw(out.flow, this.now);
     }
   }
 
@@ -130,13 +143,16 @@ export class RelayWorld {
   /** Virtual milliseconds pass. */
   pass(ms: number): void {
     const until = (this.now + ms) as Instant;
+    this.forwarder?.tell(this.now);
     for (let next = this.relay.pollTimeout(); next !== undefined && next <= until; next = this.relay.pollTimeout()) {
       this.now = next;
+      this.forwarder?.tell(next);
       this.relay.handleTimeout(next);
       this.drain();
       assert.ok((this.relay.pollTimeout() ?? Infinity) > next, "time goes on");
     }
     this.now = until;
+    this.forwarder?.tell(until);
   }
 
   openSession(owner = "alice"): SessionId {
@@ -190,6 +206,8 @@ export class RelayWorld {
   arrive(data: Uint8Array, from: Readonly<Address>, to: Readonly<Address>): Route | undefined {
     const port = this.portAt(to);
     if (port === undefined) return undefined;
+    const forwarded = this.forwarder?.forward(data, from, port, this.now);
+    if (forwarded !== undefined) return forwarded;
     const route = this.relay.handlePacket(data, data.length, from, port, this.now);
     this.drain();
     if (route !== undefined) assert.ok(this.open.has(route.port), "what is sent leaves by an open socket");
@@ -248,6 +266,7 @@ export class Phone {
   }
 
   stream(index = 0): StreamReport {
+    this.world.forwarder?.tell(this.world.now);
     for (const { legs } of this.world.relay.reports()) {
       for (const { leg, streams } of legs) if (leg === this.leg) return streams[index] ?? assert.fail();
     }

@@ -84,7 +84,6 @@ export class FlowTable {
     const { until } = flow;
     const counted = { arrivesBy: undefined, packets: 0, bytes: 0 };
     const entry: Entry = { ...ends, flow, key, index, buckets, limits, until, ...counted };
-    if (flow instanceof MediaFlow) this.#qualities.begin(index, flow.traits);
     this.#entries.set(flow, entry);
     this.#settle(entry);
   }
@@ -155,6 +154,7 @@ export class FlowTable {
     key.bytes.set(entry.key);
     const [bucket = 0, otherBucket = 0] = buckets;
     const media = flow instanceof MediaFlow ? flow.traits : undefined;
+    if (media !== undefined && entry.arrivesBy === undefined) this.#qualities.begin(index, media);
     const [expires, passed] = [kernelTime(flow.until), kernelTime(monotonicNow())];
     value.bytes.set(encodeDeparture({ ...departure, index, bucket, otherBucket, expires, passed, ...there, media }));
     this.#program.maps.flows.put();

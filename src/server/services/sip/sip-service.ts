@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { monotonicNow } from "../../../node/clock.ts";
 import { chooseDatapath, createDatapath } from "../../../node/datapath/choice.ts";
+import type { Datapath } from "../../../node/datapath/datapath.ts";
 import type { TlsIdentity } from "../../../node/net/tls-identity.ts";
 import { SipHost, type SipHostStats } from "../../../node/sip/sip-host.ts";
 import type { AddressPlan } from "../../address-plan.ts";
@@ -47,6 +48,8 @@ export interface SipParts {
   readonly plan: AddressPlan;
   readonly users: UserStore;
   readonly log: DaemonLog;
+  /** Of media; the service's from now on. */
+  readonly datapath: Datapath;
   /** What TLS listeners show at first. */
   readonly identity: TlsIdentity | undefined;
 }
@@ -70,7 +73,7 @@ export class SipService implements SipView, AsyncDisposable {
     const { kind } = chooseDatapath(config.datapath);
     this.#host = new SipHost({
       config: edge,
-      datapath: createDatapath(kind, config),
+      datapath: parts.datapath,
       messages: createDatapath(kind, { mostInTurn: MESSAGES_IN_TURN }),
       keys: (username) => this.#keys.find(username),
       location: this.#location,

@@ -11,10 +11,10 @@ import { Qualities } from "../../../../src/node/datapath/ebpf/qualities.ts";
 import { type Departure, encodeArrival, encodeDeparture } from "../../../../src/node/datapath/ebpf/records.ts";
 import { RelayProgram } from "../../../../src/node/datapath/ebpf/relay-program.ts";
 import type { BpfMap } from "../../../../src/node/sys/bpf.ts";
+import { RtpSource } from "../../../core/rtp/rtp-source.ts";
 import { requireBpf } from "../../../support/peers.ts";
 import { Dice, type FrameFlow, frameOf } from "./frames.ts";
 import { type Outcome, type ReferenceFlow, relayReference, udpChecksum, type Verdict } from "./reference.ts";
-import { RtpSource } from "./rtp-source.ts";
 import { TestRuns } from "./test-run.ts";
 
 const framesEach = 250;

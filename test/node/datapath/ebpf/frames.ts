@@ -1,7 +1,7 @@
 /** Frames as they come, and as they should not: of a flow, and then with something about them changed. */
 import type { Arrival } from "../../../../src/node/datapath/ebpf/records.ts";
+import type { RtpSource } from "../../../core/rtp/rtp-source.ts";
 import { sum, udpChecksum } from "./reference.ts";
-import type { RtpSource } from "./rtp-source.ts";
 
 /** Numbers that look random, and are the same ones every time (xorshift). */
 export class Dice {

@@ -13,10 +13,10 @@ import { Qualities } from "../../../../src/node/datapath/ebpf/qualities.ts";
 import { encodeArrival, encodeDeparture } from "../../../../src/node/datapath/ebpf/records.ts";
 import { RelayProgram } from "../../../../src/node/datapath/ebpf/relay-program.ts";
 import { rtp } from "../../../core/rtp/packets.ts";
+import { RtpSource } from "../../../core/rtp/rtp-source.ts";
 import { requireBpf } from "../../../support/peers.ts";
 import { Dice } from "./frames.ts";
 import { sum } from "./reference.ts";
-import { RtpSource } from "./rtp-source.ts";
 import { TestRuns } from "./test-run.ts";
 
 const packets = 1_500;

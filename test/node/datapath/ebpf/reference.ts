@@ -3,7 +3,7 @@
  * and with checksums summed up anew instead of corrected.
  */
 import type { OUTCOME } from "../../../../src/node/datapath/ebpf/program.ts";
-import type { RtpSource } from "./rtp-source.ts";
+import type { RtpSource } from "../../../core/rtp/rtp-source.ts";
 
 export type Outcome = keyof typeof OUTCOME;
 
