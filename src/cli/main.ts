@@ -7,6 +7,7 @@ import { addCallsCommand } from "./calls.ts";
 import { addCheckCommand } from "./check.ts";
 import { addConfigCommand } from "./config.ts";
 import { addCredentialsCommand } from "./credentials.ts";
+import { addHelperCommand } from "./helper.ts";
 import { addLabCommand } from "./lab.ts";
 import { addRegistrationsCommand } from "./registrations.ts";
 import { addServeCommand } from "./serve.ts";
@@ -40,6 +41,7 @@ addCallsCommand(program);
 addConfigCommand(program);
 addCheckCommand(program);
 addLabCommand(program);
+addHelperCommand(program);
 
 try {
   await program.parseAsync();

@@ -9,6 +9,7 @@ import { PosternError } from "../core/base/failure.ts";
 import { wallClock } from "../node/clock.ts";
 import { chooseDatapath, createDatapath, type DatapathChoice, withOffload } from "../node/datapath/choice.ts";
 import type { Datapath } from "../node/datapath/datapath.ts";
+import { offloadReports } from "../node/datapath/offload-log.ts";
 import { FailureLog } from "../node/failure-log.ts";
 import { watchInterfaces } from "../node/interfaces.ts";
 import type { TlsIdentity } from "../node/net/tls-identity.ts";
@@ -111,11 +112,7 @@ export class Daemon implements AsyncDisposable {
   #datapath({ kind }: DatapathChoice): Datapath {
     const inner = createDatapath(kind, this.#config);
     if (this.#config.offload === "off") return inner;
-    const failures = new FailureLog(this.#log, "offload-failed");
-    const { datapath, because } = withOffload(inner, (error) => failures.report(error));
-    if (because === undefined) this.#log.info({}, "offload-is-on");
-    else this.#log.warn({ err: because }, "offload-is-off");
-    return datapath;
+    return withOffload(inner, this.#config.offloadHelper, offloadReports(this.#log));
   }
 
   /** Of calls. Whether the kernel forwards, and why not, is said of TURN's already. */

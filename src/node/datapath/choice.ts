@@ -1,5 +1,4 @@
 /** Which datapath this host can have. */
-import { release } from "node:os";
 import { PosternError } from "../../core/base/failure.ts";
 import { foreign } from "../sys/foreign.ts";
 import { availableForeign } from "../sys/libc.ts";
@@ -7,6 +6,8 @@ import { SystemError } from "../sys/system-error.ts";
 import type { Datapath } from "./datapath.ts";
 import { DgramDatapath } from "./dgram.ts";
 import { EbpfDatapath } from "./ebpf/ebpf.ts";
+import type { OffloadReports } from "./ebpf/kernel-forwarding.ts";
+import { programSource } from "./ebpf/program-source.ts";
 import { MmsgDatapath, type MmsgOptions } from "./mmsg.ts";
 
 export type DatapathKind = "mmsg" | "dgram";
@@ -25,41 +26,35 @@ export function chooseDatapath(wanted: DatapathKind | "auto"): DatapathChoice {
   return found instanceof Error ? { kind: "dgram", because: found } : { kind: "mmsg" };
 }
 
-/** `CAP_BPF` and `CAP_NET_ADMIN`, told to who may grant them. */
+/** What is not permitted, told to who may permit it. */
 const privileges =
-  "The capabilities CAP_BPF and CAP_NET_ADMIN are needed. systemd: a drop-in with AmbientCapabilities= and CapabilityBoundingSet= of both, and SystemCallFilter=bpf. Containers: --network host --cap-add BPF --cap-add NET_ADMIN, and a seccomp profile that allows bpf.";
+  "Offload takes a helper that has CAP_BPF and CAP_NET_ADMIN. systemd: install packaging/postern-helper.service and its drop-in. Containers: --network host --user 0 --cap-add BPF --cap-add NET_ADMIN, and the command helper --user node -- serve. Else, as root: postern helper --user USER -- serve. Where a helper has them, a seccomp profile forbids bpf, or the kernel is older than 5.19. See docs/datapaths.md#what-offload-needs.";
 
 /**
- * The datapath, with the kernel forwarding flows for it where it can; or the same datapath, and why not. `handleFailure`
- * hears later of single flows that the kernel refuses.
+ * The datapath, with the kernel forwarding flows for it where it can; or the same datapath. `reports` hears at once which of
+ * them it is and why, and later of what changes.
  */
-export function withOffload(
-  inner: Datapath,
-  handleFailure: (error: unknown) => void,
-): { readonly datapath: Datapath; readonly because?: Error } {
+export function withOffload(inner: Datapath, helper: string | undefined, reports: OffloadReports): Datapath {
   const found = foreign();
-  if (found instanceof Error) return { datapath: inner, because: found };
-  if (!isKernelSince(6, 6)) {
-    const because = new PosternError("offload-needs-newer-kernel", `Offload needs Linux 6.6; this is ${release()}.`);
-    return { datapath: inner, because };
+  const told: OffloadReports = { ...reports, changed: (because) => reports.changed(because && explained(because)) };
+  if (found instanceof Error) {
+    reports.changed(found);
+    return inner;
   }
   try {
-    return { datapath: new EbpfDatapath(inner, handleFailure) };
-  } catch (cause) {
-    if (!(cause instanceof SystemError)) throw cause;
-    const isRefused = cause.code === "EPERM";
-    const because = new PosternError(
-      isRefused ? "offload-not-permitted" : "offload-failed",
-      isRefused ? privileges : `The kernel does not take the program: ${cause.message}`,
-      { cause },
-    );
-    return { datapath: inner, because };
+    return new EbpfDatapath(inner, programSource(helper), told);
+  } catch (error) {
+    if (!(error instanceof SystemError || error instanceof PosternError)) throw error;
+    told.changed(error);
+    return inner;
   }
 }
 
-function isKernelSince(major: number, minor: number): boolean {
-  const [here = 0, least = 0] = release().split(".").map(Number);
-  return here > major || (here === major && least >= minor);
+/** In words that say what to do. */
+function explained(cause: Error): Error {
+  if (!(cause instanceof SystemError)) return cause;
+  if (cause.code === "EPERM") return new PosternError("offload-not-permitted", privileges, { cause });
+  return new PosternError("offload-failed", `The kernel does not take the program: ${cause.message}`, { cause });
 }
 
 export function createDatapath(kind: DatapathKind, options: MmsgOptions = {}): Datapath {

@@ -19,6 +19,7 @@ import {
 } from "./layout.ts";
 import { libc } from "./libc.ts";
 import { NativeMemory } from "./native-memory.ts";
+import { noteOpened } from "./open-descriptors.ts";
 import { orThrow, SystemError } from "./system-error.ts";
 import { closeDescriptor } from "./udp-socket.ts";
 
@@ -68,7 +69,7 @@ export function createMap(name: string, { type, keySize, valueSize, entries }: B
   u32[BPF_MAP_ATTR.valueSize >> 2] = valueSize;
   u32[BPF_MAP_ATTR.entries >> 2] = entries;
   putName(attributes, BPF_MAP_ATTR.name, name);
-  return orThrow("bpf(BPF_MAP_CREATE)", bpf(BPF_MAP_CREATE, attributes));
+  return noteOpened(orThrow("bpf(BPF_MAP_CREATE)", bpf(BPF_MAP_CREATE, attributes)));
 }
 
 /** One key and one value at a time: they are written into `key` and `value`, or read from there. */
@@ -148,13 +149,13 @@ export function loadPacketProgram(name: string, instructions: Uint8Array, licens
     attributes.putPointer(BPF_PROGRAM_ATTR.license, words.address);
     putName(attributes, BPF_PROGRAM_ATTR.name, name);
     const loaded = bpf(BPF_PROG_LOAD, attributes);
-    if (loaded >= 0) return loaded;
+    if (loaded >= 0) return noteOpened(loaded);
     // Once more for the verifier's words: writing them takes it much longer.
     attributes.u32[BPF_PROGRAM_ATTR.logLevel >> 2] = 1;
     attributes.u32[BPF_PROGRAM_ATTR.logSize >> 2] = logSize;
     attributes.putPointer(BPF_PROGRAM_ATTR.log, log.address);
     const again = bpf(BPF_PROG_LOAD, attributes);
-    if (again >= 0) return again;
+    if (again >= 0) return noteOpened(again);
     throw new VerifierError(-again, new TextDecoder().decode(log.bytes.subarray(0, log.bytes.indexOf(0))));
   } finally {
     for (const memory of [code, words, log]) memory.release();
@@ -170,5 +171,5 @@ export function linkToIngress(program: number, interfaceIndex: number): number {
   attributes.u32[BPF_LINK_ATTR.program >> 2] = program;
   attributes.u32[BPF_LINK_ATTR.interface >> 2] = interfaceIndex;
   attributes.u32[BPF_LINK_ATTR.attachType >> 2] = BPF_TCX_INGRESS;
-  return orThrow("bpf(BPF_LINK_CREATE)", bpf(BPF_LINK_CREATE, attributes));
+  return noteOpened(orThrow("bpf(BPF_LINK_CREATE)", bpf(BPF_LINK_CREATE, attributes)));
 }

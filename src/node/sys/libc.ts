@@ -27,6 +27,9 @@ export interface Libc {
   epoll_ctl(epoll: number, operation: number, descriptor: number, event: number): number;
   timerfd_create(clock: number, flags: number): number;
   timerfd_settime(timer: number, flags: number, setting: number, former: number): number;
+  prctl(option: number, a: number, b: number, c: number, d: number): number;
+  capset(header: number, data: number): number;
+  getpwnam_r(name: number, entry: number, room: number, roomSize: number, found: number): number;
   syscall(number: number, command: number, attributes: number, size: number): number;
   epoll_wait(epoll: number, events: number, count: number, timeoutMs: number): number;
 }
@@ -53,6 +56,9 @@ const prototypes: Readonly<Record<keyof Libc, readonly string[]>> = {
   epoll_ctl: ["int", "int", "int", "uintptr_t"],
   timerfd_create: ["int", "int"],
   timerfd_settime: ["int", "int", "uintptr_t", "uintptr_t"],
+  prctl: ["int", "ulong", "ulong", "ulong", "ulong"],
+  capset: ["uintptr_t", "uintptr_t"],
+  getpwnam_r: ["uintptr_t", "uintptr_t", "uintptr_t", "size_t", "uintptr_t"],
   syscall: ["long", "int", "uintptr_t", "uint32_t"],
   epoll_wait: ["int", "uintptr_t", "int", "int"],
 };

@@ -18,6 +18,7 @@ import {
   SO_RCVTIMEO,
   SO_SNDTIMEO,
   SOCK_CLOEXEC,
+  SOCK_DGRAM,
   SOCK_NONBLOCK,
   SOCK_SEQPACKET,
   SOCKADDR_UN,
@@ -27,6 +28,7 @@ import {
 } from "./layout.ts";
 import { libc } from "./libc.ts";
 import { NativeMemory } from "./native-memory.ts";
+import { noteOpened } from "./open-descriptors.ts";
 import { orThrow, SystemError } from "./system-error.ts";
 import { closeDescriptor } from "./udp-socket.ts";
 
@@ -51,7 +53,7 @@ function scratch(): NativeMemory {
 }
 
 function open(): number {
-  return orThrow("socket", libc().socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  return noteOpened(orThrow("socket", libc().socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)));
 }
 
 /** Writes the address; returns its length. A path that begins with a zero is a name of the network namespace. */
@@ -135,6 +137,18 @@ export function peerUser(socket: number): number {
   return memory.u32[(dataAt + UCRED.uid) >> 2] as number;
 }
 
+/** A datagram to whoever listens at the path. Throws `SystemError`. */
+export function notify(path: string, text: string): void {
+  const socket = orThrow("socket", libc().socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  try {
+    const length = writePath(path);
+    orThrow("connect", libc().connect(socket, scratch().address + dataAt, length));
+    sendMessage(socket, { bytes: new TextEncoder().encode(text), descriptors: [] });
+  } finally {
+    closeDescriptor(socket);
+  }
+}
+
 export interface UnixMessage {
   readonly bytes: Uint8Array;
   /** The receiver's to close. */
@@ -201,7 +215,7 @@ function receivedDescriptors(memory: NativeMemory): number[] {
   if (!isRights) return [];
   const count = ((u32[(controlAt + CMSGHDR.length) >> 2] as number) - CMSGHDR.data) / 4;
   const first = (controlAt + CMSGHDR.data) >> 2;
-  return [...u32.subarray(first, first + count)];
+  return [...u32.subarray(first, first + count)].map(noteOpened);
 }
 
 /** Whether the other end is still open; says nothing of what waits to be read. */

@@ -23,6 +23,7 @@ export interface Config {
   readonly drainDeadline: number;
   readonly datapath: DatapathOption;
   readonly offload: "off" | "auto";
+  readonly offloadHelper: string | undefined;
   /** Microseconds. */
   readonly wakeDelay: number;
 

@@ -3,6 +3,7 @@
  * option that is here is everywhere, under one name: `relayPorts` is `relay-ports`, `POSTERN_RELAY_PORTS` and
  * `--relay-ports`. Defaults are the safe ones, and descriptions say why.
  */
+import { isAbsolute } from "node:path";
 import { parseIp } from "../../core/base/address.ts";
 import { encodeUtf8 } from "../../core/base/utf8.ts";
 import { opaqueString } from "../../core/stun/opaque-string.ts";
@@ -55,6 +56,13 @@ function realm(): Kind<string> {
 function software(): Kind<string> {
   const read = (text: string) => (/^[ -~]{1,64}$/.test(text) ? text : undefined);
   return scalar("TEXT", "at most 64 characters of ASCII", read);
+}
+
+/** A path, or what `postern helper` gives a daemon that it starts. */
+function helperPlace(): Kind<string> {
+  return scalar("PATH", "the path at which postern helper listens", (text) =>
+    isAbsolute(text) || /^fd:\d+$/.test(text) ? text : undefined,
+  );
 }
 
 const minute = 60;
@@ -113,6 +121,14 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     fallback: "off",
     description:
       "Whether the kernel forwards what goes over channels by itself, so that Postern does not see those packets. It takes Linux 6.6, the capabilities CAP_BPF and CAP_NET_ADMIN, and Ethernet interfaces; where something of that is missing, auto says once in the log what, and everything goes on without. Packets that are forwarded pass the host's firewall by: not where it translates the addresses of Postern's clients or peers.",
+  },
+  offloadHelper: {
+    group: "General",
+    kind: optional(helperPlace()),
+    fallback: undefined,
+    fallbackText: "none: Postern has the privilege itself, or goes without offload",
+    description:
+      "Where `postern helper`, which alone has the privilege to load programs into the kernel, listens for the daemon. When it is started again, it is found again. `postern helper -- serve` sets this by itself.",
   },
   wakeDelay: {
     group: "General",

@@ -8,22 +8,14 @@ import type { Address } from "../../../core/base/address.ts";
 import type { IpFields } from "../../../core/base/ip-fields.ts";
 import type { MediaFlow } from "../../../core/relay/media-flow.ts";
 import type { Flow, Sender } from "../../../core/turn/server/flow.ts";
-import { Routes } from "../../sys/routes.ts";
 import type { DatagramSink, Datapath, DatapathStats, SocketId, SocketPurpose } from "../datapath.ts";
-import { Counters } from "./counters.ts";
-import { FlowTable } from "./flow-table.ts";
-import { LoadedProgram } from "./loaded-program.ts";
-import { createOffloadStats, type OffloadStats, outcomes } from "./offload-stats.ts";
-import { RelayProgram } from "./relay-program.ts";
+import { KernelForwarding, type OffloadReports } from "./kernel-forwarding.ts";
+import { createOffloadStats, type OffloadStats } from "./offload-stats.ts";
+import type { ProgramSource } from "./program-source.ts";
 
 function at({ client: { remote }, channel }: Sender) {
   return { remote, channel };
 }
-
-const tickMs = 250;
-
-/** Of the kernel's forwarding, in nanoseconds from the last tick; longer than a turn of the event loop ever takes. */
-const leaseNs = 3_000_000_000n;
 
 /** Remembers to which address a socket was bound. */
 class BoundSink implements DatagramSink {
@@ -54,33 +46,17 @@ class BoundSink implements DatagramSink {
 export class EbpfDatapath implements Datapath {
   readonly offloaded: OffloadStats = createOffloadStats();
   readonly #inner: Datapath;
-  readonly #program: RelayProgram;
-  readonly #routes: Routes;
-  readonly #table: FlowTable;
-  readonly #outcomes: Counters;
-  readonly #handleFailure: (error: unknown) => void;
+  readonly #forwarding: KernelForwarding;
   readonly #addresses: (Readonly<Address> | undefined)[] = [];
-  readonly #timer: NodeJS.Timeout;
   #isClosed = false;
 
   /**
-   * `inner` is this datapath's from now on. `handleFailure` hears when the kernel refuses a flow, which stays in user space
-   * then. Throws `SystemError`: `EPERM` without the privilege.
+   * `inner` and `source` are this datapath's from now on. Throws what the source does where it has none and never will:
+   * `SystemError` `EPERM` without the privilege.
    */
-  constructor(inner: Datapath, handleFailure: (error: unknown) => void) {
+  constructor(inner: Datapath, source: ProgramSource, reports: OffloadReports) {
     this.#inner = inner;
-    this.#handleFailure = handleFailure;
-    this.#program = new RelayProgram(new LoadedProgram());
-    try {
-      this.#routes = new Routes();
-      this.#table = new FlowTable(this.#program, this.#routes, this.offloaded);
-      this.#outcomes = new Counters(this.#program.maps.outcomes, this.#program.cpus);
-      this.#renewLease();
-    } catch (error) {
-      this.#program.close();
-      throw error;
-    }
-    this.#timer = setInterval(() => this.#try(() => this.#tick()), tickMs).unref();
+    this.#forwarding = new KernelForwarding(source, this.offloaded, reports);
   }
 
   get carriesFields(): boolean {
@@ -118,7 +94,7 @@ export class EbpfDatapath implements Datapath {
     const { remote, channel } = flow.sender === undefined ? { remote: flow.peer, channel: 0 } : at(flow.sender);
     const far = { local: farther, remote, channel };
     const ends = flow.toward === "peer" ? { arrival: near, departure: far } : { arrival: far, departure: near };
-    this.#try(() => this.#table.add(flow, ends));
+    if (!this.#isClosed) this.#forwarding.add(flow, ends);
   }
 
   offloadMedia(flow: MediaFlow, arrival: SocketId, departure: SocketId): void {
@@ -128,47 +104,18 @@ export class EbpfDatapath implements Datapath {
       arrival: { local: here, remote: flow.arrival.remote, channel: 0 },
       departure: { local: there, remote: flow.departure.remote, channel: 0 },
     };
-    this.#try(() => this.#table.add(flow, ends));
+    if (!this.#isClosed) this.#forwarding.add(flow, ends);
   }
 
   withdraw(flow: Flow | MediaFlow): void {
-    this.#try(() => this.#table.remove(flow));
+    if (!this.#isClosed) this.#forwarding.remove(flow);
   }
 
   async close(): Promise<void> {
     if (!this.#isClosed) {
       this.#isClosed = true;
-      clearInterval(this.#timer);
-      this.#program.close();
-      this.#routes.close();
+      this.#forwarding.close();
     }
     await this.#inner.close();
-  }
-
-  #tick(): void {
-    this.#renewLease();
-    if (this.#routes.haveChanged()) this.#table.follow();
-    this.#table.count();
-    for (const [index, name] of outcomes.entries()) {
-      this.offloaded.datagrams[name] = this.#outcomes.read(index, 0)[0] as number;
-    }
-  }
-
-  #renewLease(): void {
-    const { lease } = this.#program.maps;
-    const until = process.hrtime.bigint() + leaseNs;
-    lease.value.u32[0] = Number(until & 0xffffffffn);
-    lease.value.u32[1] = Number(until >> 32n);
-    lease.put();
-  }
-
-  #try(work: () => void): void {
-    if (this.#isClosed) return;
-    try {
-      work();
-    } catch (error) {
-      this.offloaded.failures++;
-      this.#handleFailure(error);
-    }
   }
 }

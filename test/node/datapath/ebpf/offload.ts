@@ -1,6 +1,8 @@
 /** Prints, as JSON, whether this process gets a datapath with offload, and why not. */
 import { createDatapath, withOffload } from "../../../../src/node/datapath/choice.ts";
 
-const { datapath, because } = withOffload(createDatapath("dgram"), () => {});
+let because: Error | undefined;
+const reports = { flowFailed: () => {}, changed: (why: Error | undefined) => void (because = why) };
+const datapath = withOffload(createDatapath("dgram"), process.argv[2], reports);
 process.stdout.write(JSON.stringify({ isThere: datapath.offloaded !== undefined, because: String(because) }));
 await datapath.close();

@@ -1,0 +1,42 @@
+/** A helper that daemons find at a path: opened in the place of one that has gone, and told of to the service manager. */
+import { chmodSync, unlinkSync } from "node:fs";
+import { PosternError } from "../../../core/base/failure.ts";
+import { SystemError } from "../../sys/system-error.ts";
+import { closeDescriptor } from "../../sys/udp-socket.ts";
+import { connectTo, listenAt, notify } from "../../sys/unix-socket.ts";
+
+/**
+ * Everybody may find it: the daemon's user may be one that is there only while the daemon runs. Who is served is decided
+ * by who connects. Throws `PosternError` where another listens, and `SystemError`.
+ */
+export function openHelperSocket(path: string): number {
+  const listener = listenOnce(path);
+  chmodSync(path, 0o666);
+  return listener;
+}
+
+function listenOnce(path: string): number {
+  try {
+    return listenAt(path);
+  } catch (error) {
+    if (!(error instanceof SystemError && error.code === "EADDRINUSE")) throw error;
+  }
+  if (isServed(path)) throw new PosternError("helper-is-there", `A helper listens at ${path} already.`);
+  unlinkSync(path);
+  return listenAt(path);
+}
+
+function isServed(path: string): boolean {
+  try {
+    closeDescriptor(connectTo(path, 1_000));
+    return true;
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "ECONNREFUSED") return false;
+    throw error;
+  }
+}
+
+/** systemd starts what comes after a service once that says so. Without systemd nobody is told. */
+export function sayReady(address: string | undefined = process.env.NOTIFY_SOCKET): void {
+  if (address !== undefined) notify(address.replace(/^@/, "\0"), "READY=1");
+}

@@ -1,0 +1,213 @@
+/**
+ * What the kernel forwards for us, for as long as somebody holds the program. When the holder goes, everything is told as it
+ * was to the end and comes up to user space; when there is one again, the same flows go down again.
+ */
+import { PosternError } from "../../../core/base/failure.ts";
+import { Routes } from "../../sys/routes.ts";
+import { SystemError } from "../../sys/system-error.ts";
+import { Counters } from "./counters.ts";
+import { type FlowEnds, FlowTable } from "./flow-table.ts";
+import { type OffloadStats, outcomes } from "./offload-stats.ts";
+import { holderIsGone, type ProgramSource } from "./program-source.ts";
+import { RelayProgram } from "./relay-program.ts";
+
+type KernelFlow = Parameters<FlowTable["add"]>[0];
+
+const tickMs = 250;
+
+/** Of the kernel's forwarding, in nanoseconds from the last tick; longer than a turn of the event loop ever takes. */
+const leaseNs = 3_000_000_000n;
+
+/** Until a holder that is gone is looked for again. */
+const searchTicks = 8;
+
+export interface OffloadReports {
+  /** The kernel refused a flow, which stays in user space, or to be asked about one. */
+  flowFailed(error: unknown): void;
+  /** Whether the kernel forwards from now on, and if it does not, why. */
+  changed(because: Error | undefined): void;
+}
+
+/** What there is while there is a program. */
+class Running {
+  readonly program: RelayProgram;
+  readonly table: FlowTable;
+  readonly #outcomes: Counters;
+  readonly #stats: OffloadStats;
+  /** What programs before this one have counted. */
+  readonly #before: Readonly<OffloadStats["datagrams"]>;
+
+  constructor(program: RelayProgram, routes: Routes, stats: OffloadStats) {
+    this.program = program;
+    this.table = new FlowTable(program, routes, stats);
+    this.#outcomes = new Counters(program.maps.outcomes, program.cpus);
+    this.#stats = stats;
+    this.#before = { ...stats.datagrams };
+  }
+
+  /** Throws `SystemError`. */
+  setLease(until: bigint): void {
+    const { lease } = this.program.maps;
+    lease.value.u32[0] = Number(until & 0xffffffffn);
+    lease.value.u32[1] = Number(until >> 32n);
+    lease.put();
+  }
+
+  /** Throws `SystemError`. */
+  count(): void {
+    this.table.count();
+    for (const [index, name] of outcomes.entries()) {
+      this.#stats.datagrams[name] = this.#before[name] + (this.#outcomes.read(index, 0)[0] as number);
+    }
+  }
+}
+
+export class KernelForwarding {
+  readonly #stats: OffloadStats;
+  readonly #source: ProgramSource;
+  readonly #reports: OffloadReports;
+  readonly #routes: Routes = new Routes();
+  /** What is to be forwarded, whether it can be now or not. */
+  readonly #wanted: Map<KernelFlow, FlowEnds> = new Map();
+  readonly #timer: NodeJS.Timeout;
+  #running: Running | undefined;
+  /** Without a holder; a packet may still be on its way through its program. */
+  #leaving: Running | undefined;
+  #ticks = 0;
+  /** Whether the source has been asked, and has not answered yet. */
+  #isAsked = false;
+  /** What was reported last: nothing yet, that it is on, or why it is off, by its code. */
+  #reported: string | undefined;
+
+  /** Throws what `source` throws, where it will never say anything else. */
+  constructor(source: ProgramSource, stats: OffloadStats, reports: OffloadReports) {
+    this.#source = source;
+    this.#stats = stats;
+    this.#reports = reports;
+    try {
+      this.#start();
+    } catch (error) {
+      if (!source.canReturn || !isRefusal(error)) {
+        this.#routes.close();
+        throw error;
+      }
+      this.#report(error);
+    }
+    this.#timer = setInterval(() => this.#tick(), tickMs).unref();
+  }
+
+  add(flow: KernelFlow, ends: FlowEnds): void {
+    this.#wanted.set(flow, ends);
+    this.#try(({ table }) => table.add(flow, ends));
+  }
+
+  /** None of its packets is forwarded any more when this returns. */
+  remove(flow: KernelFlow): void {
+    this.#wanted.delete(flow);
+    this.#try(({ table }) => table.remove(flow));
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#running?.program.close();
+    this.#leaving?.program.close();
+    this.#running = undefined;
+    this.#leaving = undefined;
+    this.#source.close();
+    this.#routes.close();
+  }
+
+  #tick(): void {
+    this.#ticks++;
+    this.#forget();
+    if (this.#running === undefined && (this.#isAsked || this.#ticks % searchTicks === 0)) this.#search();
+    // First whether it is there: nothing that is said of a program without a holder is a failure.
+    if (this.#running?.program.isHeld() === false) this.#stop();
+    this.#try((running) => {
+      running.setLease(process.hrtime.bigint() + leaseNs);
+      if (this.#routes.haveChanged()) running.table.follow();
+      running.count();
+    });
+  }
+
+  /** Throws what the source throws, and `SystemError` when the maps cannot be written. */
+  #start(): void {
+    this.#isAsked = false;
+    const holder = this.#source.next();
+    this.#isAsked = holder === undefined;
+    if (holder === undefined) return;
+    const program = new RelayProgram(holder);
+    try {
+      const running = new Running(program, this.#routes, this.#stats);
+      running.setLease(process.hrtime.bigint() + leaseNs);
+      this.#running = running;
+    } catch (error) {
+      program.close();
+      throw error;
+    }
+    for (const [flow, ends] of this.#wanted) this.#try(({ table }) => table.add(flow, ends));
+    if (this.#running !== undefined) this.#report(undefined);
+  }
+
+  #search(): void {
+    if (!this.#source.canReturn) return;
+    try {
+      this.#start();
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      this.#report(error);
+    }
+  }
+
+  /** Each thing once. */
+  #report(because: PosternError | SystemError | undefined): void {
+    const what = because?.code ?? "on";
+    if (what === this.#reported) return;
+    this.#reported = what;
+    this.#reports.changed(because);
+  }
+
+  /** Everything comes up from now on. */
+  #stop(): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#running = undefined;
+    this.#leaving = running;
+    try {
+      // Where the program is attached by somebody else, it would go on for as long as its lease.
+      running.setLease(0n);
+      for (const flow of this.#wanted.keys()) running.table.remove(flow);
+    } catch (error) {
+      this.#reports.flowFailed(error);
+    }
+    this.#report(holderIsGone());
+  }
+
+  #forget(): void {
+    const leaving = this.#leaving;
+    if (leaving === undefined) return;
+    this.#leaving = undefined;
+    try {
+      leaving.count();
+    } catch (error) {
+      this.#reports.flowFailed(error);
+    }
+    leaving.program.close();
+  }
+
+  #try(work: (running: Running) => void): void {
+    if (this.#running === undefined) return;
+    try {
+      work(this.#running);
+    } catch (error) {
+      if (!this.#running.program.isHeld()) return this.#stop();
+      if (!(error instanceof SystemError)) throw error;
+      this.#stats.failures++;
+      this.#reports.flowFailed(error);
+    }
+  }
+}
+
+function isRefusal(error: unknown): error is PosternError | SystemError {
+  return error instanceof PosternError || error instanceof SystemError;
+}
