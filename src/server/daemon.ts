@@ -119,8 +119,7 @@ export class Daemon implements AsyncDisposable {
   #mediaDatapath({ kind }: DatapathChoice): Datapath {
     const inner = createDatapath(kind, this.#config);
     if (this.#config.offload === "off") return inner;
-    const failures = new FailureLog(this.#log, "offload-failed");
-    return withOffload(inner, (error) => failures.report(error)).datapath;
+    return withOffload(inner, this.#config.offloadHelper, { ...offloadReports(this.#log), changed: () => {} });
   }
 
   /** Resolves when every listener is open. Rejects with `PosternError`, and then nothing is left open. */
