@@ -8,7 +8,7 @@ import { after, before, suite, test } from "node:test";
 import type { IceRole } from "../../src/core/ice/config.ts";
 import { IceConnection } from "../../src/node/ice/ice-connection.ts";
 import { requirePeer } from "../support/peers.ts";
-import { until } from "../support/until.ts";
+import { soon, until } from "../support/until.ts";
 import { type Browser, startBrowser } from "./browser.ts";
 import { IcePage } from "./ice-page.ts";
 import {
@@ -66,8 +66,9 @@ suite("Chromium", { skip: requirePeer("chromium") }, () => {
     const hello = Promise.withResolvers<void>();
     ours.onData = (data) => isClientHello(data) && hello.resolve();
     await ours.connected({ signal: AbortSignal.timeout(15_000) });
-    await until("the browser to connect", async () => (await page.states()).includes("connected"));
-    await hello.promise;
+    const connected = async () => (await page.states()).includes("connected");
+    await until("the browser to connect", connected, { within: 15_000 });
+    await soon("the browser's handshake", hello.promise);
   }
 
   for (const role of roles) {
@@ -92,7 +93,12 @@ suite("Chromium", { skip: requirePeer("chromium") }, () => {
       await connects(both);
       const { ours, page } = both;
       const [selected, hello] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-      ours.onEvent = ({ type }) => void (type === "selected" && selected.resolve());
+      const events: string[] = [];
+      ours.onEvent = ({ type, ...rest }) => {
+        events.push(`${type} ${"state" in rest ? rest.state : "reason" in rest ? rest.reason?.code : ""}`);
+        if (type === "selected") selected.resolve();
+      };
+      const otherwise = () => `; ours: ${events.join(", ")}`;
       if (beginner === "ours") {
         ours.restart();
         await page.takeOffer(await ours.localDescription());
@@ -101,10 +107,10 @@ suite("Chromium", { skip: requirePeer("chromium") }, () => {
         ours.setRemoteDescription(await page.restart());
         await page.takeAnswer(await ours.localDescription());
       }
-      await selected.promise;
-      // It repeats the beginning of its handshake for as long as nobody answers.
+      // It repeats the beginning of its handshake for as long as nobody answers, each time after twice as long.
       ours.onData = (data) => isClientHello(data) && hello.resolve();
-      await hello.promise;
+      await soon("a new path", selected.promise, { otherwise });
+      await soon("the browser's handshake on it", hello.promise, { within: 30_000, otherwise });
       assert.ok(!(await page.states()).includes("failed"));
     });
   }

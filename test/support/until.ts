@@ -25,3 +25,18 @@ export async function until<T>(
     await delay(pauseMs);
   }
 }
+
+/** What `promise` comes to. Rejects after `within` milliseconds, naming `what` was awaited. */
+export async function soon<T>(
+  what: string,
+  promise: Promise<T>,
+  { within = 15_000, otherwise = () => "" }: { within?: number; otherwise?: () => string } = {},
+): Promise<T> {
+  const { promise: end, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`waited ${within} ms in vain for ${what}${otherwise()}`)), within);
+  try {
+    return await Promise.race([promise, end]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -50,6 +50,11 @@ export function handleRequest(
     if (base.stream.current !== undefined) base.stream.current.unsealed++;
     return refuseStranger(state, base, from, view, ErrorCode.Unauthenticated, now);
   }
+  // RFC 8489 §9.1.3: both fragments are the name. A peer that has begun anew asks for who we were, until it is told who we
+  // are now: were it answered, Chromium would take that way for its best and nominate it alone, in a session that is over.
+  if (list.remote !== undefined && list.remote.ufrag !== remoteUfrag) {
+    return refuseStranger(state, base, from, view, ErrorCode.Unauthenticated, now);
+  }
   const priority = view.u32(Attribute.Priority);
   const unknown = unknownAttributes(view);
   if (unknown.length > 0 || priority === undefined) return refuse(state, list, base, from, view, unknown);

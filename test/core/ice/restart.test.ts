@@ -10,7 +10,7 @@ import { address } from "../turn/server/world.ts";
 import { Call } from "./call.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { build, type Cell, cells } from "./grid.ts";
-import { candidate, OWN, PEERS, Solo } from "./solo.ts";
+import { candidate, errorCode, OWN, PEERS, Solo } from "./solo.ts";
 
 function cellOf(name: string): Cell {
   return cells().find((one) => one.family === "apart" && one.name === name) as Cell;
@@ -197,6 +197,21 @@ suite("RFC 8445 §9: a restart", () => {
     lab.world.advance(4_000);
     assert.deepEqual([lab.a.agent.state, lab.b.agent.state], ["connected", "connected"]);
     assert.ok(longestGap(lab.a, from) <= 150 && longestGap(lab.b, from) <= 150);
+  });
+
+  test("RFC 8489 §9.1.3: a peer that has begun anew, and asks for who we were, is refused and decides nothing", () => {
+    const solo = new Solo().connected();
+    const anew = { username: `${solo.agent.credentials?.ufrag}:anew`, useCandidate: true };
+    const { role } = solo.agent;
+    const refusal = solo.check({
+      ...anew,
+      role,
+      tieBreaker: new Uint8Array(8).fill(255),
+      from: address("198.51.100.7:3"),
+    });
+    assert.equal(refusal && errorCode(refusal), 401);
+    assert.equal(solo.agent.role, role);
+    assert.equal(solo.agent.report(0)?.remote.length, 1);
   });
 
   test("RFC 8838 §11.3: a candidate of the description before is ignored", () => {
