@@ -2,12 +2,13 @@
  * Headless Chromium with a home directory of its own, in which a test CA is trusted, and with a microphone and a camera
  * that are made up. Its pages come from http://localhost, because media needs a secure context; no server is needed.
  */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium, type Page } from "playwright-core";
 import { runChild } from "../support/child.ts";
 import { peerPath } from "../support/peers.ts";
+import { soon } from "../support/until.ts";
 
 const flags = [
   "--no-sandbox",
@@ -54,12 +55,16 @@ export async function startBrowser({
     const browser = await chromium.launch({
       executablePath: await launcher(home, [...through, peerPath("chromium")!]),
       args: [...flags, ...(loopback ? [loopbackFlag] : []), ...(hidesAddresses ? [] : plainAddressesFlags)],
+      // Ended by a signal this process would wait for the browser to end, and that may take for ever.
+      handleSIGTERM: false,
+      handleSIGINT: false,
+      handleSIGHUP: false,
       env: { ...process.env, HOME: home, XDG_CONFIG_HOME: join(home, ".config"), XDG_CACHE_HOME: join(home, ".cache") },
     });
     return {
       newPage: async () => openPage(await (await browser.newContext()).newPage()),
       close: async () => {
-        await browser.close();
+        await soon("the browser to close", browser.close(), { within: 5_000 }).catch(() => kill(home));
         await clean();
       },
     };
@@ -73,7 +78,26 @@ async function openPage(page: Page): Promise<Page> {
   const body = "<!doctype html><title>call</title>";
   await page.route("http://localhost/**", (route) => route.fulfill({ contentType: "text/html", body }));
   await page.goto("http://localhost/");
-  return page;
+  // The one thing that Playwright does not bound.
+  const evaluate = page.evaluate.bind(page) as (task: string | (() => unknown), value: unknown) => Promise<unknown>;
+  const bounded: typeof evaluate = (task, value) =>
+    soon(`the page to do ${typeof task === "string" ? task : task.name || task}`, evaluate(task, value), {
+      within: 30_000,
+    });
+  return Object.assign(page, { evaluate: bounded });
+}
+
+/** The browser and what it has started: Playwright makes it the head of a group. */
+async function kill(home: string): Promise<void> {
+  try {
+    process.kill(-Number(await readFile(pidFile(home), "utf8")), "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
+function pidFile(home: string): string {
+  return join(home, "pid");
 }
 
 async function trust(ca: string, home: string): Promise<void> {
@@ -83,10 +107,11 @@ async function trust(ca: string, home: string): Promise<void> {
   await runChild(["certutil", "-d", `sql:${store}`, "-A", "-t", "C,,", "-n", "test-ca", "-i", ca]);
 }
 
-/** Playwright starts one program; a script makes one of several words. */
+/** Playwright starts one program; a script makes one of several words, which ends with this process. */
 async function launcher(home: string, command: readonly string[]): Promise<string> {
   const script = join(home, "chromium.sh");
   const words = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
-  await writeFile(script, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o700 });
+  const tether = peerPath("setpriv") === undefined ? "" : `${peerPath("setpriv")} --pdeathsig KILL`;
+  await writeFile(script, `#!/bin/sh\necho $$ > '${pidFile(home)}'\nexec ${tether} ${words} "$@"\n`, { mode: 0o700 });
   return script;
 }

@@ -10,7 +10,7 @@ const pauseMs = 10;
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,
-  { within = 5_000 }: { within?: number } = {},
+  { within = 20_000 }: { within?: number } = {},
 ): Promise<Exclude<T, undefined | null | false | 0 | "">> {
   const deadline = performance.now() + within;
   for (;;) {
