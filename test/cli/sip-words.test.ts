@@ -56,6 +56,7 @@ const stream: ShownStream = {
   isRefused: false,
   lost: 0,
   jitterMs: 1.5,
+  payloadType: 0,
   hearing: null,
   ice: null,
   local: "203.0.113.1:20000",

@@ -106,9 +106,9 @@ export class Office implements AsyncDisposable {
   }
 
   /** What `postern calls` or `postern registrations` tells. */
-  async told<Shown>(what: "calls" | "registrations"): Promise<Shown[]> {
+  async told<Shown>(what: "calls" | "registrations", ...more: readonly string[]): Promise<Shown[]> {
     const { dataDir, ports } = this.daemon;
-    const flags = ["--json", "--data-dir", dataDir, "--http-listen", `127.0.0.1:${ports.httpPort}`];
+    const flags = ["--json", ...more, "--data-dir", dataDir, "--http-listen", `127.0.0.1:${ports.httpPort}`];
     return JSON.parse(await runChild([...through(this.network.at("server")), ...postern(what, ...flags)])) as Shown[];
   }
 

@@ -87,6 +87,8 @@ export interface ShownStream extends ShownMedia {
   /** Of the party's packets, on their way to us. */
   readonly lost: number;
   readonly jitterMs: number;
+  /** Of its last packet; null: none of RTP has come. */
+  readonly payloadType: number | null;
   /** Null: it sends no reports, or they are encrypted. */
   readonly hearing: ShownHearing | null;
   /** Whether the party speaks ICE with the other, which may find a way without us, or with the relay. */
@@ -221,10 +223,11 @@ function partyOf({ leg }: LegReport, { caller, callee }: CallReport): ShownStrea
 }
 
 function shownStream(stream: StreamReport, party: ShownStream["party"], clock: Clock): ShownStream {
-  const { kind, isHeld, isRefused, ice, lost, jitter, hearing, media, control } = stream;
+  const { kind, isHeld, isRefused, ice, lost, jitter, payloadType, hearing, media, control } = stream;
   return {
     ...{ party, kind, isHeld, isRefused, lost },
     jitterMs: rounded(jitter, 10),
+    payloadType: payloadType ?? null,
     hearing: hearing === undefined ? null : shownHearing(hearing, clock),
     ice: ice ?? null,
     ...shownMedia(media, clock),
