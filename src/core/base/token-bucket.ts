@@ -1,17 +1,25 @@
 /** A token bucket: `rate` tokens a second, at most `burst` at once. */
 import type { Instant } from "./machine.ts";
 
-export class TokenBucket {
+/** What many buckets have in common. */
+export interface BucketSize {
+  /** Tokens a second. */
   readonly rate: number;
+  /** Tokens that a full one holds. */
   readonly burst: number;
-  #tokens: number;
-  #at: Instant;
+}
 
-  constructor(rate: number, burst: number, now: Instant) {
-    this.rate = rate;
-    this.burst = burst;
-    this.#tokens = burst;
-    this.#at = now;
+export class TokenBucket {
+  readonly size: BucketSize;
+  #tokens: number;
+  /** Whole milliseconds, which take no room beside the object. */
+  #at: number;
+
+  /** Full at first. */
+  constructor(size: BucketSize, now: Instant) {
+    this.size = size;
+    this.#tokens = size.burst;
+    this.#at = Math.floor(now);
   }
 
   /** Takes `amount` tokens; false, and nothing taken, when there are not enough. */
@@ -25,12 +33,14 @@ export class TokenBucket {
   /** Takes what somebody else has let through already, but never so much that more than one burst is owed. */
   spend(amount: number, now: Instant): void {
     this.#fill(now);
-    this.#tokens = Math.max(-this.burst, this.#tokens - amount);
+    this.#tokens = Math.max(-this.size.burst, this.#tokens - amount);
   }
 
   #fill(now: Instant): void {
-    if (now <= this.#at) return;
-    this.#tokens = Math.min(this.burst, this.#tokens + ((now - this.#at) / 1000) * this.rate);
-    this.#at = now;
+    const at = Math.floor(now);
+    if (at <= this.#at) return;
+    const { rate, burst } = this.size;
+    this.#tokens = Math.min(burst, this.#tokens + ((at - this.#at) / 1000) * rate);
+    this.#at = at;
   }
 }

@@ -7,7 +7,7 @@ import { readU32 } from "../base/bytes.ts";
 import type { Instant } from "../base/machine.ts";
 import type { Random } from "../base/ports.ts";
 import { SourceBudget } from "../base/source-budget.ts";
-import { TokenBucket } from "../base/token-bucket.ts";
+import { type BucketSize, TokenBucket } from "../base/token-bucket.ts";
 import type { SipFlow } from "../sip/flow.ts";
 import type { EdgeLimits, Trunk } from "./config.ts";
 
@@ -27,7 +27,7 @@ export class Budgets {
   readonly #failures: SourceBudget;
   readonly #guesses: SourceBudget;
   readonly #trunks: Map<string, TokenBucket> = new Map();
-  readonly #trunkPerSecond: number;
+  readonly #ofTrunk: BucketSize;
 
   constructor({ strangersPerSecond, phonesPerSecond, failuresPerSecond, trunkPerSecond }: EdgeLimits, random: Random) {
     const seed = () => readU32(random.bytes(4), 0);
@@ -38,7 +38,7 @@ export class Budgets {
     };
     this.#failures = new SourceBudget(failuresPerSecond, seed(), FAILURES_AT_ONCE);
     this.#guesses = new SourceBudget(1 / GUESSES.every, seed(), GUESSES.atOnce);
-    this.#trunkPerSecond = trunkPerSecond;
+    this.#ofTrunk = { rate: trunkPerSecond, burst: trunkPerSecond * 2 };
   }
 
   take({ remote }: SipFlow, standing: Standing, now: Instant): boolean {
@@ -49,7 +49,7 @@ export class Budgets {
   takeOfTrunk({ name }: Trunk, now: Instant): boolean {
     let bucket = this.#trunks.get(name);
     if (bucket === undefined) {
-      bucket = new TokenBucket(this.#trunkPerSecond, this.#trunkPerSecond * 2, now);
+      bucket = new TokenBucket(this.#ofTrunk, now);
       this.#trunks.set(name, bucket);
     }
     return bucket.take(1, now);

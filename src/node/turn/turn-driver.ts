@@ -6,13 +6,19 @@ import type { ClientPath } from "../../core/turn/server/client-path.ts";
 import type { RelayId } from "../../core/turn/server/flow.ts";
 import type { TurnServerOutput } from "../../core/turn/server/outputs.ts";
 import type { TurnServer } from "../../core/turn/server/turn-server.ts";
+import { wholeMilliseconds } from "../clock.ts";
 import { Driver, type DriverHost } from "../driver.ts";
 import type { Egress } from "./egress.ts";
 
 export class TurnDriver extends Driver<TurnServer, TurnServerOutput> {
   readonly #egress: Egress;
 
-  constructor(machine: TurnServer, egress: Egress, host: DriverHost<TurnServerOutput>, now?: () => Instant) {
+  constructor(
+    machine: TurnServer,
+    egress: Egress,
+    host: DriverHost<TurnServerOutput>,
+    now: () => Instant = wholeMilliseconds,
+  ) {
     super(machine, host, now);
     this.#egress = egress;
   }

@@ -193,11 +193,12 @@ function fail(state: ServerState, allocation: Allocation, relay: Relay, now: Ins
 
 /** Answers once nothing is outstanding. */
 export function settle(state: ServerState, allocation: Allocation, now: Instant): void {
-  if (allocation.relays.some((relay) => relay.state === "binding")) return;
+  const { reply } = allocation;
+  if (reply === undefined || allocation.relays.some((relay) => relay.state === "binding")) return;
   if (allocation.relays.length === 0) {
     const why = "no relayed transport address could be opened: ports or descriptors are used up";
     endAllocation(state, allocation, "relay-failed", now);
-    return refuse(state, allocation.reply, ErrorCode.InsufficientCapacity, why);
+    return refuse(state, reply, ErrorCode.InsufficientCapacity, why);
   }
   const successor = allocation.relays.find((relay) => relay.parity === "successor" && allocation.relays.length > 1);
   if (successor !== undefined) reserve(state, allocation, successor, now);
@@ -208,7 +209,8 @@ export function settle(state: ServerState, allocation: Allocation, now: Instant)
   const { lifetime } = allocation;
   const event = { type: "allocation-created", allocation: summarize(allocation), lifetime } as const;
   state.outputs.push({ kind: "event", event });
-  sendAllocated(state, allocation, allocation.reply, now);
+  sendAllocated(state, allocation, reply, now);
+  allocation.reply = undefined;
 }
 
 function reserve(state: ServerState, allocation: Allocation, successor: Relay, now: Instant): void {

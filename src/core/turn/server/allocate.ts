@@ -17,9 +17,6 @@ import { refuse } from "./reply.ts";
 import type { ReplyTo } from "./reply-to.ts";
 import type { ServerState } from "./state.ts";
 
-/** However slow an allocation may be, its burst holds one datagram of any size. */
-const LONGEST_DATAGRAM = 65_535;
-
 export function handleAllocate(state: ServerState, view: StunView, request: Authenticated, now: Instant): void {
   const { reply } = request;
   const existing = state.clients.find(reply.path);
@@ -45,7 +42,7 @@ export function handleAllocate(state: ServerState, view: StunView, request: Auth
 /** RFC 8656 §7.2 (2): an Allocate on a 5-tuple in use is a retransmission of the one that made it, or 437. */
 function handleRepeated(state: ServerState, allocation: Allocation, request: Authenticated, now: Instant): void {
   const { reply } = request;
-  if (allocation.reply.id !== reply.id) {
+  if (allocation.transaction !== reply.id) {
     return refuse(state, reply, ErrorCode.AllocationMismatch, "the 5-tuple has an allocation already");
   }
   if (allocation.state === "live") sendAllocated(state, allocation, reply, now);
@@ -156,13 +153,13 @@ function findReserved(
 }
 
 function createAllocation(state: ServerState, request: Authenticated, wish: Wish, now: Instant): Allocation {
-  const { bytesPerSecond, newPeersPerSecond } = state.config.quotas;
-  const limit = (): TokenBucket | undefined =>
-    bytesPerSecond > 0 ? new TokenBucket(bytesPerSecond, Math.max(bytesPerSecond, LONGEST_DATAGRAM), now) : undefined;
+  const { bandwidth, newPeers } = state.limits;
+  const limit = (): TokenBucket | undefined => bandwidth && new TokenBucket(bandwidth, now);
   const allocation: Allocation = {
     id: ++state.lastAllocationId,
     path: request.reply.path,
     credentials: request.credentials,
+    transaction: request.reply.id,
     reply: request.reply,
     state: "binding",
     relays: [],
@@ -173,7 +170,7 @@ function createAllocation(state: ServerState, request: Authenticated, wish: Wish
     sessionEnd: sessionEnd(state, request.credentials, now),
     reservation: undefined,
     familyError: undefined,
-    newPeers: new TokenBucket(newPeersPerSecond, newPeersPerSecond * 4, now),
+    newPeers: new TokenBucket(newPeers, now),
     account: new Account(state.stats, limit(), limit()),
     next: undefined,
   };

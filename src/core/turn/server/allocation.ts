@@ -39,7 +39,7 @@ export interface Relay extends Timed {
 export interface Permission extends Timed {
   readonly kind: "permission";
   readonly allocation: Allocation;
-  /** Port 0. */
+  /** Of any port. */
   readonly peer: PeerAddress;
   /** Whether a socket may be used: false for our own addresses, where only hand-over is. */
   open: boolean;
@@ -80,8 +80,10 @@ export interface Allocation {
   readonly id: number;
   readonly path: ClientPath;
   readonly credentials: Credentials;
-  /** How to answer the Allocate: while it waits for its sockets, and again when it is retransmitted. */
-  readonly reply: ReplyTo;
+  /** Of the Allocate that made it, which may be retransmitted. */
+  readonly transaction: string;
+  /** How to answer it, while it waits for its sockets. */
+  reply: ReplyTo | undefined;
   state: "binding" | "live" | "ended";
   // Replaced by longer ones, not pushed to: an array that grows takes room for sixteen more.
   relays: Relay[];
@@ -91,7 +93,7 @@ export interface Allocation {
   readonly lifetime: number;
   readonly createdAt: Instant;
   /** No refresh reaches beyond this: the credential's end. */
-  readonly sessionEnd: Instant;
+  readonly sessionEnd: Instant | undefined;
   reservation: Reservation | undefined;
   /** The second family of a dual allocation could not be had (RFC 8656 §18.12). */
   familyError: { readonly family: number; readonly code: number } | undefined;

@@ -1,5 +1,5 @@
 /** ChannelBind (RFC 8656 §12.2). It installs or refreshes the peer's permission too. */
-import { type Address, blankAddress, copyAddress, sameAddress } from "../../base/address.ts";
+import { type Address, blankAddress, sameAddress } from "../../base/address.ts";
 import { after, type Instant } from "../../base/machine.ts";
 import { Attribute, ErrorCode } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
@@ -85,9 +85,8 @@ function checkBinding(
   return checkPeers(state, allocation, [peer], now);
 }
 
-function addChannel(state: ServerState, allocation: Allocation, number: number, at: Address): Channel {
-  const relay = findRelay(allocation, at.family) as Relay;
-  const peer = copyAddress(at);
+function addChannel(state: ServerState, allocation: Allocation, number: number, peer: Address): Channel {
+  const relay = findRelay(allocation, peer.family) as Relay;
   const flow = (toward: "peer" | "client"): Flow => createFlow(toward, allocation, number, relay, peer);
   const channel: Channel = {
     kind: "channel",

@@ -70,9 +70,10 @@ export function claimFrom(
 export function giveUpClaim(state: ServerState, claim: Claim, now: Instant): void {
   forget(state, claim);
   const { allocation } = claim;
-  if (allocation.state !== "binding") return;
+  const { reply } = allocation;
+  if (allocation.state !== "binding" || reply === undefined) return;
   endAllocation(state, allocation, "relay-failed", now);
-  refuseToken(state, allocation.reply);
+  refuseToken(state, reply);
 }
 
 /** RFC 8656 §7.2 (5): a token that is not, or no longer, good. */

@@ -1,5 +1,5 @@
 /** CreatePermission (RFC 8656 §10.2): all of the addresses, or none of them. */
-import { type Address, blankAddress, copyAddress, type PeerAddress, sameIp } from "../../base/address.ts";
+import { type Address, blankAddress, type PeerAddress, sameIp } from "../../base/address.ts";
 import { after, type Instant } from "../../base/machine.ts";
 import { Attribute, ErrorCode } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
@@ -76,7 +76,7 @@ export function checkPeers(
   return TOO_FAST;
 }
 
-/** Installs or refreshes the permission for a peer's IP address. */
+/** Installs or refreshes the permission for a peer's IP address. `peer` is kept. */
 export function installPermission(
   state: ServerState,
   allocation: Allocation,
@@ -93,7 +93,7 @@ function addPermission(state: ServerState, allocation: Allocation, peer: PeerAdd
   const permission: Permission = {
     kind: "permission",
     allocation,
-    peer: { ...copyAddress(peer), port: 0 },
+    peer,
     open: state.gate.isOpen(peer),
     deadline: 0 as Instant,
     heapIndex: -1,

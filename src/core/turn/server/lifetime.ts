@@ -9,17 +9,15 @@ import { settleHandOvers } from "./hand-over.ts";
 import type { EndReason } from "./outputs.ts";
 import type { ServerState } from "./state.ts";
 
-export const NEVER: Instant = Number.POSITIVE_INFINITY as Instant;
-
 /** RFC 8656 §7.2, §8.2: the lifetime granted for what was asked, in seconds. */
 export function grantedLifetime(state: ServerState, asked: number | undefined): number {
   const { default: usual, max } = state.config.lifetime;
   return asked === undefined ? usual : Math.max(Math.min(asked, max), usual);
 }
 
-/** The instant beyond which no refresh reaches. */
-export function sessionEnd(state: ServerState, { expiry }: Credentials, now: Instant): Instant {
-  if (expiry === undefined) return NEVER;
+/** The instant beyond which no refresh reaches, if there is one. */
+export function sessionEnd(state: ServerState, { expiry }: Credentials, now: Instant): Instant | undefined {
+  if (expiry === undefined) return undefined;
   const seconds = expiry - state.ports.wallClock.now() + state.config.sessionBeyondExpiry;
   return after(now, Math.max(0, seconds) * 1000);
 }
@@ -32,7 +30,9 @@ export function extend(
   lifetime: number,
   now: Instant,
 ): number {
-  const deadline = Math.min(after(now, lifetime * 1000), allocation.sessionEnd) as Instant;
+  const { sessionEnd: end } = allocation;
+  const asked = after(now, lifetime * 1000);
+  const deadline = end === undefined || asked < end ? asked : end;
   state.deadlines.set(relay, deadline);
   for (const channel of allocation.channels) if (channel.relay === relay) dateFlows(state, channel);
   return state.secondsUntil(deadline, now);
@@ -135,7 +135,7 @@ export function endAllocation(state: ServerState, allocation: Allocation, reason
 
 /** Whether the session is over because its credential is. */
 export function expiryReason(allocation: Allocation, now: Instant): EndReason {
-  return allocation.sessionEnd <= now ? "credentials-expired" : "expired";
+  return allocation.sessionEnd !== undefined && allocation.sessionEnd <= now ? "credentials-expired" : "expired";
 }
 
 function remove<T>(list: T[], item: T): void {

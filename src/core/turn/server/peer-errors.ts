@@ -16,7 +16,7 @@ export interface IcmpError {
 }
 
 /** Told to one client, a second and at once: a peer that is gone answers every datagram. */
-const perSecond = 10;
+const budget = { rate: 10, burst: 10 };
 
 /** Destination unreachable and time exceeded; destination unreachable, packet too big and time exceeded. */
 const types = { 4: [3, 11], 6: [1, 2, 3] } as const;
@@ -28,7 +28,7 @@ export class ErrorBudget {
   take(allocation: Allocation, now: Instant): boolean {
     let bucket = this.#buckets.get(allocation);
     if (bucket === undefined) {
-      bucket = new TokenBucket(perSecond, perSecond, now);
+      bucket = new TokenBucket(budget, now);
       this.#buckets.set(allocation, bucket);
     }
     return bucket.take(1, now);

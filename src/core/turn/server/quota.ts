@@ -1,6 +1,7 @@
 /** How many allocations there may be: in all, for a user, from a source. Held from the Allocate to the end of the allocation. */
 import type { Address } from "../../base/address.ts";
 import { hashSource } from "../../base/source-budget.ts";
+import type { BucketSize } from "../../base/token-bucket.ts";
 import type { Quotas } from "./config.ts";
 
 /** How many allocations there are, never fewer than there are. */
@@ -77,6 +78,23 @@ export class AllocationQuota {
     }
     return undefined;
   }
+}
+
+/** What each allocation may use. */
+export interface AllocationLimits {
+  /** Bytes a second, each way; undefined: as many as come. */
+  readonly bandwidth: BucketSize | undefined;
+  readonly newPeers: BucketSize;
+}
+
+/** However slow an allocation may be, its burst holds one datagram of any size. */
+const LONGEST_DATAGRAM = 65_535;
+
+export function allocationLimits({ bytesPerSecond: rate, newPeersPerSecond }: Quotas): AllocationLimits {
+  return {
+    bandwidth: rate > 0 ? { rate, burst: Math.max(rate, LONGEST_DATAGRAM) } : undefined,
+    newPeers: { rate: newPeersPerSecond, burst: newPeersPerSecond * 4 },
+  };
 }
 
 /** Returns how many there are then. */

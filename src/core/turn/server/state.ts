@@ -25,7 +25,7 @@ import { Overload } from "./overload.ts";
 import { ErrorBudget } from "./peer-errors.ts";
 import { PeerGate } from "./peer-policy.ts";
 import { PendingLookups } from "./pending-lookups.ts";
-import { AllocationQuota, LocalCounts } from "./quota.ts";
+import { type AllocationLimits, AllocationQuota, allocationLimits, LocalCounts } from "./quota.ts";
 import { RelayTable } from "./relay-table.ts";
 import { ReservationTokens } from "./reservation-tokens.ts";
 import { type ClaimId, NOBODY, type Shard, type ShardMessage } from "./shard.ts";
@@ -58,6 +58,8 @@ export class ServerState {
   lastClaim = 0;
   readonly gate: PeerGate;
   readonly quota: AllocationQuota;
+  /** Of each allocation. */
+  readonly limits: AllocationLimits;
   readonly nonces: Nonces;
   readonly lookups: PendingLookups = new PendingLookups();
   readonly overload: Overload = new Overload();
@@ -88,6 +90,7 @@ export class ServerState {
     this.places = new RelayPlaces(config.relays, config.relayPorts);
     this.gate = new PeerGate(config.peers, config.relays, config.ownAddresses);
     this.quota = new AllocationQuota(config.quotas, shard?.counts ?? new LocalCounts(seed));
+    this.limits = allocationLimits(config.quotas);
     this.strangers = new SourceBudget(config.budgets.unauthenticatedPerSecond, seed);
     this.acquaintances = new SourceBudget(config.budgets.requestsPerSecond, seed);
     this.discovery = new DiscoverySites(seed);

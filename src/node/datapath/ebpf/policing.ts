@@ -61,7 +61,7 @@ export class Policing {
     this.#free.push(place.index);
   }
 
-  #write(index: number, { rate, burst }: TokenBucket): void {
+  #write(index: number, { size: { rate, burst } }: TokenBucket): void {
     this.#map.key.u32[0] = index;
     this.#view.setBigUint64(BUCKET.arrival, 0n, true);
     this.#view.setBigUint64(BUCKET.tolerance, (BigInt(Math.round(burst)) * billion) / BigInt(Math.round(rate)), true);

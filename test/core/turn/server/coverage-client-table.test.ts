@@ -65,3 +65,21 @@ test("RFC 8656 §3.2: a 5-tuple is the client's address and port, the listener, 
   for (const [i, path] of paths.entries()) assert.equal(table.find(path), all[i]);
   assert.equal(table.find(tcpPath(3)), undefined);
 });
+
+test("thousands come and go, and whoever is there is found", () => {
+  const table = new ClientTable(SEED);
+  const random = new SeededRandom(2);
+  const there = new Set<Allocation>();
+  for (let n = 0; n < 5_000; n++) {
+    const allocation = at({ ...udpPath(), remote: ipv4(0x0a000000 + n, 1 + (n % 65_535)) });
+    table.add(allocation);
+    there.add(allocation);
+    const [oldest] = there;
+    if (oldest === undefined || random.below(3) > 0) continue;
+    table.remove(oldest);
+    there.delete(oldest);
+    assert.equal(table.find(oldest.path), undefined);
+  }
+  for (const allocation of there) assert.equal(table.find({ ...allocation.path }), allocation);
+  assert.deepEqual(new Set(table.all()), there);
+});

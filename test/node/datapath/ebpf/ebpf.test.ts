@@ -61,7 +61,7 @@ test("an allocation's bandwidth in the kernel is what it is in user space", { sk
     lease.put();
     const policing = new Policing(program.maps.buckets);
     const [rate, burst] = [100_000, 150_000];
-    const bucket = new TokenBucket(rate, burst, 0 as Instant);
+    const bucket = new TokenBucket({ rate, burst }, 0 as Instant);
     const index = policing.take(bucket);
     assert.equal(index, 1);
     assert.equal(policing.take(bucket), 1, "flows of one allocation share it");
@@ -88,9 +88,9 @@ test("an allocation's bandwidth in the kernel is what it is in user space", { sk
     assert.ok(forwarded >= burst / 1_000, `${forwarded} forwarded`);
     assert.ok(forwarded <= (burst + rate * elapsed) / 1_000 + 1, `${forwarded} forwarded in ${elapsed} s`);
     policing.giveBack(bucket);
-    assert.equal(policing.take(new TokenBucket(1, 1, 0 as Instant)), 2, "one flow has it still");
+    assert.equal(policing.take(new TokenBucket({ rate: 1, burst: 1 }, 0 as Instant)), 2, "one flow has it still");
     policing.giveBack(bucket);
-    assert.equal(policing.take(new TokenBucket(1, 1, 0 as Instant)), 1);
+    assert.equal(policing.take(new TokenBucket({ rate: 1, burst: 1 }, 0 as Instant)), 1);
   } finally {
     runs.close();
     program.close();
