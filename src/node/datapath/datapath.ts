@@ -9,8 +9,8 @@
 import type { Address } from "../../core/base/address.ts";
 import type { IpFields } from "../../core/base/ip-fields.ts";
 import type { MediaFlow } from "../../core/relay/media-flow.ts";
+import type { IcmpError } from "../../core/turn/icmp.ts";
 import type { Flow } from "../../core/turn/server/flow.ts";
-import type { IcmpError } from "../../core/turn/server/peer-errors.ts";
 import type { OffloadStats } from "./ebpf/offload-stats.ts";
 
 /** Names one socket of a datapath. Small integers, reused after release. */

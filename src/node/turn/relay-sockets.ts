@@ -1,8 +1,8 @@
 /** The sockets of relayed transport addresses: opened and closed as the machine asks, each a source of its inputs. */
 import type { Address } from "../../core/base/address.ts";
 import type { IpFields } from "../../core/base/ip-fields.ts";
+import type { IcmpError } from "../../core/turn/icmp.ts";
 import type { RelayId } from "../../core/turn/server/flow.ts";
-import type { IcmpError } from "../../core/turn/server/peer-errors.ts";
 import type { BindFailure, DatagramSink, Datapath, SocketId } from "../datapath/datapath.ts";
 import type { Egress } from "./egress.ts";
 import type { TurnDriver } from "./turn-driver.ts";

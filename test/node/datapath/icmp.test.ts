@@ -4,8 +4,9 @@ import { describe, test } from "node:test";
 import { type Address, blankAddress, copyAddress, formatAddress } from "../../../src/core/base/address.ts";
 import { Attribute, MessageClass } from "../../../src/core/stun/registry.ts";
 import { StunView } from "../../../src/core/stun/view.ts";
-import type { IcmpError } from "../../../src/core/turn/server/peer-errors.ts";
+import type { IcmpError } from "../../../src/core/turn/icmp.ts";
 import { MmsgDatapath } from "../../../src/node/datapath/mmsg.ts";
+import { TurnAllocation } from "../../../src/node/turn-client/index.ts";
 import { requireForeign, requireIpv6 } from "../../support/peers.ts";
 import { freePort } from "../../support/ports.ts";
 import { TurnClient } from "../../support/turn-client.ts";
@@ -95,6 +96,32 @@ for (const [ip, port, skip] of [
       await until("another", () => heard.length === 2);
       const icmp = ip === "::1" ? "0000010400000000" : "0000030300000000";
       assert.deepEqual(heard, [`${formatAddress(nowhere)} ${icmp}`, `${formatAddress(nowhere)} ${icmp}`]);
+    });
+
+    test("RFC 8656 §11.6: postern/turn-client tells of it, with a permission and on a channel", async () => {
+      const datapath = new MmsgDatapath();
+      const loopback = at(ip);
+      await using t = await HostUnderTest.create({ datapath }, { relays: [{ bound: loopback, advertised: loopback }] });
+      const { address } = await t.host.listen({ transport: "udp", address: loopback });
+      const heard: string[] = [];
+      await using relay = await TurnAllocation.open({
+        url: `turn:${formatAddress(address)}`,
+        ...{ username: alice.username, credential: alice.password },
+        families: loopback.family === 4 ? "ipv4" : "ipv6",
+        onEvent: (event) => {
+          if (event.type !== "peer-error") return;
+          const { type, code, mtu } = event.icmp;
+          heard.push(`${formatAddress(event.peer)} ${type}/${code} ${mtu}`);
+        },
+      });
+      const nowhere = formatAddress(at(ip, await freePort()));
+      await relay.permit(nowhere);
+      assert.ok(relay.send(nowhere, Buffer.from("is anybody there?")));
+      await until("an event", () => heard.length === 1);
+      await relay.bind(nowhere);
+      assert.ok(relay.send(nowhere, Buffer.from("is anybody there?")));
+      await until("another", () => heard.length === 2);
+      assert.deepEqual(heard, Array(2).fill(`${nowhere} ${port} 0`));
     });
   });
 }

@@ -1,12 +1,13 @@
 /**
- * The media lane (RFC 8656 §11.1, §11.4, §12.5, §12.7): how data for a peer is framed, and where in what came from the
- * server a peer's data lies. On a channel nothing is allocated for a packet.
+ * The media lane (RFC 8656 §11.1, §11.4, §11.6, §12.5, §12.7): how data for a peer is framed, and where in what came from
+ * the server a peer's data lies, or what became of data for one. On a channel nothing is allocated for a packet.
  */
-import type { PeerAddress } from "../../base/address.ts";
+import { copyAddress, type PeerAddress } from "../../base/address.ts";
 import { readU16 } from "../../base/bytes.ts";
 import { Attribute, MessageClass, Method } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
 import { CHANNEL_HEADER_LENGTH, channelDataLength } from "../channel-data.ts";
+import { decodeIcmp } from "../icmp.ts";
 import { begin } from "./requests.ts";
 import type { Channel, ClientState, Incoming } from "./state.ts";
 
@@ -42,8 +43,17 @@ export function handleData(state: ClientState, view: StunView): Incoming | undef
   const peer = state.indicationPeer;
   const peerAt = view.indexOf(Attribute.XorPeerAddress);
   const dataAt = view.indexOf(Attribute.Data);
-  if (peerAt < 0 || dataAt < 0 || !view.xorAddressAt(peerAt, peer)) return state.drop("malformed");
-  // RFC 8656 §11.4: what comes from an address without a permission was not asked for.
+  if (peerAt < 0 || !view.xorAddressAt(peerAt, peer)) return state.drop("malformed");
+  // RFC 8656 §11.4, §11.6: what is of an address without a permission was not asked for.
   if (state.findPermission(peer) === undefined) return state.drop("no-permission");
+  if (dataAt < 0) return handleIcmp(state, view, peer);
   return state.incoming(peer, view.offsetAt(dataAt), view.lengthAt(dataAt));
+}
+
+/** A Data indication with an ICMP attribute instead of data. */
+function handleIcmp(state: ClientState, view: StunView, peer: PeerAddress): undefined {
+  const value = view.bytes(Attribute.Icmp);
+  const icmp = value && decodeIcmp(peer.family, value);
+  if (icmp === undefined) return state.drop("malformed");
+  state.tell({ type: "peer-error", peer: copyAddress(peer), icmp });
 }

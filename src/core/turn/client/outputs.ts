@@ -1,5 +1,6 @@
 /** What the TURN client asks of its driver, and what it tells. */
 import type { Address, PeerAddress } from "../../base/address.ts";
+import type { IcmpError } from "../icmp.ts";
 import type { Failure } from "./failure.ts";
 
 /** An allocation that is there. */
@@ -29,6 +30,11 @@ export type TurnClientEvent =
       readonly channel: number;
       readonly failure: Failure | undefined;
     }
+  /**
+   * RFC 8656 §11.6: by an ICMP message, or an ICMPv6 message where the peer has IPv6, something that was sent to this peer did
+   * not reach it. Anybody on the way can make such a message: it is a hint.
+   */
+  | { readonly type: "peer-error"; readonly peer: PeerAddress; readonly icmp: IcmpError }
   /** The allocation could not be prolonged, and ends in so many seconds. */
   | { readonly type: "not-refreshed"; readonly failure: Failure; readonly endsIn: number }
   /** The allocation is gone; another is tried for in so many milliseconds. */

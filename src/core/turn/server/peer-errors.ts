@@ -4,16 +4,9 @@ import type { Instant } from "../../base/machine.ts";
 import { TokenBucket } from "../../base/token-bucket.ts";
 import { Attribute, MessageClass, Method } from "../../stun/registry.ts";
 import { messageId } from "../../stun/writer.ts";
+import { encodeIcmp, type IcmpError } from "../icmp.ts";
 import { type Allocation, findPermission, type Relay } from "./allocation.ts";
 import type { ServerState } from "./state.ts";
-
-/** What an ICMP message says, or an ICMPv6 message where the peer's address is IPv6. */
-export interface IcmpError {
-  readonly type: number;
-  readonly code: number;
-  /** Of the next link, in bytes, where a datagram was too long for it. */
-  readonly mtu: number;
-}
 
 /** Told to one client, a second and at once: a peer that is gone answers every datagram. */
 const budget = { rate: 10, burst: 10 };
@@ -40,25 +33,19 @@ export function handlePeerError(
   state: ServerState,
   to: PeerAddress,
   { allocation }: Relay,
-  { type, code, mtu }: IcmpError,
+  error: IcmpError,
   now: Instant,
 ): void {
   // RFC 8656 §11.5: other types, and what is about no allocation's datagram, are silently dropped.
-  if (!(types[to.family] as readonly number[]).includes(type)) return state.drop("unexpected");
+  if (!(types[to.family] as readonly number[]).includes(error.type)) return state.drop("unexpected");
   if (allocation === undefined || allocation.state !== "live") return state.drop("no-allocation");
   // RFC 8656 §11.5: the permission is the destination's, not that of whoever has sent the ICMP message.
   if (findPermission(allocation, to) === undefined) return state.drop("no-permission");
   if (!state.errorBudget.take(allocation, now)) return state.drop("over-budget");
   const { writer, ports, outputs } = state;
-  const isTooLong = to.family === 4 ? type === 3 && code === 4 : type === 2;
   writer
     .begin(Method.Data, MessageClass.Indication, messageId(ports.random.bytes(12)))
     .xorAddress(Attribute.XorPeerAddress, to)
-    // RFC 8656 §18.13: 16 bits of zero, the type, the code; the MTU, or zero where there is none.
-    .bytes(Attribute.Icmp, Uint8Array.of(0, 0, type, code, ...(isTooLong ? bigEndian(mtu) : [0, 0, 0, 0])));
+    .bytes(Attribute.Icmp, encodeIcmp(to.family, error));
   outputs.push({ kind: "send", to: allocation.path, data: writer.finish() });
-}
-
-function bigEndian(x: number): readonly number[] {
-  return [x >>> 24, (x >>> 16) & 255, (x >>> 8) & 255, x & 255];
 }

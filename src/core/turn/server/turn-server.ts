@@ -12,6 +12,7 @@ import type { Ports } from "../../base/ports.ts";
 import { Attribute, ErrorCode, MessageClass, Method } from "../../stun/registry.ts";
 import { StunView } from "../../stun/view.ts";
 import { looksLikeChannelData } from "../channel-data.ts";
+import type { IcmpError } from "../icmp.ts";
 import { handleAllocate } from "./allocate.ts";
 import { handleRelayBound, handleRelayFailed } from "./allocate-sockets.ts";
 import type { Allocation, Expiring } from "./allocation.ts";
@@ -37,7 +38,7 @@ import {
 } from "./lifetime.ts";
 import { handleChannelData, handlePeerData, handleSend, handleShardData } from "./media.ts";
 import type { EndReason, KeyQueryId, TurnServerOutput, UserKeys } from "./outputs.ts";
-import { handlePeerError, type IcmpError } from "./peer-errors.ts";
+import { handlePeerError } from "./peer-errors.ts";
 import { handleRefresh } from "./refresh.ts";
 import { refuse } from "./reply.ts";
 import type { Shard, ShardMessage } from "./shard.ts";
