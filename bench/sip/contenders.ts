@@ -1,6 +1,6 @@
 /**
- * The servers that are compared, each on the first core: Postern as users run it, and Kamailio with
- * rtpengine. Both have the same users, and keep bindings in SQLite on a memory file system.
+ * The servers that are compared, each on the first core: Postern as users run it, the same with the kernel forwarding media
+ * (`ebpf`), and Kamailio with rtpengine in user space. Both have the same users, and keep bindings in SQLite on a memory file system.
  */
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ import { type BenchNetwork, serverAddresses } from "./network.ts";
 export const domain = "bench.example";
 export const password = "a long enough password";
 
-export type SipServerName = "postern" | "kamailio";
+export type SipServerName = "postern" | "ebpf" | "kamailio";
 
 export interface SipServer extends AsyncDisposable {
   readonly name: SipServerName;
@@ -34,31 +34,46 @@ export type StartSipServer = (options: SipServerOptions) => Promise<SipServer>;
 
 const main = join(import.meta.dirname, "../../src/cli/main.ts");
 
-export async function startPosternSip({ network, users, datapath }: SipServerOptions): Promise<SipServer> {
+export function startPosternSip(options: SipServerOptions): Promise<SipServer> {
+  return startAs("postern", options, 8080);
+}
+
+/** Its media is forwarded in the kernel. */
+export function startForwardingSip(options: SipServerOptions): Promise<SipServer> {
+  return startAs("ebpf", options, 8081);
+}
+
+async function startAs(
+  name: "postern" | "ebpf",
+  { network, users, datapath }: SipServerOptions,
+  httpPort: number,
+): Promise<SipServer> {
   const directory = await mkdtemp("/dev/shm/postern-bench-");
   const file = join(directory, "postern.yaml");
   const settings = {
     "data-dir": directory,
     greeting: false,
     datapath,
+    offload: name === "ebpf" ? "auto" : "off",
     "drain-deadline": "0s",
-    listen: [serverAddresses.postern],
-    "relay-addresses": [serverAddresses.postern],
+    listen: [serverAddresses[name]],
+    "relay-addresses": [serverAddresses[name]],
     "tls-port": "off",
     auth: "users",
     realm: "turn.bench.example",
     "sip-domain": domain,
     "allow-peers": ["10.0.0.0/8"],
-    "http-listen": "127.0.0.1:8080",
+    "http-listen": `127.0.0.1:${httpPort}`,
   };
   await writeFile(file, JSON.stringify(settings), { mode: 0o600 });
   addUsers(join(directory, "users.db"), users);
   const command = [process.execPath, main, "serve", "--config", file];
   const child = await startChild([...network.server, ...serverCore, ...command], { cwd: directory });
   await listening(child, () => child.output().includes('"serving"'));
+  if (name === "ebpf") await listening(child, () => child.output().includes('"offload-is-on"'));
   return {
-    name: "postern",
-    address: serverAddresses.postern,
+    name,
+    address: serverAddresses[name],
     pids: () => familyOf(child.pid),
     async [Symbol.asyncDispose]() {
       await child.stop();

@@ -16,6 +16,7 @@ import {
   type SipServer,
   type SipServerName,
   type StartSipServer,
+  startForwardingSip,
   startKamailio,
   startPosternSip,
 } from "./contenders.ts";
@@ -93,6 +94,8 @@ export interface SipPlan {
 }
 
 const starts: readonly StartSipServer[] = [startPosternSip, startKamailio];
+/** Of calls with sound. */
+const talkers: readonly StartSipServer[] = [startPosternSip, startForwardingSip, startKamailio];
 /** Of the saturated rate. */
 const steps = [0.9, 0.75, 0.6, 0.45, 0.3];
 
@@ -135,14 +138,15 @@ export class SipMeasurement {
     if (rates.length + talks.length === 0) return { rates: [], talks };
     await using stack = new AsyncDisposableStack();
     const servers: SipServer[] = [];
-    for (const start of starts) servers.push(stack.use(await start({ network: this.#network, users, datapath })));
+    for (const start of talks.length > 0 ? talkers : starts)
+      servers.push(stack.use(await start({ network: this.#network, users, datapath })));
     this.#progress("warming up");
-    for (const server of servers)
+    for (const server of servers.filter(isRated))
       for (const { flags } of does) await this.#load<SipRate>(server, { ...flags, seconds });
     for (let round = 0; round < rounds; round++) {
       const inTurn = round % 2 === 0 ? servers : servers.toReversed();
       for (const { name, flags, runs } of rates) {
-        for (const server of inTurn) {
+        for (const server of inTurn.filter(isRated)) {
           const run = await this.#findRate(server, flags);
           runs[server.name].push(run);
           this.#progress(`round ${round + 1}, ${name}, ${server.name}: ${JSON.stringify(run)}`);
@@ -227,7 +231,7 @@ export class SipMeasurement {
 
   async #load<T>(server: SipServer, flags: Readonly<Record<string, string | number>>): Promise<T & { drops: number }> {
     const whose = { server: server.address, domain, password, users: this.#plan.users };
-    const pids = (await server.pids()).join();
+    const pids = [...(await server.pids()), ...this.#network.receivers].join();
     const before = await this.#network.drops();
     const run = await generate<T>("sipgen", { ...whose, pids, ...flags }, this.#network.generator);
     return { ...run, drops: (await this.#network.drops()) - before };
@@ -245,5 +249,10 @@ async function memoryOf(server: SipServer): Promise<number> {
 }
 
 function blank<T>(): Record<SipServerName, T[]> {
-  return { postern: [], kamailio: [] };
+  return { postern: [], ebpf: [], kamailio: [] };
+}
+
+/** What the kernel forwards makes no difference to signaling. */
+function isRated({ name }: SipServer): boolean {
+  return name !== "ebpf";
 }

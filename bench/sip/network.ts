@@ -1,10 +1,15 @@
 /**
- * Two namespaces with a virtual link between: the servers have three addresses, and every phone has one of 10.80.0.0/16,
- * which the kernel of the generator's side takes for its own.
+ * Two namespaces with a virtual link between: each server has an address, and every phone has one of 10.80.0.0/16, which
+ * the kernel of the generator's side takes for its own. What comes to the servers is received by a thread of the kernel
+ * (threaded NAPI), whose work is theirs: what is forwarded in the kernel would be charged to nobody else.
  */
+import { readdirSync, readFileSync } from "node:fs";
 import { runChild } from "../../test/support/child.ts";
+import { peerPath } from "../../test/support/peers.ts";
 
-export const serverAddresses = { postern: "10.77.0.1", kamailio: "10.77.0.3" } as const;
+export const serverAddresses = { postern: "10.77.0.1", kamailio: "10.77.0.3", ebpf: "10.77.0.4" } as const;
+/** By which their threads are known, on the whole machine. */
+const device = { server: `bs${process.pid}`, generator: `bg${process.pid}` } as const;
 const generatorAddress = "10.77.0.2";
 
 export class BenchNetwork implements AsyncDisposable {
@@ -20,6 +25,9 @@ export class BenchNetwork implements AsyncDisposable {
     }
     return network;
   }
+
+  /** Threads of the kernel that receive for the servers. */
+  readonly receivers: number[] = [];
 
   get server(): string[] {
     return ["ip", "netns", "exec", `${this.#name}-s`];
@@ -41,17 +49,45 @@ export class BenchNetwork implements AsyncDisposable {
     const commands = [
       `netns add ${s}`,
       `netns add ${g}`,
-      `-n ${s} link add wire type veth peer name wire netns ${g}`,
-      ...[s, g].flatMap((name) => [`-n ${name} link set lo up`, `-n ${name} link set wire up`]),
-      ...Object.values(serverAddresses).map((address) => `-n ${s} addr add ${address}/24 dev wire`),
-      `-n ${g} addr add ${generatorAddress}/24 dev wire`,
+      `-n ${s} link add ${device.server} type veth peer name ${device.generator} netns ${g}`,
+      ...[s, g].map((name) => `-n ${name} link set lo up`),
+      `-n ${s} link set ${device.server} up`,
+      `-n ${g} link set ${device.generator} up`,
+      ...Object.values(serverAddresses).map((address) => `-n ${s} addr add ${address}/24 dev ${device.server}`),
+      `-n ${g} addr add ${generatorAddress}/24 dev ${device.generator}`,
       `-n ${g} route add local 10.80.0.0/16 dev lo`,
       `-n ${s} route add 10.80.0.0/16 via ${generatorAddress}`,
     ];
     for (const command of commands) await runChild(["ip", ...command.split(" ")]);
+    for (const [side, name, core] of [
+      [this.server, device.server, "0"],
+      [this.generator, device.generator, "1"],
+    ] as const) {
+      // Without both, a packet is received by whoever sends it.
+      await runChild([...side, peerPath("ethtool")!, "-K", name, "gro", "on", "tso", "off"]);
+      await runChild([...side, "sh", "-c", `echo 1 > /sys/class/net/${name}/threaded`]);
+      for (const thread of receiversOf(name)) {
+        await runChild(["taskset", "-pc", core, String(thread)]);
+        if (name === device.server) this.receivers.push(thread);
+      }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const side of ["s", "g"]) await runChild(["ip", "netns", "del", `${this.#name}-${side}`]).catch(() => {});
   }
+}
+
+function receiversOf(name: string): number[] {
+  const isReceiver = (pid: string): boolean => {
+    try {
+      return readFileSync(`/proc/${pid}/comm`, "utf8").startsWith(`napi/${name}-`.slice(0, 15));
+    } catch {
+      // It has ended meanwhile.
+      return false;
+    }
+  };
+  return readdirSync("/proc")
+    .filter((pid) => /^\d+$/.test(pid) && isReceiver(pid))
+    .map(Number);
 }

@@ -17,16 +17,22 @@ export interface SipReport {
 }
 
 const names: readonly SipServerName[] = ["postern", "kamailio"];
+const talkers: readonly ("postern" | "ebpf" | "kamailio")[] = ["postern", "ebpf", "kamailio"];
 const rateGoal = 0.5;
-const talkGoal = 0.9;
+/** Of rtpengine's packets a CPU second. */
+const talkGoals = { postern: 2, ebpf: 6 } as const;
 const delayGoalMs = 3;
 const memoryGoalMegabytes = 100;
 
 const each = <Run>(runs: readonly Run[], field: (run: Run) => number) => spread(runs.map(field));
 
 /** Of what `field` gives, Postern's over the other's, round by round; rounds in which one of them gives 0 say nothing. */
-function over<Run>(runs: Record<SipServerName, readonly Run[]>, field: (run: Run) => number): Spread | undefined {
-  const ratios = runs.postern.flatMap((run, i) => {
+function over<Run>(
+  runs: Record<SipServerName, readonly Run[]>,
+  field: (run: Run) => number,
+  name: "postern" | "ebpf" = "postern",
+): Spread | undefined {
+  const ratios = runs[name].flatMap((run, i) => {
     const other = runs.kamailio[i];
     const [own, others] = [field(run), other === undefined ? 0 : field(other)];
     return own > 0 && others > 0 ? [own / others] : [];
@@ -93,9 +99,11 @@ function ratios(runs: RateResult["runs"]): string {
   return `${shown(over(runs, countedRate))}; ${shown(cpu)}`;
 }
 
+const titles = { postern: "postern", ebpf: "postern, offload", kamailio: "kamailio, rtpengine" } as const;
+
 function talkTable(results: readonly TalkResult[]): string {
   const rows = results.flatMap(({ calls, runs }) =>
-    names.map((name) => {
+    talkers.map((name) => {
       const all: readonly TalkRun[] = runs[name];
       const foreign = all.reduce((sum, run) => sum + run.foreign, 0);
       const behind = all.filter((run) => fellBehind(run, calls)).length;
@@ -106,13 +114,13 @@ function talkTable(results: readonly TalkResult[]): string {
       ];
       return [
         String(calls),
-        name === "kamailio" ? "kamailio, rtpengine" : name,
+        titles[name],
         range(each(all, ({ packetsPerSecond }) => packetsPerSecond)),
         range(
           each(all, ({ cpuMicroseconds }) => cpuMicroseconds),
           1,
         ),
-        name === "postern" ? shown(over(runs, perCpuSecondAt(calls))) : "",
+        name === "kamailio" ? "" : shown(over(runs, perCpuSecondAt(calls), name)),
         range(
           each(all, ({ lossPercent }) => lossPercent),
           3,
@@ -177,8 +185,10 @@ export function judgeSip({ rates, talks, memory }: SipReport): Verdict[] {
     ratioVerdict(`${workload}: ${rateGoal} of Kamailio's rate`, over(runs, countedRate), rateGoal),
   );
   for (const { calls, runs } of talks) {
-    const goal = `${calls} calls with sound: ${talkGoal} of rtpengine's packets a CPU second`;
-    verdicts.push(ratioVerdict(goal, over(runs, perCpuSecondAt(calls)), talkGoal));
+    for (const name of ["postern", "ebpf"] as const) {
+      const goal = `${calls} calls with sound, ${titles[name]}: ${talkGoals[name]} × rtpengine's packets a CPU second`;
+      verdicts.push(ratioVerdict(goal, over(runs, perCpuSecondAt(calls), name), talkGoals[name]));
+    }
     const loss = each(runs.postern, ({ lossPercent }) => lossPercent).median;
     verdicts.push({ goal: `${calls} calls: loss under 0.1 %`, reached: `${loss.toFixed(3)} %`, met: loss < 0.1 });
     const p99 = each(runs.postern, ({ p99Microseconds }) => p99Microseconds).median / 1000;

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { ShownCall } from "../../src/server/services/sip/shown.ts";
 import type { Child } from "../support/child.ts";
-import { requirePeer, requirePrivilege } from "../support/peers.ts";
+import { requireBpf, requirePeer, requirePrivilege } from "../support/peers.ts";
 import { until } from "../support/until.ts";
 import type { Baresip } from "./sip/baresip.ts";
 import { Capture, type Captured, isFrom, type Voice, voicesIn } from "./sip/capture.ts";
@@ -53,116 +53,121 @@ async function rounds(sprayers: readonly Child[]): Promise<void> {
   await until("two more rounds", () => done().every((count, i) => count >= before[i]! + 2), { within: 60_000 });
 }
 
-describe("media of real calls, and strangers", { skip }, () => {
-  let office: Office;
-  let phones: readonly [Baresip, Baresip, Baresip, Baresip];
-  before(async () => {
-    office = await Office.open(topology, { users });
-    phones = (await Promise.all(
-      users.map((user, i) => office.phone(user, { user, tone: [440, 1_000, 620, 770][i] as number })),
-    )) as [Baresip, Baresip, Baresip, Baresip];
-  });
-  after(() => office?.[Symbol.asyncDispose]());
+for (const offload of ["off", "auto"] as const) {
+  const isMissing = skip || (offload === "auto" && requireBpf());
+  describe(`media of real calls, and strangers (offload: ${offload})`, { skip: isMissing }, () => {
+    let office: Office;
+    let phones: readonly [Baresip, Baresip, Baresip, Baresip];
+    before(async () => {
+      office = await Office.open(topology, { users, flags: ["--offload", offload] });
+      phones = (await Promise.all(
+        users.map((user, i) => office.phone(user, { user, tone: [440, 1_000, 620, 770][i] as number })),
+      )) as [Baresip, Baresip, Baresip, Baresip];
+    });
+    after(() => office?.[Symbol.asyncDispose]());
 
-  test("sprayed over all ports before a phone speaks, while it is learned and later: nothing passes, either way", async () => {
-    const [alice, bob] = phones;
-    const captures = await Promise.all(["alice", "bob", "mallory", "eve"].map((place) => Capture.start(office, place)));
-    const sprayers = await Promise.all([
-      flood(office, "mallory", "spray", serverHost, low, high, malicious),
-      flood(office, "eve", "spray", serverHost, low, high, evil),
-    ]);
-    await Promise.all([mute(office, alice), mute(office, bob)]);
-    const [mine, others] = [alice.events.length, bob.events.length];
-    await alice.press("dial", `sip:bob@${domain}`);
-    await bob.tells("CALL_INCOMING", { skip: others });
-    await rounds(sprayers); // Nobody has answered.
-    await bob.press("accept");
-    await alice.tells("CALL_ESTABLISHED", { skip: mine });
-    await rounds(sprayers); // Nobody has spoken.
-    await unmute(office, bob);
-    await rounds(sprayers); // One has spoken.
-    await unmute(office, alice);
-    await talk(alice, bob);
-    await rounds(sprayers); // Both speak.
-    const [call] = await office.told<ShownCall>("calls");
-    for (const { drops, party } of call?.streams ?? []) {
-      assert.ok((drops.stranger ?? 0) >= 40, `the port of ${party} was sprayed, and that is told: ${drops.stranger}`);
-    }
-    await hangUp(bob, alice);
-    await Promise.all(sprayers.map((sprayer) => sprayer.stop()));
-    const [atAlice, atBob, atMallory, atEve] = (await Promise.all(captures.map((one) => one.packets()))) as [
-      Captured[],
-      Captured[],
-      Captured[],
-      Captured[],
-    ];
-    for (const packets of [atAlice, atBob]) {
-      const heard = voicesIn(packets).filter((one) => isFrom(one, serverHost));
-      assert.ok(heard.length > 50, `${heard.length} packets of the other`);
-      assert.deepEqual(new Set(heard.map(({ ssrc }) => ssrc)).size, 1, "of the other alone");
-      assert.ok(!packets.some(({ data }) => strangers.some((ssrc) => data.includes(bytesOf(ssrc)))));
-    }
-    for (const packets of [atMallory, atEve]) {
-      assert.ok(packets.length > 10_000, `${packets.length} packets were sent`);
-      assert.deepEqual(
-        packets.filter((one) => isFrom(one, serverHost)),
-        [],
+    test("sprayed over all ports before a phone speaks, while it is learned and later: nothing passes, either way", async () => {
+      const [alice, bob] = phones;
+      const captures = await Promise.all(
+        ["alice", "bob", "mallory", "eve"].map((place) => Capture.start(office, place)),
       );
-    }
-    await assertHeardOnly(alice, bob);
-    await assertHeardOnly(bob, alice);
-    await Promise.all(captures.map((one) => one[Symbol.asyncDispose]()));
-  });
-
-  for (const [whose, forged] of [
-    ["a stranger's address", false],
-    ["the phone's own address, forged", true],
-  ] as const) {
-    test(`a second of junk at full rate at one port, from ${whose}, is over when it ends, and disturbs no other call`, async () => {
-      const [alice, bob, carol, dave] = phones;
-      await connect(alice, bob);
-      await connect(carol, dave);
-      await Promise.all([talk(alice, bob), talk(carol, dave)]);
-      if (forged) await forge(office, "mallory", outsideOf(office, "home"));
-      const captures = await Promise.all([...users, "mallory"].map((place) => Capture.start(office, place)));
-      const port = await mediaPortOf(office, alice);
-      await moreSound(office.network, carol, 25);
-      const junk = await flood(office, "mallory", "second", serverHost, port, port, malicious);
-      await junk.ended();
-      await moreSound(office.network, alice, 100);
-      await Promise.all([moreSound(office.network, bob, 100), moreSound(office.network, carol, 100)]);
-      await Promise.all([hangUp(alice, bob), hangUp(carol, dave)]);
-      const [atAlice, atBob, atCarol, atDave, atMallory] = (await Promise.all(
-        captures.map((one) => one.packets()),
-      )) as [Captured[], Captured[], Captured[], Captured[], Captured[]];
-      const sent = atMallory.filter(({ destination }) => destination === `${serverHost}:${port}`);
-      assert.ok(sent.length > 10_000, `${sent.length} packets of junk`);
-      const end = sent.at(-1)!.at;
-      for (const [from, to] of [
-        [atAlice, atBob],
-        [atBob, atAlice],
-      ] as const) {
-        const lost = lostBetween(from, to, end);
-        assert.ok(lost <= 5, `${lost} packets were lost after the junk's end: 100 ms are 5`);
+      const sprayers = await Promise.all([
+        flood(office, "mallory", "spray", serverHost, low, high, malicious),
+        flood(office, "eve", "spray", serverHost, low, high, evil),
+      ]);
+      await Promise.all([mute(office, alice), mute(office, bob)]);
+      const [mine, others] = [alice.events.length, bob.events.length];
+      await alice.press("dial", `sip:bob@${domain}`);
+      await bob.tells("CALL_INCOMING", { skip: others });
+      await rounds(sprayers); // Nobody has answered.
+      await bob.press("accept");
+      await alice.tells("CALL_ESTABLISHED", { skip: mine });
+      await rounds(sprayers); // Nobody has spoken.
+      await unmute(office, bob);
+      await rounds(sprayers); // One has spoken.
+      await unmute(office, alice);
+      await talk(alice, bob);
+      await rounds(sprayers); // Both speak.
+      const [call] = await office.told<ShownCall>("calls");
+      for (const { drops, party } of call?.streams ?? []) {
+        assert.ok((drops.stranger ?? 0) >= 40, `the port of ${party} was sprayed, and that is told: ${drops.stranger}`);
       }
-      for (const [from, to] of [
-        [atCarol, atDave],
-        [atDave, atCarol],
-      ] as const) {
-        assert.equal(lostBetween(from, to), 0, "of another call nothing is lost");
+      await hangUp(bob, alice);
+      await Promise.all(sprayers.map((sprayer) => sprayer.stop()));
+      const [atAlice, atBob, atMallory, atEve] = (await Promise.all(captures.map((one) => one.packets()))) as [
+        Captured[],
+        Captured[],
+        Captured[],
+        Captured[],
+      ];
+      for (const packets of [atAlice, atBob]) {
+        const heard = voicesIn(packets).filter((one) => isFrom(one, serverHost));
+        assert.ok(heard.length > 50, `${heard.length} packets of the other`);
+        assert.deepEqual(new Set(heard.map(({ ssrc }) => ssrc)).size, 1, "of the other alone");
+        assert.ok(!packets.some(({ data }) => strangers.some((ssrc) => data.includes(bytesOf(ssrc)))));
       }
-      for (const packets of [atAlice, atBob, atCarol, atDave]) {
-        assert.ok(!packets.some(({ data }) => data.includes(bytesOf(malicious))));
+      for (const packets of [atMallory, atEve]) {
+        assert.ok(packets.length > 10_000, `${packets.length} packets were sent`);
+        assert.deepEqual(
+          packets.filter((one) => isFrom(one, serverHost)),
+          [],
+        );
       }
-      assert.deepEqual(
-        atMallory.filter((one) => isFrom(one, serverHost)),
-        [],
-      );
-      if (forged) await office.network.at("mallory").nft("delete table ip forge\n");
+      await assertHeardOnly(alice, bob);
+      await assertHeardOnly(bob, alice);
       await Promise.all(captures.map((one) => one[Symbol.asyncDispose]()));
     });
-  }
-});
+
+    for (const [whose, forged] of [
+      ["a stranger's address", false],
+      ["the phone's own address, forged", true],
+    ] as const) {
+      test(`a second of junk at full rate at one port, from ${whose}, is over when it ends, and disturbs no other call`, async () => {
+        const [alice, bob, carol, dave] = phones;
+        await connect(alice, bob);
+        await connect(carol, dave);
+        await Promise.all([talk(alice, bob), talk(carol, dave)]);
+        if (forged) await forge(office, "mallory", outsideOf(office, "home"));
+        const captures = await Promise.all([...users, "mallory"].map((place) => Capture.start(office, place)));
+        const port = await mediaPortOf(office, alice);
+        await moreSound(office.network, carol, 25);
+        const junk = await flood(office, "mallory", "second", serverHost, port, port, malicious);
+        await junk.ended();
+        await moreSound(office.network, alice, 100);
+        await Promise.all([moreSound(office.network, bob, 100), moreSound(office.network, carol, 100)]);
+        await Promise.all([hangUp(alice, bob), hangUp(carol, dave)]);
+        const [atAlice, atBob, atCarol, atDave, atMallory] = (await Promise.all(
+          captures.map((one) => one.packets()),
+        )) as [Captured[], Captured[], Captured[], Captured[], Captured[]];
+        const sent = atMallory.filter(({ destination }) => destination === `${serverHost}:${port}`);
+        assert.ok(sent.length > 10_000, `${sent.length} packets of junk`);
+        const end = sent.at(-1)!.at;
+        for (const [from, to] of [
+          [atAlice, atBob],
+          [atBob, atAlice],
+        ] as const) {
+          const lost = lostBetween(from, to, end);
+          assert.ok(lost <= 5, `${lost} packets were lost after the junk's end: 100 ms are 5`);
+        }
+        for (const [from, to] of [
+          [atCarol, atDave],
+          [atDave, atCarol],
+        ] as const) {
+          assert.equal(lostBetween(from, to), 0, "of another call nothing is lost");
+        }
+        for (const packets of [atAlice, atBob, atCarol, atDave]) {
+          assert.ok(!packets.some(({ data }) => data.includes(bytesOf(malicious))));
+        }
+        assert.deepEqual(
+          atMallory.filter((one) => isFrom(one, serverHost)),
+          [],
+        );
+        if (forged) await office.network.at("mallory").nft("delete table ip forge\n");
+        await Promise.all(captures.map((one) => one[Symbol.asyncDispose]()));
+      });
+    }
+  });
+}
 
 /** What `from` has said since then, and `to` has not heard: of what was said while both were watched. */
 function lostBetween(from: readonly Captured[], to: readonly Captured[], since = 0): number {
