@@ -6,12 +6,14 @@ import { spawn } from "node:child_process";
 import { unlinkSync } from "node:fs";
 import type { Command } from "commander";
 import { PosternError } from "../core/base/failure.ts";
+import type { AttachmentKind } from "../node/datapath/ebpf/attachment.ts";
 import type { HelperService } from "../node/datapath/ebpf/helper-service.ts";
 import type { Account } from "../node/sys/accounts.ts";
 
 interface HelperFlags {
   readonly user?: string;
   readonly listen: string;
+  readonly attach: AttachmentKind;
   readonly connection?: number;
 }
 
@@ -30,6 +32,15 @@ export function addHelperCommand(program: Command): void {
     .argument("[COMMAND...]", "what to become, beside the helper, behind --: serve and its options")
     .option("--user <USER>", "the daemon's user, by name or number: who is served, and who is become")
     .option("--listen <PATH>", "where the daemon finds the helper, unless there is a command", defaultPath)
+    .addOption(
+      program
+        .createOption(
+          "--attach <HOW>",
+          "to interfaces by links (tcx, Linux 6.6) or filters (clsact); auto is links where they are",
+        )
+        .choices(["auto", "tcx", "clsact"])
+        .default("auto"),
+    )
     .addOption(inheritedConnection(program))
     .addHelpText(
       "after",
@@ -43,13 +54,13 @@ function inheritedConnection(program: Command) {
   return program.createOption("--connection <DESCRIPTOR>").argParser(Number).hideHelp();
 }
 
-async function helper(command: readonly string[], { user, listen, connection }: HelperFlags): Promise<void> {
-  if (connection !== undefined) return serveConnection(connection);
-  if (command.length > 0) return becomeDaemon(command, user);
-  await serveListener(listen, user);
+async function helper(command: readonly string[], flags: HelperFlags): Promise<void> {
+  if (flags.connection !== undefined) return serveConnection(flags.connection, flags);
+  if (command.length > 0) return becomeDaemon(command, flags);
+  await serveListener(flags);
 }
 
-async function openService(user: () => number | undefined): Promise<HelperService> {
+async function openService(user: () => number | undefined, attach: AttachmentKind): Promise<HelperService> {
   const [{ HelperService }, { LoadedProgram }] = await Promise.all([
     import("../node/datapath/ebpf/helper-service.ts"),
     import("../node/datapath/ebpf/loaded-program.ts"),
@@ -57,10 +68,10 @@ async function openService(user: () => number | undefined): Promise<HelperServic
   const say = (line: string) => console.error(`postern helper: ${line}`);
   // Where the flag that does the same was not given.
   process.on("SIGUSR1", () => {});
-  return new HelperService({ user, load: () => new LoadedProgram(), say });
+  return new HelperService({ user, load: () => new LoadedProgram(attach), say });
 }
 
-async function serveListener(path: string, user: string | undefined): Promise<void> {
+async function serveListener({ listen: path, user, attach }: HelperFlags): Promise<void> {
   if (user === undefined)
     throw new PosternError("helper-needs-user", "Say who is served: --user and the daemon's user.");
   const [{ openHelperSocket, sayReady }, { findAccount }] = await Promise.all([
@@ -68,7 +79,7 @@ async function serveListener(path: string, user: string | undefined): Promise<vo
     import("../node/sys/accounts.ts"),
   ]);
   // Asked again each time: a dynamic user is there only while its service runs.
-  const service = await openService(() => (/^\d+$/.test(user) ? Number(user) : findAccount(user)?.uid));
+  const service = await openService(() => (/^\d+$/.test(user) ? Number(user) : findAccount(user)?.uid), attach);
   service.listen(openHelperSocket(path));
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
@@ -81,15 +92,15 @@ async function serveListener(path: string, user: string | undefined): Promise<vo
 }
 
 /** For one daemon, whose other end it has. What ends the daemon ends this, and nothing else but SIGKILL does. */
-async function serveConnection(connection: number): Promise<void> {
-  await reduce(connection);
+async function serveConnection(connection: number, { attach }: HelperFlags): Promise<void> {
+  await reduce(connection, attach);
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => {});
-  const service = await openService(() => undefined);
+  const service = await openService(() => undefined, attach);
   service.serve(connection, () => process.exit(0));
 }
 
 /** Once more as nobody, with the two capabilities alone, unless it is so already. */
-async function reduce(connection: number): Promise<void> {
+async function reduce(connection: number, attach: AttachmentKind): Promise<void> {
   const [{ continueAs, heldCapabilities }, { CAP_BPF, CAP_NET_ADMIN }, { libc }] = await Promise.all([
     import("../node/sys/privileges.ts"),
     import("../node/sys/privilege-layout.ts"),
@@ -100,15 +111,19 @@ async function reduce(connection: number): Promise<void> {
   const capabilities = [CAP_BPF, CAP_NET_ADMIN].filter((one) => held.has(one));
   if (!isRoot && held.size === capabilities.length) return;
   // Node has every descriptor closed when the program changes; a copy stays.
-  const args = ["helper", "--connection", String(libc().dup(connection))];
+  const args = connectionArgs(libc().dup(connection), attach);
   continueAs({ user: isRoot ? nobody : undefined, capabilities }, thisProgram(args, process.env));
+}
+
+function connectionArgs(connection: number, attach: AttachmentKind): string[] {
+  return ["helper", "--connection", String(connection), "--attach", attach];
 }
 
 function thisProgram(args: readonly string[], environment: Readonly<Record<string, string | undefined>>) {
   return { program: process.execPath, args: [...process.execArgv, process.argv[1]!, ...args], environment };
 }
 
-async function becomeDaemon(command: readonly string[], user: string | undefined): Promise<never> {
+async function becomeDaemon(command: readonly string[], { user, attach }: HelperFlags): Promise<never> {
   const [{ continueAs }, { openSocketPair }, { libc }] = await Promise.all([
     import("../node/sys/privileges.ts"),
     import("../node/sys/unix-socket.ts"),
@@ -116,7 +131,7 @@ async function becomeDaemon(command: readonly string[], user: string | undefined
   ]);
   const account = await accountOf(user);
   const [mine, its] = openSocketPair();
-  const args = [...nodeFlags, process.argv[1]!, "helper", "--connection", "3"];
+  const args = [...nodeFlags, process.argv[1]!, ...connectionArgs(3, attach)];
   // Nothing of the daemon's environment decides what a privileged Node does.
   const env = { PATH: process.env.PATH };
   spawn(process.execPath, args, { stdio: ["ignore", "inherit", "inherit", its], env, detached: true });

@@ -4,19 +4,16 @@ import type { Address } from "../../core/base/address.ts";
 import {
   AF_INET,
   AF_INET6,
-  AF_NETLINK,
   ARPHRD_ETHER,
   IFF_UP,
   IFINFOMSG,
   IFLA_MTU,
-  NETLINK_ROUTE,
   NLM_F_REQUEST,
   NLMSGHDR,
   RTA_DST,
   RTA_METRICS,
   RTA_OIF,
   RTA_SRC,
-  RTATTR,
   RTAX_MTU,
   RTM_GETLINK,
   RTM_GETROUTE,
@@ -30,15 +27,10 @@ import {
   RTMGRP_LINK,
   RTMSG,
   RTN_UNICAST,
-  SOCK_CLOEXEC,
-  SOCK_NONBLOCK,
-  SOCK_RAW,
-  SOCKADDR_NL,
 } from "./layout.ts";
 import { type Libc, libc } from "./libc.ts";
 import { NativeMemory } from "./native-memory.ts";
-import { noteOpened } from "./open-descriptors.ts";
-import { orThrow } from "./system-error.ts";
+import { attributesIn, openNetlink, putAttribute } from "./netlink.ts";
 import { closeDescriptor } from "./udp-socket.ts";
 
 const { EAGAIN, EINTR } = constants.errno;
@@ -71,9 +63,9 @@ export class Routes {
 
   /** Throws `SystemError`. */
   constructor() {
-    this.#changes = this.#open(groups);
+    this.#changes = openNetlink(groups);
     try {
-      this.#questions = this.#open(0);
+      this.#questions = openNetlink(0);
     } catch (error) {
       closeDescriptor(this.#changes);
       throw error;
@@ -91,10 +83,10 @@ export class Routes {
     if (this.#view.getUint8(NLMSGHDR.size + RTMSG.type) !== RTN_UNICAST) return undefined;
     let index = 0;
     let pathMtu = 0;
-    for (const { type, at, size } of this.#attributes(NLMSGHDR.size + RTMSG.size, length)) {
+    for (const { type, at, size } of attributesIn(this.#view, NLMSGHDR.size + RTMSG.size, length)) {
       if (type === RTA_OIF) index = this.#view.getUint32(at, true);
       if (type !== RTA_METRICS) continue;
-      for (const metric of this.#attributes(at, at + size)) {
+      for (const metric of attributesIn(this.#view, at, at + size)) {
         if (metric.type === RTAX_MTU) pathMtu = this.#view.getUint32(metric.at, true);
       }
     }
@@ -120,18 +112,6 @@ export class Routes {
     this.#memory.release();
   }
 
-  #open(joined: number): number {
-    const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
-    const socket = noteOpened(orThrow("socket", this.#libc.socket(AF_NETLINK, type, NETLINK_ROUTE)));
-    this.#memory.bytes.fill(0, 0, SOCKADDR_NL.size);
-    this.#view.setUint16(SOCKADDR_NL.family, AF_NETLINK, true);
-    this.#view.setUint32(SOCKADDR_NL.groups, joined, true);
-    const bound = this.#libc.bind(socket, this.#memory.address, SOCKADDR_NL.size);
-    if (bound < 0) closeDescriptor(socket);
-    orThrow("bind", bound);
-    return socket;
-  }
-
   #link(index: number): Link | undefined {
     const length = this.#ask(RTM_GETLINK, (at) => {
       this.#view.setUint32(at + IFINFOMSG.index, index, true);
@@ -142,7 +122,7 @@ export class Routes {
     const isEthernet = this.#view.getUint16(header + IFINFOMSG.type, true) === ARPHRD_ETHER;
     const isUp = (this.#view.getUint32(header + IFINFOMSG.flags, true) & IFF_UP) !== 0;
     let mtu = 0;
-    for (const { type, at } of this.#attributes(header + IFINFOMSG.size, length)) {
+    for (const { type, at } of attributesIn(this.#view, header + IFINFOMSG.size, length)) {
       if (type === IFLA_MTU) mtu = this.#view.getUint32(at, true);
     }
     return { isEthernet, isUp, mtu };
@@ -173,21 +153,9 @@ export class Routes {
 
   #writeIp(at: number, type: number, { family, w0, w1, w2, w3 }: Readonly<Address>): number {
     const words = family === 4 ? [w3] : [w0, w1, w2, w3];
-    const size = RTATTR.size + 4 * words.length;
-    this.#view.setUint16(at + RTATTR.length, size, true);
-    this.#view.setUint16(at + RTATTR.type, type, true);
-    for (const [i, word] of words.entries()) this.#view.setUint32(at + RTATTR.size + 4 * i, word);
-    return at + size;
-  }
-
-  *#attributes(from: number, end: number): Generator<{ type: number; at: number; size: number }> {
-    for (let at = from; at + RTATTR.size <= end; ) {
-      const length = this.#view.getUint16(at + RTATTR.length, true);
-      if (length < RTATTR.size) return;
-      // The upper two bits say how the value is written.
-      const type = this.#view.getUint16(at + RTATTR.type, true) & 0x3fff;
-      yield { type, at: at + RTATTR.size, size: length - RTATTR.size };
-      at += (length + 3) & ~3;
-    }
+    return putAttribute(this.#view, at, type, (value) => {
+      for (const [i, word] of words.entries()) this.#view.setUint32(value + 4 * i, word);
+      return value + 4 * words.length;
+    });
   }
 }

@@ -2,8 +2,9 @@
  * The program in the kernel, and the interfaces on which it sees what comes in: the part that takes a privilege. The maps
  * by which it is told what to forward are descriptors, and whoever has them needs none.
  */
-import { createMap, linkToIngress, loadPacketProgram } from "../../sys/bpf.ts";
+import { createMap, loadPacketProgram } from "../../sys/bpf.ts";
 import { closeDescriptor } from "../../sys/udp-socket.ts";
+import { type Attachment, type AttachmentKind, createAttachment } from "./attachment.ts";
 import { INSTRUCTIONS, LICENSE, MAPS, RELOCATIONS } from "./program.ts";
 
 export type MapName = keyof typeof MAPS;
@@ -31,32 +32,29 @@ const BPF_PSEUDO_MAP_FD = 0x10;
 export class LoadedProgram implements ProgramHolder {
   readonly descriptor: number;
   readonly maps: readonly number[];
-  readonly #links: Map<number, number> = new Map();
+  readonly #attachment: Attachment;
 
   /** Throws `SystemError`: `EPERM` without the privilege; `VerifierError` is one. */
-  constructor() {
+  constructor(kind: AttachmentKind = "auto") {
     const made: number[] = [];
     try {
       for (const name of mapNames) made.push(createMap(name, MAPS[name]));
-      this.maps = made;
+      this.maps = [...made];
       this.descriptor = loadPacketProgram("relay", relocated(made), LICENSE);
+      made.push(this.descriptor);
+      this.#attachment = createAttachment(this.descriptor, kind);
     } catch (error) {
-      for (const map of made) closeDescriptor(map);
+      for (const descriptor of made) closeDescriptor(descriptor);
       throw error;
     }
   }
 
   attach(interfaceIndex: number): void {
-    if (!this.#links.has(interfaceIndex)) {
-      this.#links.set(interfaceIndex, linkToIngress(this.descriptor, interfaceIndex));
-    }
+    this.#attachment.attach(interfaceIndex);
   }
 
   detach(interfaceIndex: number): void {
-    const link = this.#links.get(interfaceIndex);
-    if (link === undefined) return;
-    closeDescriptor(link);
-    this.#links.delete(interfaceIndex);
+    this.#attachment.detach(interfaceIndex);
   }
 
   isThere(): boolean {
@@ -64,7 +62,7 @@ export class LoadedProgram implements ProgramHolder {
   }
 
   close(): void {
-    for (const index of [...this.#links.keys()]) this.detach(index);
+    this.#attachment.close();
     closeDescriptor(this.descriptor);
   }
 }
