@@ -7,6 +7,7 @@ import { PosternError } from "../core/base/failure.ts";
 import type { RelayAddress, SharedSecret, TurnServerConfig } from "../core/turn/server/config.ts";
 import type { DiscoverySquare } from "../core/turn/server/discovery-sites.ts";
 import type { KeyQueryId, TurnServerEvent, TurnServerOutput, UserKeys } from "../core/turn/server/outputs.ts";
+import type { ShardMessage } from "../core/turn/server/shard.ts";
 import { TurnServer } from "../core/turn/server/turn-server.ts";
 import { wallClock } from "./clock.ts";
 import { nodeCrypto } from "./crypto.ts";
@@ -22,8 +23,11 @@ import { defaultStreamLimits, limitsWithin, type StreamLimits } from "./net/stre
 import { StreamListener } from "./net/stream-listener.ts";
 import { missingIdentity, type TlsIdentity } from "./net/tls-identity.ts";
 import { PooledRandom } from "./random.ts";
+import type { Neighbours } from "./shard/neighbours.ts";
+import type { ShardLink } from "./shard/shard-link.ts";
 import { type Capacity, capacityOf } from "./turn/capacity.ts";
 import { Egress } from "./turn/egress.ts";
+import { HandOvers } from "./turn/hand-overs.ts";
 import { RelaySockets } from "./turn/relay-sockets.ts";
 import { TurnDriver } from "./turn/turn-driver.ts";
 import { UdpListener } from "./turn/udp-listener.ts";
@@ -38,6 +42,8 @@ export interface TurnHostOptions {
   readonly log?: Log;
   /** What is not given is as in `defaultStreamLimits`. */
   readonly streams?: Partial<StreamLimits>;
+  /** Where this server is one of several. */
+  readonly link?: ShardLink;
 }
 
 export class TurnHost implements TurnService {
@@ -52,6 +58,9 @@ export class TurnHost implements TurnService {
   readonly #egress: Egress;
   readonly #driver: TurnDriver;
   readonly #relays: RelaySockets;
+  /** Undefined where this server is alone. */
+  readonly #neighbours: Neighbours | undefined;
+  readonly #handOvers: HandOvers | undefined;
   readonly #findKeys: FindKeys;
   readonly #lookups: KeyLookups<KeyQueryId, UserKeys>;
   readonly #listeners: Map<number, ListenerEntry> = new Map();
@@ -69,25 +78,29 @@ export class TurnHost implements TurnService {
     this.#log = options.log ?? silentLog;
     this.#failures = new FailureLog(this.#log, "turn-server-failed");
     const ports = { crypto: nodeCrypto, random: new PooledRandom(), wallClock };
-    const machine = new TurnServer(config, ports);
+    const { link } = options;
+    const machine = new TurnServer(config, ports, link?.shard);
     this.#streams = new StreamClients(limitsWithin(defaultStreamLimits, options.streams), {
       handleFrame: (frame, from) => this.#driver.clientDatagram(frame, frame.length, from),
       handleClosed: (from) => this.#driver.input((server, now) => server.handleClientClosed(from, now)),
     });
-    this.#egress = new Egress(datapath, this.#streams);
+    this.#neighbours = link?.connect((...packet) => this.#driver.shardDatagram(...packet));
+    this.#egress = new Egress(datapath, this.#streams, this.#neighbours);
     this.#driver = new TurnDriver(machine, this.#egress, {
       perform: (output) => this.#perform(output),
       // The machine broke one of its own invariants; what it was handed is lost, and the rest goes on.
       handleFailure: (error) => this.#failures.report(error),
     });
     this.#relays = new RelaySockets(datapath, this.#driver, this.#egress);
+    this.#handOvers = link && new HandOvers(link, this.#driver, this.#relays);
     this.#findKeys = options.keys ?? (() => undefined);
     this.#lookups = new KeyLookups(
       (query, keys) => this.#driver.input((server, now) => server.handleKey(query, keys, now)),
       this.#log,
     );
     const { stats, offloaded } = datapath;
-    this.stats = { server: machine.stats, datapath: stats, offloaded, streams: this.#streams.stats };
+    const handedOver = this.#neighbours?.stats;
+    this.stats = { server: machine.stats, datapath: stats, offloaded, streams: this.#streams.stats, handedOver };
   }
 
   get capacity(): Capacity {
@@ -158,6 +171,16 @@ export class TurnHost implements TurnService {
     this.#driver.input((server, now) => server.handleUserRemoved(username, now));
   }
 
+  /** What another shard tells; `descriptor`: of a socket that comes with it. */
+  handleShardMessage(from: number, message: ShardMessage, descriptor: number | undefined): void {
+    this.#handOvers?.handle(from, message, descriptor);
+  }
+
+  /** Another shard has ended, and everything with it. */
+  handleShardLost(shard: number): void {
+    this.#driver.input((server, now) => server.handleShardLost(shard, now));
+  }
+
   async drain(deadlineMs: number, signal?: AbortSignal): Promise<number> {
     signal?.throwIfAborted();
     this.#driver.input((server, now) => server.handleDrain(now));
@@ -181,6 +204,7 @@ export class TurnHost implements TurnService {
     this.#driver.input((server, now) => server.close(now));
     await this.#streams.close();
     this.#driver.stop();
+    this.#neighbours?.close();
     await this.#datapath.close();
   }
 
@@ -215,6 +239,11 @@ export class TurnHost implements TurnService {
         return this.#egress.withdraw(output.flow);
       case "event":
         return this.#report(output.event);
+      case "tell":
+      case "handOverRelay":
+      case "adoptRelay":
+      case "declineRelay":
+        return this.#handOvers?.perform(output);
     }
   }
 

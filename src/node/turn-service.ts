@@ -12,6 +12,7 @@ import type { OffloadStats } from "./datapath/ebpf/offload-stats.ts";
 import type { ListenSpec } from "./net/listen-spec.ts";
 import type { StreamStats } from "./net/stream-stats.ts";
 import type { TlsIdentity } from "./net/tls-identity.ts";
+import type { NeighbourStats } from "./shard/neighbours.ts";
 import type { Capacity } from "./turn/capacity.ts";
 
 /**
@@ -39,6 +40,8 @@ export interface HostStats {
   /** Undefined where the kernel forwards nothing by itself. */
   readonly offloaded: Readonly<OffloadStats> | undefined;
   readonly streams: Readonly<StreamStats>;
+  /** Undefined where there are no shards. */
+  readonly handedOver: Readonly<NeighbourStats> | undefined;
 }
 
 /** How one of several workers fares. */

@@ -116,6 +116,23 @@ export interface Datapath {
    */
   bind(address: Readonly<Address>, purpose: SocketPurpose, sink: DatagramSink): SocketId;
 
+  /**
+   * Gives an open socket away as a descriptor: its sink hears nothing more, and what arrives waits in it for who adopts it.
+   * Undefined where it is not open, or the datapath cannot.
+   */
+  detach?(socket: SocketId): number | undefined;
+
+  /**
+   * Takes over what another datapath of the same kind has detached, which is bound to this address; the sink hears of it as
+   * of a socket that was opened. Undefined where the datapath cannot.
+   */
+  adopt?(
+    descriptor: number,
+    address: Readonly<Address>,
+    purpose: SocketPurpose,
+    sink: DatagramSink,
+  ): SocketId | undefined;
+
   /** Closes a socket, open or opening: its sink hears nothing more. Unknown numbers are ignored. */
   release(socket: SocketId): void;
 

@@ -3,6 +3,7 @@ import type { Address } from "../../core/base/address.ts";
 import { type IpFields, NO_FIELDS } from "../../core/base/ip-fields.ts";
 import { keepErrors } from "../sys/error-queue.ts";
 import { hearFields, setFields, systemHopLimit } from "../sys/ip-fields.ts";
+import { noteClosing, noteOpened } from "../sys/open-descriptors.ts";
 import { NO_ENTRY } from "../sys/send-batch.ts";
 import { openBeside, type SteeredPair } from "../sys/steering.ts";
 import { closeDescriptor, localAddress, openUdpSocket, setFragmentation, setReceiveBuffer } from "../sys/udp-socket.ts";
@@ -87,6 +88,20 @@ export class MmsgSocket {
     // Whoever had it before may have assumed others.
     setFields(descriptor, this.family, NO_FIELDS);
     this.fill = 0;
+  }
+
+  /** Takes over one that is this one's from now on. */
+  adopt(descriptor: number): void {
+    this.descriptor = noteOpened(descriptor);
+  }
+
+  /** It is somebody else's from now on. */
+  detach(): number {
+    const { descriptor } = this;
+    noteClosing(descriptor);
+    this.descriptor = -1;
+    this.state = "closed";
+    return descriptor;
   }
 
   fail(failure: Error): void {

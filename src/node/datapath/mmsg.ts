@@ -141,6 +141,31 @@ export class MmsgDatapath implements Datapath {
     return id;
   }
 
+  adopt(descriptor: number, { family }: Readonly<Address>, purpose: SocketPurpose, sink: DatagramSink): SocketId {
+    const id = this.#free.pop() ?? this.#sockets.length;
+    const socket = new MmsgSocket(id, family, sink, purpose === "relay" ? "relay" : "listener");
+    this.#sockets[id] = socket;
+    try {
+      socket.adopt(descriptor);
+      this.#epoll.add(descriptor, id);
+    } catch (error) {
+      socket.fail(error as Error);
+    }
+    if (this.#opening.push(socket) === 1) queueMicrotask(() => this.#finishBinds());
+    return id;
+  }
+
+  detach(id: SocketId): number | undefined {
+    const socket = this.#sockets[id];
+    if (socket?.state !== "open" || socket.isInherited) return undefined;
+    this.#forget(id);
+    this.#outbox.flushSocket(socket);
+    this.#losses.handleClosing(socket);
+    this.#epoll.remove(socket.descriptor);
+    if (--this.#stats.sockets === 0) this.#hold(false);
+    return socket.detach();
+  }
+
   release(id: SocketId): void {
     const socket = this.#sockets[id];
     if (socket === undefined) return;

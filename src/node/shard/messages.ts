@@ -3,10 +3,13 @@ import type { Address } from "../../core/base/address.ts";
 import type { RelayAddress, SharedSecret, TurnServerConfig } from "../../core/turn/server/config.ts";
 import type { DiscoverySquare } from "../../core/turn/server/discovery-sites.ts";
 import type { TurnServerEvent, UserKeys, UserQuery } from "../../core/turn/server/outputs.ts";
+import type { ShardMessage } from "../../core/turn/server/shard.ts";
 import type { Log } from "../log.ts";
 import type { StreamLimits } from "../net/stream-limits.ts";
 import type { SteeredPair } from "../sys/steering.ts";
 import type { HostStats } from "../turn-service.ts";
+import type { CommonMemory } from "./common-ground.ts";
+import type { Letter } from "./exchange.ts";
 
 /** With what a worker begins. */
 export interface ShardData {
@@ -19,6 +22,10 @@ export interface ShardData {
   readonly streams: Partial<StreamLimits>;
   /** Where it records which descriptors it has open: see `open-descriptors.ts`. */
   readonly descriptors: Int32Array<SharedArrayBuffer>;
+  /** What it shares with the other workers. */
+  readonly common: CommonMemory;
+  /** How many workers have had this index before. */
+  readonly incarnation: number;
 }
 
 /** A `TlsIdentity` with nothing hidden. */
@@ -55,6 +62,14 @@ export type ToShard =
   | { readonly type: "secrets"; readonly secrets: readonly SharedSecret[] }
   | { readonly type: "userRemoved"; readonly username: string }
   | { readonly type: "drain" }
+  /** `descriptor`: of a socket that is the receiver's from now on. */
+  | {
+      readonly type: "fromShard";
+      readonly from: number;
+      readonly message: ShardMessage;
+      readonly descriptor: number | undefined;
+    }
+  | { readonly type: "shardLost"; readonly shard: number }
   | { readonly type: "keys"; readonly lookup: number; readonly keys: UserKeys | undefined };
 
 /** An error of which everything is kept that a program or a reader looks at. */
@@ -73,6 +88,7 @@ export interface TaskResult {
 }
 
 export type FromShard =
+  | ({ readonly type: "toShard" } & Letter)
   | { readonly type: "done"; readonly task: number; readonly result: TaskResult }
   | { readonly type: "event"; readonly event: TurnServerEvent }
   | { readonly type: "lookup"; readonly lookup: number; readonly user: UserQuery; readonly realm: string }

@@ -25,6 +25,7 @@ import {
   type TaskResult,
   type ToShard,
 } from "./messages.ts";
+import { shardLink } from "./shard-link.ts";
 import { WaitLoop } from "./wait-loop.ts";
 
 class ShardProgram {
@@ -50,6 +51,9 @@ class ShardProgram {
       keys: (user, realm, signal) => this.#findKeys(user, realm, signal),
       onEvent: (event) => this.#tell({ type: "event", event }),
       log: this.#log,
+      link: shardLink(data.common, data, this.#loop.watch, (to, message, descriptor) =>
+        this.#tell({ type: "toShard", to, message, descriptor }),
+      ),
     });
     port.on("message", (message: ToShard) => void this.#handle(message));
   }
@@ -89,6 +93,10 @@ class ShardProgram {
       case "drain":
         await this.#host.drain(0);
         return;
+      case "fromShard":
+        return this.#host.handleShardMessage(message.from, message.message, message.descriptor);
+      case "shardLost":
+        return this.#host.handleShardLost(message.shard);
       case "keys": {
         const answer = this.#lookups.get(message.lookup);
         this.#lookups.delete(message.lookup);
@@ -114,8 +122,8 @@ class ShardProgram {
         return {};
       }
       case "stats": {
-        const { server, datapath, offloaded, streams } = this.#host.stats;
-        return { stats: { server, datapath: { ...datapath }, offloaded, streams } };
+        const { datapath, ...stats } = this.#host.stats;
+        return { stats: { ...stats, datapath: { ...datapath } } };
       }
       case "close":
         await this.#host.close();

@@ -7,7 +7,9 @@ import type { DiscoverySquare } from "../../core/turn/server/discovery-sites.ts"
 import type { TurnServerEvent, UserQuery } from "../../core/turn/server/outputs.ts";
 import type { Log } from "../log.ts";
 import type { BoundListener, HostStats, ShardHealth } from "../turn-service.ts";
-import type { FromShard, PlainIdentity, ShardData, ShardTask, TaskResult } from "./messages.ts";
+import type { CommonGround } from "./common-ground.ts";
+import type { Correspondent, Letter } from "./exchange.ts";
+import type { FromShard, PlainIdentity, ShardData, ShardTask, TaskResult, ToShard } from "./messages.ts";
 import { Shard, type ShardOwner, type WorkerSettings } from "./shard.ts";
 import { configShare } from "./shares.ts";
 import { noStats, remains, sumStats } from "./sum.ts";
@@ -30,20 +32,23 @@ export interface Orders extends Pick<ShardData, "count" | "wakeDelay" | "streams
   squares: readonly DiscoverySquare[];
   isDraining: boolean;
   readonly listeners: Map<number, OpenListener>;
+  readonly common: CommonGround;
 }
 
 export interface SeatHost {
   handleEvent(event: TurnServerEvent): void;
   /** Answered by a message `keys`. */
   lookUp(seat: ShardSeat, lookup: number, user: UserQuery, realm: string): void;
-  handleLost(): void;
+  handleLost(seat: ShardSeat): void;
+  /** For another shard. */
+  forward(seat: ShardSeat, letter: Letter): void;
   /** A number for an allocation that no other in this process has. */
   nextAllocation(): number;
 }
 
-export class ShardSeat implements ShardOwner {
+export class ShardSeat implements ShardOwner, Correspondent {
   readonly shard: Shard;
-  readonly #index: number;
+  readonly index: number;
   readonly #orders: Orders;
   readonly #host: SeatHost;
   readonly #log: Log;
@@ -56,11 +61,27 @@ export class ShardSeat implements ShardOwner {
   #latest: HostStats = noStats();
 
   constructor(index: number, orders: Orders, host: SeatHost, log: Log, settings: WorkerSettings) {
-    this.#index = index;
+    this.index = index;
     this.#orders = orders;
     this.#host = host;
     this.#log = log;
     this.shard = new Shard(index < orders.shards ? `udp ${index}` : "streams", this, settings);
+  }
+
+  get isUp(): boolean {
+    return this.shard.isUp;
+  }
+
+  get incarnation(): number {
+    return this.#orders.common.incarnation(this.index);
+  }
+
+  post(message: ToShard): void {
+    this.shard.post(message);
+  }
+
+  give(descriptor: number): void {
+    this.shard.give(descriptor);
   }
 
   get allocations(): number {
@@ -83,8 +104,10 @@ export class ShardSeat implements ShardOwner {
   }
 
   data(): Omit<ShardData, "descriptors"> {
-    const { config, count, shards, wakeDelay, streams } = this.#orders;
-    return { index: this.#index, count, config: configShare(config, this.#index, count, shards), wakeDelay, streams };
+    const { config, count, shards, wakeDelay, streams, common } = this.#orders;
+    const { index, incarnation } = this;
+    const share = configShare(config, index, count, shards);
+    return { index, count, incarnation, config: share, wakeDelay, streams, common: common.memory };
   }
 
   begin(): void {
@@ -102,11 +125,11 @@ export class ShardSeat implements ShardOwner {
   }
 
   #serves({ bound }: OpenListener): boolean {
-    return (bound.transport === "udp") === this.#index < this.#orders.shards;
+    return (bound.transport === "udp") === this.index < this.#orders.shards;
   }
 
   listen({ bound: { id, transport, address }, group }: OpenListener): Promise<TaskResult> {
-    const sockets = group?.pairs[this.#index];
+    const sockets = group?.pairs[this.index];
     const identity = transport === "tls" ? this.#orders.identity : undefined;
     const task: ShardTask = { type: "listen", listener: id, transport, address, identity, sockets };
     return this.shard.run(task);
@@ -118,6 +141,8 @@ export class ShardSeat implements ShardOwner {
         return this.#tell(message.event);
       case "lookup":
         return this.#host.lookUp(this, message.lookup, message.user, message.realm);
+      case "toShard":
+        return this.#host.forward(this, message);
       case "log":
         return this.#log[message.level]({ ...message.fields, shard: this.shard.name }, message.event);
     }
@@ -141,6 +166,6 @@ export class ShardSeat implements ShardOwner {
     const { name } = this.shard;
     this.#log.error({ shard: name, lost: lost.length, restartMs, err: cause }, "shard-ended");
     for (const allocation of lost) this.#log.debug({ shard: name, allocation }, "allocation-lost");
-    this.#host.handleLost();
+    this.#host.handleLost(this);
   }
 }

@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { PosternError } from "../../core/base/failure.ts";
 import { monotonicNow } from "../clock.ts";
-import { createDescriptorRecord, openDescriptors } from "../sys/open-descriptors.ts";
+import { createDescriptorRecord, noteGiven, openDescriptors } from "../sys/open-descriptors.ts";
 import { closeDescriptor } from "../sys/udp-socket.ts";
 import type { FromShard, PlainError, ShardData, ShardTask, TaskResult, ToShard } from "./messages.ts";
 
@@ -91,6 +91,11 @@ export class Shard {
   /** Lost where there is no worker now. */
   post(message: ToShard): void {
     this.#worker?.postMessage(message);
+  }
+
+  /** From now on this descriptor is closed when the worker ends. */
+  give(descriptor: number): void {
+    noteGiven(descriptor, this.#descriptors);
   }
 
   /** Rejects with the worker's `PosternError`, or with `shard-ended` when it has ended before it was done. */

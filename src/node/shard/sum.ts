@@ -6,7 +6,14 @@ import type { HostStats } from "../turn-service.ts";
 
 /** Where nothing has been counted yet. */
 export function noStats(): HostStats {
-  return { server: createStats(), datapath: createDatapathStats(), offloaded: undefined, streams: createStreamStats() };
+  const [offloaded, handedOver] = [undefined, undefined];
+  return {
+    server: createStats(),
+    datapath: createDatapathStats(),
+    offloaded,
+    streams: createStreamStats(),
+    handedOver,
+  };
 }
 
 export function sumStats(all: readonly HostStats[]): HostStats {
@@ -14,12 +21,13 @@ export function sumStats(all: readonly HostStats[]): HostStats {
 }
 
 /** What is left of a worker that has ended: all that it counted, and nothing that was open or alive. */
-export function remains({ server, datapath, offloaded, streams }: HostStats): HostStats {
+export function remains({ server, datapath, offloaded, streams, handedOver }: HostStats): HostStats {
   return {
     server: { ...server, allocations: 0, permissions: 0, channels: 0 },
     datapath: { ...datapath, sockets: 0 },
     offloaded: offloaded && { ...offloaded, flows: 0 },
     streams: { ...streams, open: 0, halfOpen: 0 },
+    handedOver,
   };
 }
 

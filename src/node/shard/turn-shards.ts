@@ -20,6 +20,8 @@ import { missingIdentity, secureOptions, type TlsIdentity } from "../net/tls-ide
 import { availableForeign } from "../sys/libc.ts";
 import { type Capacity, capacityOf } from "../turn/capacity.ts";
 import type { BoundListener, FindKeys, HostStats, ShardHealth, TurnService } from "../turn-service.ts";
+import { CommonGround } from "./common-ground.ts";
+import { forward } from "./exchange.ts";
 import type { PlainIdentity, ToShard } from "./messages.ts";
 import type { WorkerSettings } from "./shard.ts";
 import { type Orders, type SeatHost, ShardSeat } from "./shard-seat.ts";
@@ -65,6 +67,7 @@ export class TurnShards implements TurnService {
     this.#orders = {
       ...{ config, shards, count, streams, wakeDelay },
       ...{ identity: undefined, squares: [], isDraining: false, listeners: new Map() },
+      common: new CommonGround(config, count),
     };
     this.#lookups = new KeyLookups(
       ({ seat, lookup }, found) => seat.shard.post({ type: "keys", lookup, keys: found }),
@@ -77,7 +80,8 @@ export class TurnShards implements TurnService {
       },
       lookUp: (seat, lookup, user, realm) =>
         this.#lookups.start({ seat, lookup }, (signal) => keys(user, realm, signal)),
-      handleLost: () => this.#emptying.look(),
+      handleLost: (seat) => this.#handleLost(seat),
+      forward: (seat, letter) => forward(this.#seats, seat.index, letter),
       nextAllocation: () => ++this.#lastAllocation,
     };
     const settings = options.workers ?? {};
@@ -167,6 +171,7 @@ export class TurnShards implements TurnService {
   setAddresses(relays: readonly RelayAddress[], ownAddresses: readonly Readonly<Address>[]): void {
     for (const { bound } of relays) refuseWildcard(bound);
     this.#orders.config = { ...this.#orders.config, relays, ownAddresses };
+    this.#orders.common.setAddresses(relays);
     this.#broadcast({ type: "addresses", relays, own: ownAddresses });
   }
 
@@ -182,6 +187,12 @@ export class TurnShards implements TurnService {
 
   removeUser(username: string): void {
     this.#broadcast({ type: "userRemoved", username });
+  }
+
+  #handleLost({ index }: ShardSeat): void {
+    this.#orders.common.handleLost(index);
+    for (const seat of this.#seats) if (seat.index !== index) seat.post({ type: "shardLost", shard: index });
+    this.#emptying.look();
   }
 
   #broadcast(message: ToShard): void {
@@ -210,6 +221,7 @@ export class TurnShards implements TurnService {
     await Promise.all(this.#seats.map(({ shard }) => shard.close()));
     for (const { group } of this.#orders.listeners.values()) group?.close();
     this.#orders.listeners.clear();
+    this.#orders.common.close();
   }
 }
 

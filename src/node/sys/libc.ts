@@ -12,6 +12,9 @@ export interface Libc {
   setsockopt(socket: number, level: number, name: number, value: number, length: number): number;
   getsockopt(socket: number, level: number, name: number, value: number, length: number): number;
   close(descriptor: number): number;
+  eventfd(count: number, flags: number): number;
+  read(descriptor: number, data: number, room: number): number;
+  write(descriptor: number, data: number, length: number): number;
   dup(descriptor: number): number;
   connect(socket: number, address: number, length: number): number;
   listen(socket: number, backlog: number): number;
@@ -41,6 +44,9 @@ const prototypes: Readonly<Record<keyof Libc, readonly string[]>> = {
   setsockopt: ["int", "int", "int", "uintptr_t", "uint32_t"],
   getsockopt: ["int", "int", "int", "uintptr_t", "uintptr_t"],
   close: ["int"],
+  eventfd: ["uint32_t", "int"],
+  read: ["int", "uintptr_t", "size_t"],
+  write: ["int", "uintptr_t", "size_t"],
   dup: ["int"],
   connect: ["int", "uintptr_t", "uint32_t"],
   listen: ["int", "int"],

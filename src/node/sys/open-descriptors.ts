@@ -20,8 +20,13 @@ export function recordDescriptorsIn(into: Int32Array): void {
 
 /** This thread has opened a descriptor, or was given one. */
 export function noteOpened(descriptor: number): number {
-  if (record !== undefined && descriptor >= 0) Atomics.or(record, descriptor >>> 5, 1 << (descriptor & 31));
+  if (record !== undefined && descriptor >= 0) noteGiven(descriptor, record);
   return descriptor;
+}
+
+/** The thread with this record is given one, and knows it later. */
+export function noteGiven(descriptor: number, to: Int32Array): void {
+  Atomics.or(to, descriptor >>> 5, 1 << (descriptor & 31));
 }
 
 /** This thread is about to close it, or has given it away. */

@@ -1,7 +1,9 @@
 /** The ways out: which socket or connection the bytes for a client, or for a peer, leave by. */
+import type { Address } from "../../core/base/address.ts";
 import type { IpFields } from "../../core/base/ip-fields.ts";
 import type { ClientPath } from "../../core/turn/server/client-path.ts";
 import type { Flow, Forward, RelayId } from "../../core/turn/server/flow.ts";
+import { NOBODY } from "../../core/turn/server/shard.ts";
 import type { Datapath, SocketId } from "../datapath/datapath.ts";
 
 /** What the streams can send; `connection` is a `ClientPath`'s. */
@@ -11,18 +13,33 @@ export interface StreamOutlet {
   sendChannelData(connection: number, channel: number, data: Uint8Array, offset: number, length: number): void;
 }
 
+/** What takes packets to other shards. */
+export interface ShardOutlet {
+  send(
+    shard: number,
+    data: Uint8Array,
+    offset: number,
+    length: number,
+    from: Readonly<Address>,
+    to: Readonly<Address>,
+    fields: IpFields,
+  ): void;
+}
+
 /** No socket has this number, so that a datapath drops and counts what is sent to it. */
 const NO_SOCKET = -1;
 
 export class Egress {
   readonly #datapath: Datapath;
   readonly #streams: StreamOutlet;
+  readonly #shards: ShardOutlet | undefined;
   readonly #relays: SocketId[] = [];
   readonly #listeners: SocketId[] = [];
 
-  constructor(datapath: Datapath, streams: StreamOutlet) {
+  constructor(datapath: Datapath, streams: StreamOutlet, shards?: ShardOutlet) {
     this.#datapath = datapath;
     this.#streams = streams;
+    this.#shards = shards;
   }
 
   setRelay(relay: RelayId, socket: SocketId): void {
@@ -45,7 +62,11 @@ export class Egress {
     return this.#relays[relay] ?? NO_SOCKET;
   }
 
-  forward({ flow, offset, length, fields }: Forward, data: Uint8Array): void {
+  forward({ flow, offset, length, fields, shard, source }: Forward, data: Uint8Array): void {
+    if (shard !== NOBODY) {
+      this.#shards?.send(shard, data, offset, length, source, flow.peer, fields);
+      return;
+    }
     if (flow.toward === "peer") {
       this.#datapath.send(this.relaySocket(flow.relay), data, offset, length, flow.peer, fields);
       return;

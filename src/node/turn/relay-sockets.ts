@@ -4,6 +4,7 @@ import type { IpFields } from "../../core/base/ip-fields.ts";
 import type { IcmpError } from "../../core/turn/icmp.ts";
 import type { RelayId } from "../../core/turn/server/flow.ts";
 import type { BindFailure, DatagramSink, Datapath, SocketId } from "../datapath/datapath.ts";
+import { closeDescriptor } from "../sys/udp-socket.ts";
 import type { Egress } from "./egress.ts";
 import type { TurnDriver } from "./turn-driver.ts";
 
@@ -50,6 +51,22 @@ export class RelaySockets {
   open(relay: RelayId, address: Readonly<Address>): void {
     const sink = new RelaySocket(relay, this.#driver, this.#egress);
     this.#egress.setRelay(relay, this.#datapath.bind(address, "relay", sink));
+  }
+
+  /** Takes over a socket that is open. */
+  adopt(relay: RelayId, descriptor: number, address: Readonly<Address>): void {
+    const sink = new RelaySocket(relay, this.#driver, this.#egress);
+    const socket = this.#datapath.adopt?.(descriptor, address, "relay", sink);
+    if (socket !== undefined) return this.#egress.setRelay(relay, socket);
+    closeDescriptor(descriptor);
+    this.#driver.input((machine, now) => machine.handleRelayFailed(relay, "exhausted", now));
+  }
+
+  /** Gives the socket away; undefined where that cannot be. */
+  detach(relay: RelayId): number | undefined {
+    const descriptor = this.#datapath.detach?.(this.#egress.relaySocket(relay));
+    this.#egress.removeRelay(relay);
+    return descriptor;
   }
 
   close(relay: RelayId): void {

@@ -1,5 +1,5 @@
 /** Drives a TURN server. Media has inputs of its own: what they return leaves at once, and nothing is made for a packet. */
-import type { PeerAddress } from "../../core/base/address.ts";
+import type { Address, PeerAddress } from "../../core/base/address.ts";
 import type { IpFields } from "../../core/base/ip-fields.ts";
 import type { Instant } from "../../core/base/machine.ts";
 import type { ClientPath } from "../../core/turn/server/client-path.ts";
@@ -28,6 +28,25 @@ export class TurnDriver extends Driver<TurnServer, TurnServerOutput> {
     if (this.stopped) return;
     try {
       const forward = this.machine.handleClientDatagram(data, length, from, this.now(), fill, fields);
+      if (forward !== undefined) this.#egress.forward(forward, data);
+    } catch (cause) {
+      this.fail(cause);
+    }
+    this.settle();
+  }
+
+  /** One datagram, `data[offset, offset + length)`, that another shard hands over to the relay at `to`. */
+  shardDatagram(
+    data: Uint8Array,
+    offset: number,
+    length: number,
+    from: PeerAddress,
+    to: Readonly<Address>,
+    fields: IpFields,
+  ): void {
+    if (this.stopped) return;
+    try {
+      const forward = this.machine.handleShardDatagram(data, offset, length, from, to, this.now(), fields);
       if (forward !== undefined) this.#egress.forward(forward, data);
     } catch (cause) {
       this.fail(cause);

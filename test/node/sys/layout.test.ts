@@ -23,6 +23,7 @@ const headers = [
   "linux/if_ether.h",
   "sys/epoll.h",
   "sys/timerfd.h",
+  "sys/eventfd.h",
   "time.h",
   "netinet/in.h",
   "linux/udp.h",

@@ -68,7 +68,7 @@ export function adoptRelay(
 ): void {
   const relay = state.relays.add((id) => createRelay(id, place, bound.port, "any", allocation, lender));
   allocation.relays = allocation.relays.concat(relay);
-  state.outputs.push({ kind: "adoptRelay", relay: relay.id, claim });
+  state.outputs.push({ kind: "adoptRelay", relay: relay.id, claim, address: relay.bound });
 }
 
 function createRelay(

@@ -58,7 +58,7 @@ export function claimFrom(
   token: Uint8Array,
   now: Instant,
 ): void {
-  const id = ++state.lastClaim as ClaimId;
+  const id = ++state.lastClaim;
   const claim: Claim = { kind: "claim", id, shard, allocation, deadline: 0 as Instant, heapIndex: -1 };
   state.claims.set(id, claim);
   state.deadlines.set(claim, after(now, CLAIM_MS));

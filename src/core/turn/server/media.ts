@@ -162,6 +162,7 @@ function toShard(
 export function handleShardData(
   state: ServerState,
   data: Uint8Array,
+  offset: number,
   length: number,
   from: PeerAddress,
   to: Readonly<Address>,
@@ -170,7 +171,7 @@ export function handleShardData(
 ): Forward | undefined {
   const receiver = state.relays.findAt(to)?.allocation;
   if (receiver === undefined || receiver.state !== "live") return state.drop("no-allocation");
-  return toClient(state, receiver, from, false, data, 0, length, now, fields);
+  return toClient(state, receiver, from, false, data, offset, length, now, fields);
 }
 
 function toClient(

@@ -58,7 +58,7 @@ export type TurnServerOutput =
   /** The socket of this relay, which is open, is another shard's from now on: it is told `handed-over`, and gets it so. */
   | { kind: "handOverRelay"; relay: RelayId; shard: number; claim: ClaimId; bound: Readonly<Address> }
   /** The socket that came with the answer to this claim is this relay's; answered as `bindRelay` is. */
-  | { kind: "adoptRelay"; relay: RelayId; claim: ClaimId }
+  | { kind: "adoptRelay"; relay: RelayId; claim: ClaimId; address: Readonly<Address> }
   /** The same socket is nobody's: to be closed. */
   | { kind: "declineRelay"; claim: ClaimId }
   /** Answered by `handleKey`. */

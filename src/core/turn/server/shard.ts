@@ -11,6 +11,8 @@ export interface Shard {
   /** Which one this is, counted from 0; 255 at most. */
   readonly index: number;
   readonly count: number;
+  /** How many had this number before. */
+  readonly incarnation: number;
   readonly counts: AllocationCounts;
   readonly owners: RelayOwners;
   /** Hides in a reservation's token whose it is. The same for all shards, 16 bytes or more. */
@@ -30,8 +32,19 @@ export interface RelayOwners {
 }
 
 declare const claimId: unique symbol;
-/** Names a claim among those of the shard that makes it. */
+/** Names a claim among those of the shard that makes it, and of all that had its number before. */
 export type ClaimId = number & { readonly [claimId]?: true };
+
+const CLAIMS_EACH = 2 ** 32;
+
+export function firstClaim(incarnation: number): ClaimId {
+  return incarnation * CLAIMS_EACH;
+}
+
+/** Which incarnation of its shard made this claim. */
+export function incarnationOf(claim: ClaimId): number {
+  return Math.floor(claim / CLAIMS_EACH);
+}
 
 /** What shards tell each other; plain data. */
 export type ShardMessage =

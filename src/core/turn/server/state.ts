@@ -28,7 +28,7 @@ import { PendingLookups } from "./pending-lookups.ts";
 import { type AllocationLimits, AllocationQuota, allocationLimits, LocalCounts } from "./quota.ts";
 import { RelayTable } from "./relay-table.ts";
 import { ReservationTokens } from "./reservation-tokens.ts";
-import { type ClaimId, NOBODY, type Shard, type ShardMessage } from "./shard.ts";
+import { type ClaimId, firstClaim, NOBODY, type Shard, type ShardMessage } from "./shard.ts";
 import { createStats, type DropReason, type TurnServerStats } from "./stats.ts";
 
 const NO_CLIENT: ClientPath = {
@@ -55,7 +55,7 @@ export class ServerState {
   readonly tokens: ReservationTokens | undefined;
   readonly claims: Map<ClaimId, Claim> = new Map();
   readonly loans: Set<Loan> = new Set();
-  lastClaim = 0;
+  lastClaim: ClaimId;
   readonly gate: PeerGate;
   readonly quota: AllocationQuota;
   /** Of each allocation. */
@@ -83,6 +83,7 @@ export class ServerState {
     this.ports = ports;
     this.shard = shard;
     this.tokens = shard && new ReservationTokens(ports.crypto, shard.tokenKey, shard.index);
+    this.lastClaim = firstClaim(shard?.incarnation ?? 0);
     this.relays = new RelayTable(shard?.owners);
     this.secrets = config.sharedSecrets;
     const seed = readU32(ports.random.bytes(4), 0);

@@ -108,16 +108,20 @@ export class TurnServer implements Machine<TurnServerOutput> {
     return handlePeerData(this.#state, data, length, from, at, now, fields);
   }
 
-  /** One datagram that an allocation of another shard has sent to the relayed address `to`. All of it is borrowed. */
+  /**
+   * One datagram, `data[offset, offset + length)`, that an allocation of another shard has sent to the relayed address `to`.
+   * All of it is borrowed.
+   */
   handleShardDatagram(
     data: Uint8Array,
+    offset: number,
     length: number,
     from: PeerAddress,
     to: Readonly<Address>,
     now: Instant,
     fields: IpFields = NO_FIELDS,
   ): Forward | undefined {
-    return handleShardData(this.#state, data, length, from, to, now, fields);
+    return handleShardData(this.#state, data, offset, length, from, to, now, fields);
   }
 
   /** An ICMP message about a datagram that left by a relay for `to`, which is borrowed. */

@@ -48,6 +48,9 @@ export class EbpfDatapath implements Datapath {
   readonly #inner: Datapath;
   readonly #forwarding: KernelForwarding;
   readonly #addresses: (Readonly<Address> | undefined)[] = [];
+  readonly #remember = (socket: SocketId, bound: Readonly<Address>): void => {
+    this.#addresses[socket] = bound;
+  };
   #isClosed = false;
 
   /**
@@ -68,10 +71,22 @@ export class EbpfDatapath implements Datapath {
   }
 
   bind(address: Readonly<Address>, purpose: SocketPurpose, sink: DatagramSink): SocketId {
-    const remember = (socket: SocketId, bound: Readonly<Address>): void => {
-      this.#addresses[socket] = bound;
-    };
-    return this.#inner.bind(address, purpose, new BoundSink(sink, remember));
+    return this.#inner.bind(address, purpose, new BoundSink(sink, this.#remember));
+  }
+
+  adopt(
+    descriptor: number,
+    address: Readonly<Address>,
+    purpose: SocketPurpose,
+    sink: DatagramSink,
+  ): SocketId | undefined {
+    return this.#inner.adopt?.(descriptor, address, purpose, new BoundSink(sink, this.#remember));
+  }
+
+  detach(socket: SocketId): number | undefined {
+    const descriptor = this.#inner.detach?.(socket);
+    if (descriptor !== undefined) this.#addresses[socket] = undefined;
+    return descriptor;
   }
 
   release(socket: SocketId): void {

@@ -319,7 +319,7 @@ test("what reaches a shard for an allocation that has just ended is dropped and 
   const { server, now } = b.world;
   b.refresh(0);
   const payload = encodeUtf8("hello");
-  assert.equal(server.handleShardDatagram(payload, 5, address("9.9.9.1:1"), address(atB), now), undefined);
+  assert.equal(server.handleShardDatagram(payload, 0, 5, address("9.9.9.1:1"), address(atB), now), undefined);
   assert.equal(server.stats.drops["no-allocation"], 1);
 });
 

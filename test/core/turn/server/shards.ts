@@ -31,6 +31,7 @@ export class Shards {
   /** Messages stay in `mail` until `deliver`. */
   isSlow = false;
   declined = 0;
+  #starts = 0;
 
   constructor(count: number, config: Partial<TurnServerConfig> = {}) {
     this.#config = { ...baseConfig, ...config };
@@ -44,6 +45,7 @@ export class Shards {
     const shard = {
       index,
       count,
+      incarnation: this.#starts++,
       counts: this.#counts,
       owners: this.#ownersOf(index),
       tokenKey: encodeUtf8("a key for tokens"),
@@ -102,7 +104,7 @@ export class Shards {
     const payload = data.slice(out.offset, out.offset + out.length);
     const there = this.worlds[out.shard] as World;
     const { peer } = out.flow;
-    const end = there.server.handleShardDatagram(payload, payload.length, out.source, peer, there.now);
+    const end = there.server.handleShardDatagram(payload, 0, payload.length, out.source, peer, there.now);
     there.drain();
     return end && shown(end.flow, textOf(payload.subarray(end.offset, end.offset + end.length)));
   }
