@@ -90,10 +90,8 @@ export class MdnsLink {
   /** For addresses of both families. */
   ask(name: string): void {
     // Answers are wanted by multicast: one to this port alone may reach another program's socket.
-    this.#mdns.query([
-      { name, type: "A" },
-      { name, type: "AAAA" },
-    ]);
+    // And each alone (RFC 6762 §5.3 would let them share a message): Chromium passes over what asks twice.
+    for (const type of ["A", "AAAA"] as const) this.#mdns.query([{ name, type }]);
   }
 
   answer(name: string, address: Readonly<Address>): void {
