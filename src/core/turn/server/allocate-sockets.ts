@@ -9,7 +9,7 @@ import { after, type Instant } from "../../base/machine.ts";
 import type { PortParity, RelayPlace } from "../../base/relay-places.ts";
 import { Attribute, ErrorCode, FAMILY_IPV4, FAMILY_IPV6 } from "../../stun/registry.ts";
 import type { StunWriter } from "../../stun/writer.ts";
-import { type Allocation, type Relay, type Reservation, summarize } from "./allocation.ts";
+import { type Allocation, addRelay, type Relay, type Reservation, removeRelay, summarize } from "./allocation.ts";
 import type { RelayId } from "./flow.ts";
 import { dropRelay, endAllocation, endRelay, extend, freePort, releaseRelay, withPort } from "./lifetime.ts";
 import { finishSuccess, refuse, success } from "./reply.ts";
@@ -46,7 +46,7 @@ function openRelay(
   parity: PortParity,
 ): void {
   const relay = state.relays.add((id) => createRelay(id, place, port, parity, allocation, undefined));
-  allocation.relays = allocation.relays.concat(relay);
+  addRelay(allocation, relay);
   state.outputs.push({ kind: "bindRelay", relay: relay.id, address: relay.bound });
 }
 
@@ -67,7 +67,7 @@ export function adoptRelay(
   },
 ): void {
   const relay = state.relays.add((id) => createRelay(id, place, bound.port, "any", allocation, lender));
-  allocation.relays = allocation.relays.concat(relay);
+  addRelay(allocation, relay);
   state.outputs.push({ kind: "adoptRelay", relay: relay.id, claim, address: relay.bound });
 }
 
@@ -94,6 +94,7 @@ function createRelay(
     allocation,
     deadline: 0 as Instant,
     heapIndex: -1,
+    next: undefined,
   };
 }
 
@@ -105,7 +106,7 @@ export function claim(state: ServerState, allocation: Allocation, reservation: R
   state.deadlines.clear(reservation);
   state.reservations.delete(reservation);
   reservation.relay.allocation = allocation;
-  allocation.relays = allocation.relays.concat(reservation.relay);
+  addRelay(allocation, reservation.relay);
 }
 
 /** A socket is open. */
@@ -177,7 +178,7 @@ function retryPair(state: ServerState, allocation: Allocation, successor: Relay,
 }
 
 function discard(state: ServerState, allocation: Allocation, relay: Relay): void {
-  allocation.relays.splice(allocation.relays.indexOf(relay), 1);
+  removeRelay(allocation, relay);
   if (relay.state === "bound") releaseRelay(state, relay);
   else forget(state, relay);
 }
@@ -186,7 +187,7 @@ function discard(state: ServerState, allocation: Allocation, relay: Relay): void
 function fail(state: ServerState, allocation: Allocation, relay: Relay, now: Instant): void {
   const { family } = relay.bound;
   discard(state, allocation, relay);
-  if (relay.parity === "successor") for (const even of [...allocation.relays]) discard(state, allocation, even);
+  if (relay.parity === "successor") for (const even of allocation.relays) discard(state, allocation, even);
   noteFamilyError(allocation, family, ErrorCode.InsufficientCapacity);
   settle(state, allocation, now);
 }
@@ -214,7 +215,7 @@ export function settle(state: ServerState, allocation: Allocation, now: Instant)
 }
 
 function reserve(state: ServerState, allocation: Allocation, successor: Relay, now: Instant): void {
-  allocation.relays.splice(allocation.relays.indexOf(successor), 1);
+  removeRelay(allocation, successor);
   successor.allocation = undefined;
   const reservation: Reservation = {
     kind: "reservation",

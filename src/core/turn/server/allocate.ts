@@ -9,7 +9,7 @@ import { Attribute, ErrorCode, FAMILY_IPV4, FAMILY_IPV6, TRANSPORT_UDP } from ".
 import type { StunView } from "../../stun/view.ts";
 import { Account } from "./account.ts";
 import { claim, openRelays, sendAllocated, settle } from "./allocate-sockets.ts";
-import type { Allocation, Reservation } from "./allocation.ts";
+import { type Allocation, NO_RELAYS, type Reservation } from "./allocation.ts";
 import type { Authenticated } from "./authenticate.ts";
 import { claimFrom, findReservation, holderOf, refuseToken } from "./claims.ts";
 import { grantedLifetime, sessionEnd } from "./lifetime.ts";
@@ -162,9 +162,9 @@ function createAllocation(state: ServerState, request: Authenticated, wish: Wish
     transaction: request.reply.id,
     reply: request.reply,
     state: "binding",
-    relays: [],
-    permissions: [],
-    channels: [],
+    relays: NO_RELAYS,
+    permissions: undefined,
+    channels: undefined,
     lifetime: wish.lifetime,
     createdAt: now,
     sessionEnd: sessionEnd(state, request.credentials, now),

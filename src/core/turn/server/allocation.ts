@@ -1,8 +1,10 @@
 /**
  * What the server keeps: an allocation with its relayed transport addresses, permissions and channels (RFC 8656 §3.2).
- * Everything that expires carries its own deadline. Lists are short and capped, so they are scanned.
+ * Everything that expires carries its own deadline. Lists are short and capped, so they are chained (`chain.ts`), and
+ * scanned.
  */
 import { type Address, type PeerAddress, sameAddress, sameIp } from "../../base/address.ts";
+import type { Linked } from "../../base/chain.ts";
 import type { Timed } from "../../base/deadlines.ts";
 import type { Instant } from "../../base/machine.ts";
 import type { PortParity, RelayPlace } from "../../base/relay-places.ts";
@@ -16,7 +18,7 @@ import type { AllocationSummary } from "./outputs.ts";
 import type { ReplyTo } from "./reply-to.ts";
 
 /** One relayed transport address: a socket that is being opened, or is open. */
-export interface Relay extends Timed {
+export interface Relay extends Timed, Linked<Relay> {
   readonly kind: "relay";
   readonly id: RelayId;
   place: RelayPlace;
@@ -36,7 +38,7 @@ export interface Relay extends Timed {
 }
 
 /** Leave for a peer's IP address to be heard and spoken to (RFC 8656 §9). */
-export interface Permission extends Timed {
+export interface Permission extends Timed, Linked<Permission> {
   readonly kind: "permission";
   readonly allocation: Allocation;
   /** Of any port. */
@@ -46,7 +48,7 @@ export interface Permission extends Timed {
 }
 
 /** A channel bound to a peer's transport address (RFC 8656 §12). */
-export interface Channel extends Timed {
+export interface Channel extends Timed, Linked<Channel> {
   readonly kind: "channel";
   readonly allocation: Allocation;
   readonly number: number;
@@ -85,10 +87,11 @@ export interface Allocation {
   /** How to answer it, while it waits for its sockets. */
   reply: ReplyTo | undefined;
   state: "binding" | "live" | "ended";
-  // Replaced by longer ones, not pushed to: an array that grows takes room for sixteen more.
-  relays: Relay[];
-  permissions: Permission[];
-  channels: Channel[];
+  /** One, or one of each family. Replaced, not pushed to: an array that grows takes room for sixteen more. */
+  relays: readonly Relay[];
+  /** The first of each: see `chain.ts`. */
+  permissions: Permission | undefined;
+  channels: Channel | undefined;
   /** Seconds asked for and granted by the Allocate. */
   readonly lifetime: number;
   readonly createdAt: Instant;
@@ -103,21 +106,35 @@ export interface Allocation {
   next: Allocation | undefined;
 }
 
+export const NO_RELAYS: readonly Relay[] = [];
+
 export type Expiring = Relay | Permission | Channel | Reservation | Claim;
 
 export function findPermission(allocation: Allocation, peer: PeerAddress): Permission | undefined {
-  for (const permission of allocation.permissions) if (sameIp(permission.peer, peer)) return permission;
-  return undefined;
+  let at = allocation.permissions;
+  while (at !== undefined && !sameIp(at.peer, peer)) at = at.next;
+  return at;
 }
 
 export function findChannel(allocation: Allocation, number: number): Channel | undefined {
-  for (const channel of allocation.channels) if (channel.number === number) return channel;
-  return undefined;
+  let at = allocation.channels;
+  while (at !== undefined && at.number !== number) at = at.next;
+  return at;
 }
 
 export function findChannelByPeer(allocation: Allocation, peer: PeerAddress): Channel | undefined {
-  for (const channel of allocation.channels) if (sameAddress(channel.toPeer.peer, peer)) return channel;
-  return undefined;
+  let at = allocation.channels;
+  while (at !== undefined && !sameAddress(at.toPeer.peer, peer)) at = at.next;
+  return at;
+}
+
+/** Nearly always the only one: of `concat` the array would have room for four. */
+export function addRelay(allocation: Allocation, relay: Relay): void {
+  allocation.relays = allocation.relays.length === 0 ? [relay] : allocation.relays.concat(relay);
+}
+
+export function removeRelay(allocation: Allocation, relay: Relay): void {
+  allocation.relays = allocation.relays.filter((other) => other !== relay);
 }
 
 /** The allocation's open relay of this family. */

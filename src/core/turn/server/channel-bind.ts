@@ -1,5 +1,6 @@
 /** ChannelBind (RFC 8656 §12.2). It installs or refreshes the peer's permission too. */
 import { type Address, blankAddress, sameAddress } from "../../base/address.ts";
+import { append, lengthOf } from "../../base/chain.ts";
 import { after, type Instant } from "../../base/machine.ts";
 import { Attribute, ErrorCode } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
@@ -79,7 +80,7 @@ function checkBinding(
     state.drop("own-address");
     return { code: ErrorCode.Forbidden, why: "the peer's address is ours and no allocation lives there" };
   }
-  if (bound === undefined && allocation.channels.length >= state.config.quotas.channels) {
+  if (bound === undefined && lengthOf(allocation.channels) >= state.config.quotas.channels) {
     return { code: ErrorCode.InsufficientCapacity, why: "the allocation has all its channels" };
   }
   return checkPeers(state, allocation, [peer], now);
@@ -101,8 +102,9 @@ function addChannel(state: ServerState, allocation: Allocation, number: number, 
     handOver: undefined,
     deadline: 0 as Instant,
     heapIndex: -1,
+    next: undefined,
   };
-  allocation.channels = allocation.channels.concat(channel);
+  allocation.channels = append(allocation.channels, channel);
   state.stats.channels++;
   if (!channel.own) {
     state.outputs.push({ kind: "offload", flow: channel.toPeer });

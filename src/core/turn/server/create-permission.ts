@@ -1,5 +1,6 @@
 /** CreatePermission (RFC 8656 §10.2): all of the addresses, or none of them. */
 import { type Address, blankAddress, type PeerAddress, sameIp } from "../../base/address.ts";
+import { append, itemsOf, lengthOf } from "../../base/chain.ts";
 import { after, type Instant } from "../../base/machine.ts";
 import { Attribute, ErrorCode } from "../../stun/registry.ts";
 import type { StunView } from "../../stun/view.ts";
@@ -70,7 +71,7 @@ export function checkPeers(
     }
   }
   const fresh = peers.filter((peer) => findPermission(allocation, peer) === undefined).length;
-  if (allocation.permissions.length + fresh > state.config.quotas.permissions) return TOO_MANY;
+  if (lengthOf(allocation.permissions) + fresh > state.config.quotas.permissions) return TOO_MANY;
   if (fresh === 0 || allocation.newPeers.take(fresh, now)) return undefined;
   state.drop("too-many-new-peers");
   return TOO_FAST;
@@ -85,7 +86,7 @@ export function installPermission(
 ): Permission {
   const permission = findPermission(allocation, peer) ?? addPermission(state, allocation, peer);
   state.deadlines.set(permission, after(now, PERMISSION_MS));
-  for (const channel of allocation.channels) if (channel.permission === permission) dateFlows(state, channel);
+  for (const channel of itemsOf(allocation.channels)) if (channel.permission === permission) dateFlows(state, channel);
   return permission;
 }
 
@@ -97,10 +98,11 @@ function addPermission(state: ServerState, allocation: Allocation, peer: PeerAdd
     open: state.gate.isOpen(peer),
     deadline: 0 as Instant,
     heapIndex: -1,
+    next: undefined,
   };
-  allocation.permissions = allocation.permissions.concat(permission);
+  allocation.permissions = append(allocation.permissions, permission);
   state.stats.permissions++;
-  for (const channel of allocation.channels) {
+  for (const channel of itemsOf(allocation.channels)) {
     if (!sameIp(channel.toPeer.peer, peer)) continue;
     channel.permission = permission;
     if (!channel.own) state.outputs.push({ kind: "offload", flow: channel.toClient });

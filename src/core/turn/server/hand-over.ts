@@ -4,6 +4,7 @@
  * long as everything that the way needs is there: both channels, both allocations, and the receiver's permission for the
  * sender. Whoever changes any of these settles the flows of the channels that it belongs to.
  */
+import { itemsOf } from "../../base/chain.ts";
 import type { Instant } from "../../base/machine.ts";
 import { type Channel, findChannelByPeer } from "./allocation.ts";
 import type { Flow } from "./flow.ts";
@@ -13,7 +14,7 @@ import type { ServerState } from "./state.ts";
 export function settleHandOvers(state: ServerState, channel: Channel): void {
   settle(state, channel);
   const other = state.relays.findAt(channel.toPeer.peer)?.allocation;
-  for (const sender of other?.channels ?? []) {
+  for (const sender of itemsOf(other?.channels)) {
     if (sender.own && state.relays.findAt(sender.toPeer.peer) === channel.relay) settle(state, sender);
   }
 }
@@ -45,7 +46,7 @@ function begin(state: ServerState, sender: Channel, into: Channel): NonNullable<
 /** The channel on which what comes by this one leaves, as long as it may. */
 function receiverOf(state: ServerState, sender: Channel): Channel | undefined {
   const { allocation, relay, toPeer } = sender;
-  if (!sender.own || allocation.state !== "live" || !allocation.channels.includes(sender)) return undefined;
+  if (!sender.own || allocation.state !== "live" || !itemsOf(allocation.channels).includes(sender)) return undefined;
   const there = state.relays.findAt(toPeer.peer)?.allocation;
   if (there?.state !== "live") return undefined;
   const into = findChannelByPeer(there, relay.advertised);

@@ -1,8 +1,9 @@
 /** How long things live, and the ends they come to. */
 import type { Address } from "../../base/address.ts";
+import { itemsOf, without } from "../../base/chain.ts";
 import { after, type Instant } from "../../base/machine.ts";
 import type { Allocation, Channel, Permission, Relay, Reservation } from "./allocation.ts";
-import { summarize } from "./allocation.ts";
+import { NO_RELAYS, removeRelay, summarize } from "./allocation.ts";
 import type { Credentials } from "./credentials.ts";
 import { dateFlows } from "./flow-ends.ts";
 import { settleHandOvers } from "./hand-over.ts";
@@ -34,7 +35,7 @@ export function extend(
   const asked = after(now, lifetime * 1000);
   const deadline = end === undefined || asked < end ? asked : end;
   state.deadlines.set(relay, deadline);
-  for (const channel of allocation.channels) if (channel.relay === relay) dateFlows(state, channel);
+  for (const channel of itemsOf(allocation.channels)) if (channel.relay === relay) dateFlows(state, channel);
   return state.secondsUntil(deadline, now);
 }
 
@@ -66,9 +67,9 @@ export function freePort(state: ServerState, { lender, place, bound }: Relay): v
 export function removePermission(state: ServerState, permission: Permission): void {
   const { allocation } = permission;
   state.deadlines.clear(permission);
-  remove(allocation.permissions, permission);
+  allocation.permissions = without(allocation.permissions, permission);
   state.stats.permissions--;
-  for (const channel of allocation.channels) {
+  for (const channel of itemsOf(allocation.channels)) {
     if (channel.permission !== permission) continue;
     channel.permission = undefined;
     settleHandOvers(state, channel);
@@ -79,7 +80,7 @@ export function removePermission(state: ServerState, permission: Permission): vo
 export function removeChannel(state: ServerState, channel: Channel): void {
   const { allocation } = channel;
   state.deadlines.clear(channel);
-  remove(allocation.channels, channel);
+  allocation.channels = without(allocation.channels, channel);
   state.stats.channels--;
   settleHandOvers(state, channel);
   if (channel.own) return;
@@ -102,11 +103,11 @@ export function endRelay(state: ServerState, relay: Relay, reason: EndReason, no
   if (allocation.relays.length === 1 || allocation.state === "binding") {
     return endAllocation(state, allocation, reason, now);
   }
-  for (const channel of [...allocation.channels]) if (channel.relay === relay) removeChannel(state, channel);
-  for (const permission of [...allocation.permissions]) {
+  for (const channel of itemsOf(allocation.channels)) if (channel.relay === relay) removeChannel(state, channel);
+  for (const permission of itemsOf(allocation.permissions)) {
     if (permission.peer.family === relay.bound.family) removePermission(state, permission);
   }
-  remove(allocation.relays, relay);
+  removeRelay(allocation, relay);
   releaseRelay(state, relay);
 }
 
@@ -115,9 +116,11 @@ export function endAllocation(state: ServerState, allocation: Allocation, reason
   const wasLive = allocation.state === "live";
   const summary = summarize(allocation);
   allocation.state = "ended";
-  for (const channel of [...allocation.channels]) removeChannel(state, channel);
-  for (const permission of [...allocation.permissions]) removePermission(state, permission);
-  for (const relay of allocation.relays.splice(0)) releaseRelay(state, relay);
+  for (const channel of itemsOf(allocation.channels)) removeChannel(state, channel);
+  for (const permission of itemsOf(allocation.permissions)) removePermission(state, permission);
+  const { relays } = allocation;
+  allocation.relays = NO_RELAYS;
+  for (const relay of relays) releaseRelay(state, relay);
   const { reservation } = allocation;
   if (reservation !== undefined && state.reservations.has(reservation)) removeReservation(state, reservation);
   state.clients.remove(allocation);
@@ -136,11 +139,6 @@ export function endAllocation(state: ServerState, allocation: Allocation, reason
 /** Whether the session is over because its credential is. */
 export function expiryReason(allocation: Allocation, now: Instant): EndReason {
   return allocation.sessionEnd !== undefined && allocation.sessionEnd <= now ? "credentials-expired" : "expired";
-}
-
-function remove<T>(list: T[], item: T): void {
-  const at = list.indexOf(item);
-  if (at >= 0) list.splice(at, 1);
 }
 
 /** The transport address at `port` of an IP address. */

@@ -1,5 +1,6 @@
 /** Relays by identifier, and by transport address for hand-over. Identifiers are small, and reused after release. */
 import { type Address, type PeerAddress, sameAddress } from "../../base/address.ts";
+import { append, without } from "../../base/chain.ts";
 import type { Relay } from "./allocation.ts";
 import type { RelayId } from "./flow.ts";
 import { NOBODY, type RelayOwners } from "./shard.ts";
@@ -8,8 +9,8 @@ export class RelayTable {
   readonly #owners: RelayOwners | undefined;
   readonly #relays: (Relay | undefined)[] = [];
   readonly #free: number[] = [];
-  /** By port; several relay addresses may use the same one. */
-  readonly #byPort: Map<number, Relay[]> = new Map();
+  /** By port, the first: several relay addresses may use the same one. */
+  readonly #byPort: Map<number, Relay> = new Map();
 
   /** `owners`: knows the relays of other shards, and tells them of ours. */
   constructor(owners?: RelayOwners) {
@@ -35,28 +36,23 @@ export class RelayTable {
   /** From now on `findAt` knows it. */
   publish(relay: Relay): void {
     const { port } = relay.bound;
-    const same = this.#byPort.get(port);
-    if (same === undefined) this.#byPort.set(port, [relay]);
-    else same.push(relay);
+    this.#byPort.set(port, append(this.#byPort.get(port), relay));
     this.#owners?.publish(relay.bound);
   }
 
   unpublish(relay: Relay): void {
     const { port } = relay.bound;
-    const rest = (this.#byPort.get(port) ?? []).filter((other) => other !== relay);
-    if (rest.length === 0) this.#byPort.delete(port);
+    const rest = without(this.#byPort.get(port), relay);
+    if (rest === undefined) this.#byPort.delete(port);
     else this.#byPort.set(port, rest);
     this.#owners?.unpublish(relay.bound);
   }
 
   /** The open relay at this transport address, as advertised or as bound. */
   findAt(address: PeerAddress | Readonly<Address>): Relay | undefined {
-    const same = this.#byPort.get(address.port);
-    if (same === undefined) return undefined;
-    for (const relay of same) {
-      if (sameAddress(relay.advertised, address) || sameAddress(relay.bound, address)) return relay;
-    }
-    return undefined;
+    let relay = this.#byPort.get(address.port);
+    while (relay !== undefined && !isAt(relay, address)) relay = relay.next;
+    return relay;
   }
 
   /** Whether there is an open relay at this transport address, of this shard or of another. */
@@ -68,4 +64,8 @@ export class RelayTable {
   ownerOf(address: PeerAddress | Readonly<Address>): number {
     return this.#owners === undefined ? NOBODY : this.#owners.find(address);
   }
+}
+
+function isAt({ advertised, bound }: Relay, address: Readonly<Address>): boolean {
+  return sameAddress(advertised, address) || sameAddress(bound, address);
 }

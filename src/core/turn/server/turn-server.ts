@@ -6,6 +6,7 @@
  */
 import type { Address, PeerAddress } from "../../base/address.ts";
 import { sameIp } from "../../base/address.ts";
+import { itemsOf } from "../../base/chain.ts";
 import { type IpFields, NO_FIELDS } from "../../base/ip-fields.ts";
 import type { Instant, Machine } from "../../base/machine.ts";
 import type { Ports } from "../../base/ports.ts";
@@ -15,7 +16,7 @@ import { looksLikeChannelData } from "../channel-data.ts";
 import type { IcmpError } from "../icmp.ts";
 import { handleAllocate } from "./allocate.ts";
 import { handleRelayBound, handleRelayFailed } from "./allocate-sockets.ts";
-import type { Allocation, Expiring } from "./allocation.ts";
+import type { Allocation, Channel, Expiring } from "./allocation.ts";
 import { type Authenticated, authenticate, verify } from "./authenticate.ts";
 import { handleBinding } from "./binding.ts";
 import { handleChannelBind } from "./channel-bind.ts";
@@ -223,7 +224,7 @@ export class TurnServer implements Machine<TurnServerOutput> {
     state.places.setAddresses(relays);
     state.gate.setAddresses(relays, ownAddresses);
     for (const allocation of state.clients.all()) {
-      for (const relay of [...allocation.relays]) {
+      for (const relay of allocation.relays) {
         if (!state.places.has(relay.place)) endRelay(state, relay, "address-gone", now);
       }
       this.#judgeAgain(allocation);
@@ -236,15 +237,15 @@ export class TurnServer implements Machine<TurnServerOutput> {
   /** What was an ordinary peer may be the host itself now, and the other way round. */
   #judgeAgain(allocation: Allocation): void {
     const state = this.#state;
-    for (const permission of [...allocation.permissions]) {
+    for (const permission of itemsOf(allocation.permissions)) {
       permission.open = state.gate.isOpen(permission.peer);
       if (state.gate.judge(permission.peer) !== "forbidden") continue;
-      for (const channel of [...allocation.channels]) {
+      for (const channel of itemsOf(allocation.channels)) {
         if (sameIp(channel.toPeer.peer, permission.peer)) removeChannel(state, channel);
       }
       removePermission(state, permission);
     }
-    for (const channel of [...allocation.channels]) {
+    for (const channel of itemsOf(allocation.channels)) {
       const { peer } = channel.toPeer;
       if (state.gate.judge(peer) === "forbidden") removeChannel(state, channel);
       else {
@@ -254,7 +255,7 @@ export class TurnServer implements Machine<TurnServerOutput> {
     }
   }
 
-  #setOwn(channel: Allocation["channels"][number], own: boolean): void {
+  #setOwn(channel: Channel, own: boolean): void {
     if (channel.own === own) return;
     channel.own = own;
     settleHandOvers(this.#state, channel);
