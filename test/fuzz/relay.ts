@@ -87,10 +87,10 @@ function hasDefault({ ice, media }: StreamDescription): boolean {
 
 export const relayTarget: Target = {
   name: "relay",
-  isSeldom: true,
+  oneIn: 10,
   seeds,
   run(input: Uint8Array, random: SeededRandom): boolean {
-    const world = new RelayWorld();
+    const world = new RelayWorld({ offloads: random.oneIn(2) });
     // With ICE at neither end, at one, or at both.
     const [one, other] = [ALICE, BOB].map((own) => (random.oneIn(2) ? iceLines(own) : []));
     const call = setUp(world, { ...NATED, more: one ?? [] }, { ...PUBLIC, more: other ?? [] });

@@ -164,11 +164,14 @@ export class SipEdge implements Machine<EdgeOutput> {
 
   /** Whether a packet has left something to be polled. */
   get hasOutput(): boolean {
-    return this.#state.outputs.length > 0;
+    return this.#state.outputs.length + this.#state.withdrawals.length > 0;
   }
 
   pollOutput(): EdgeOutput | undefined {
-    return this.#state.outputs.shift();
+    const { withdrawals, outputs } = this.#state;
+    const first = withdrawals.shift() ?? outputs.shift();
+    // It was taken back before it was given.
+    return first?.kind === "offload" && first.flow.isOver ? this.pollOutput() : first;
   }
 
   pollTimeout(): Instant | undefined {
@@ -248,12 +251,13 @@ export class SipEdge implements Machine<EdgeOutput> {
   }
 
   #handleRelay(output: MediaRelayOutput, now: Instant): void {
-    const { media, outputs, services } = this.#state;
+    const { media, outputs, services, withdrawals } = this.#state;
     let arrived: Arrived | undefined;
     if (isServices(services, output, now)) return;
     if (output.kind === "described") arrived = media.handleDescribed(output.request, output.document, now);
     else if (output.kind === "undescribed") arrived = media.handleUndescribed(output.request, output.why, now);
     else if (output.kind === "event") handleRelayEvent(this.#state, output.event, now);
+    else if (output.kind === "withdraw") withdrawals.push(output);
     else outputs.push(output);
     if (arrived !== undefined) goOn(this.#state, arrived, now);
   }

@@ -88,6 +88,8 @@ export class EdgeState {
   readonly config: EdgeConfig;
   readonly ports: Ports;
   readonly outputs: OutputQueue<EdgeOutput> = new OutputQueue();
+  /** Done before all others: media is taken back before anybody is told of what ends it. */
+  readonly withdrawals: OutputQueue<EdgeOutput> = new OutputQueue();
   readonly transactions: Transactions;
   readonly registrar: Registrar;
   readonly proxy: SipProxy;

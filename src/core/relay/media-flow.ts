@@ -90,9 +90,13 @@ export class MediaFlow {
     return { ssrc, clockRate, payloadTypes, highest: extendedHighest >>> 0, jitter };
   }
 
+  get isOver(): boolean {
+    return this.#from.flow !== this;
+  }
+
   /** From now on every packet is seen here again. */
   end(): void {
-    if (this.#from.flow !== this) return;
+    if (this.isOver) return;
     this.#from.flow = undefined;
     this.#state.outputs.push({ kind: "withdraw", flow: this });
   }

@@ -65,6 +65,8 @@ export class World {
   readonly ports: Map<PortId, Address> = new Map();
   readonly stored: EdgeOutput[] = [];
   readonly settled: number[] = [];
+  /** What was done, in its order. */
+  readonly performed: EdgeOutput["kind"][] = [];
   readonly #phones: Map<string | number, Phone> = new Map();
   readonly #config: Partial<EdgeConfig>;
   now: Instant = 1_000_000 as Instant;
@@ -167,6 +169,7 @@ export class World {
   }
 
   #perform(output: EdgeOutput): void {
+    this.performed.push(output.kind);
     switch (output.kind) {
       case "send": {
         const { to, text, by } = output;
