@@ -102,6 +102,6 @@ export class Egress {
   }
 }
 
-function isUdp({ client, sender = { client } }: Flow): boolean {
-  return client.transport === "udp" && sender.client.transport === "udp";
+function isUdp({ client, sender }: Flow): boolean {
+  return client.transport === "udp" && (sender === undefined || sender.client.transport === "udp");
 }

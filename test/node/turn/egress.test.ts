@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NO_FIELDS } from "../../../src/core/base/ip-fields.ts";
+import type { Instant } from "../../../src/core/base/machine.ts";
 import { Account } from "../../../src/core/turn/server/account.ts";
 import type { Flow, RelayId } from "../../../src/core/turn/server/flow.ts";
 import { NOBODY } from "../../../src/core/turn/server/shard.ts";
@@ -27,6 +28,7 @@ test("nothing leaves by a relay or a listener that is gone, although its socket'
     account: new Account(createStats(), undefined, undefined),
     packets: 0,
     bytes: 0,
+    until: 0 as Instant,
   };
   const toClient: Flow = { ...toPeer, toward: "client" };
   const data = new Uint8Array(8);

@@ -1,0 +1,74 @@
+/** A socket that changes hands from one datapath to another, as it does between shards. */
+import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { test } from "node:test";
+import { type Address, formatAddress, parseIp } from "../../../src/core/base/address.ts";
+import { MmsgDatapath } from "../../../src/node/datapath/mmsg.ts";
+import { closeDescriptor } from "../../../src/node/sys/udp-socket.ts";
+import { requireForeign } from "../../support/peers.ts";
+import { until } from "../../support/until.ts";
+import { Recorder } from "./compliance.ts";
+
+const skip = requireForeign();
+const loopback = parseIp("127.0.0.1", 0) as Address;
+
+async function bound(datapath: MmsgDatapath): Promise<{ sink: Recorder; address: Readonly<Address>; socket: number }> {
+  const sink = new Recorder();
+  const socket = datapath.bind(loopback, "relay", sink);
+  await until("the socket to open", () => sink.address);
+  return { sink, address: sink.address as Readonly<Address>, socket };
+}
+
+test("what arrives while nobody has the socket waits for the next one, and it sends from the same port", {
+  skip,
+}, async () => {
+  const [giver, taker] = [new MmsgDatapath(), new MmsgDatapath()];
+  const peer = createSocket("udp4");
+  peer.bind(0, "127.0.0.1");
+  await once(peer, "listening");
+  try {
+    const { sink, address, socket } = await bound(giver);
+    const descriptor = giver.detach(socket);
+    assert.ok(descriptor !== undefined);
+    assert.equal(giver.stats.sockets, 0);
+    for (const text of ["one", "two", "three"]) {
+      await new Promise((sent) => peer.send(text, address.port, "127.0.0.1", sent));
+    }
+    const next = new Recorder();
+    const adopted = taker.adopt(descriptor, address, "relay", next);
+    await until("the datagrams", () => next.datagrams.length === 3);
+    assert.deepEqual(
+      next.datagrams.map(({ data }) => data.toString()),
+      ["one", "two", "three"],
+    );
+    assert.equal(formatAddress(next.address as Address), formatAddress(address));
+    assert.deepEqual(sink.datagrams, [], "the former sink hears nothing more");
+    const heard = once(peer, "message");
+    assert.ok(taker.send(adopted, Buffer.from("back"), 0, 4, parseIp("127.0.0.1", peer.address().port) as Address));
+    const [data, from] = (await heard) as [Buffer, { port: number }];
+    assert.equal(`${data} from ${from.port}`, `back from ${address.port}`);
+    assert.equal(taker.stats.sockets, 1);
+  } finally {
+    await Promise.all([giver.close(), taker.close()]);
+    peer.close();
+  }
+});
+
+test("what is not open cannot be given away, and what cannot be adopted fails as a bind does", { skip }, async () => {
+  const datapath = new MmsgDatapath();
+  try {
+    assert.equal(datapath.detach(7), undefined);
+    const opening = datapath.bind(loopback, "relay", new Recorder());
+    assert.equal(datapath.detach(opening), undefined);
+    const { address, socket } = await bound(datapath);
+    const descriptor = datapath.detach(socket);
+    assert.equal(datapath.detach(socket), undefined, "once");
+    closeDescriptor(descriptor as number);
+    const sink = new Recorder();
+    datapath.adopt(descriptor as number, address, "relay", sink);
+    await until("the failure", () => sink.failure);
+  } finally {
+    await datapath.close();
+  }
+});
