@@ -7,11 +7,12 @@
  *   npm test -- --no-coverage    everything, without coverage
  *
  * Files `*.long.test.ts` wait for real time, and use little else: they start first, all at once, beside the others, and
- * are reported behind them. Their tests run with POSTERN_LONG=1, and are skipped without. They count for no coverage.
+ * are reported behind them. Files `*.thorough.test.ts` compute for minutes, and run when the others are through. The tests
+ * of both run with POSTERN_LONG=1, and are skipped without. They count for no coverage.
  *
  * Everything ends. A test has three minutes unless it says otherwise, a file's process six, those of files that take their
- * time (`*.long.test.ts`, `*.stress.test.ts`) as long as the run, and the run has 28: `--limits 3,6,28` says so in other
- * words. What is overdue is killed and named, with what it was doing.
+ * time (`long`, `thorough`, `stress`) as long as the run, and the run has 28: `--limits 3,6,28` says so in other words.
+ * What is overdue is killed and named, with what it was doing.
  *
  * The last line is always `N passed, N failed, N skipped`. A test that needs a peer or a privilege which is missing is
  * skipped with its reason, or fails when POSTERN_PEERS=required.
@@ -50,7 +51,8 @@ const coverage = flags.coverage ?? whole;
 const files = globSync("test/**/*.test.ts", { cwd: root })
   .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
   .sort();
-const [short, long] = [files.filter((file) => !isLong(file)), files.filter(isLong)];
+const [long, thorough] = [files.filter(isLong), files.filter(isThorough)];
+const short = files.filter((file) => !isLong(file) && !isThorough(file));
 
 type Covered = {
   path: string;
@@ -84,11 +86,14 @@ const overdue = setTimeout(() => {
 const env = { ...process.env, NODE_V8_COVERAGE: "" };
 const held: string[] = [];
 const waiting = runFiles(long, (text) => held.push(text), { env, concurrency: Math.max(1, long.length) });
-await runFiles(short, (text) => process.stdout.write(text), {
-  concurrency: Math.min(2, availableParallelism()),
+const write = (text: string) => process.stdout.write(text);
+const concurrency = Math.min(2, availableParallelism());
+await runFiles(short, write, {
+  concurrency,
   coverage,
   coverageIncludeGlobs: ["src/**/*.ts"],
 });
+await runFiles(thorough, write, { env, concurrency });
 await waiting;
 process.stdout.write(held.join(""));
 clearTimeout(overdue);
@@ -146,8 +151,12 @@ function isLong(file: string): boolean {
   return file.endsWith(".long.test.ts");
 }
 
+function isThorough(file: string): boolean {
+  return file.endsWith(".thorough.test.ts");
+}
+
 function isPatient(file: string): boolean {
-  return isLong(file) || file.endsWith(".stress.test.ts");
+  return isLong(file) || isThorough(file) || file.endsWith(".stress.test.ts");
 }
 
 /** Suites only hold tests. A file that fails beside its tests is reported as one. */

@@ -42,7 +42,7 @@ const encoder = new TextEncoder();
 
 export const configTarget: Target = {
   name: "config",
-  isSeldom: true,
+  oneIn: 10,
   seeds: [
     "realm: turn.example.org\nudp-port: 3478\n",
     "relay-ports: 49152-65535 # all of them\nrelay-addresses: [192.0.2.1, '2001:db8::1']\n",

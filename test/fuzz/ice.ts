@@ -87,7 +87,7 @@ function standing({ agent }: Solo): string {
 
 export const iceTarget: Target = {
   name: "ice",
-  isSeldom: true,
+  oneIn: 10,
   seeds,
   repair: repaired,
   run(input: Uint8Array, random: SeededRandom): boolean {

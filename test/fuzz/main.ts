@@ -32,7 +32,7 @@ if (flags.steps === undefined) {
     const start = performance.now();
     const { inputs, accepted, heapGrowth, slowestMs } = await fuzz(
       target,
-      Number(flags.inputs) / (target.isSeldom ? 10 : 1),
+      Number(flags.inputs) / (target.oneIn ?? 1),
       seed,
     );
     const seconds = (performance.now() - start) / 1000;

@@ -91,7 +91,7 @@ function withPiece(input: Uint8Array, random: SeededRandom): Uint8Array {
 
 export const sipEdgeTarget: Target = {
   name: "sip-edge",
-  isSeldom: true,
+  oneIn: 50,
   seeds,
   repair: (input, random) => (random.oneIn(4) ? input : withPiece(input, random)),
   run(input: Uint8Array, random: SeededRandom): boolean {

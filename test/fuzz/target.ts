@@ -14,8 +14,8 @@ export interface Target {
   readonly name: string;
   /** Real inputs, from which others are made. */
   readonly seeds: readonly Uint8Array[];
-  /** What does not come from the network, or takes long, is given only the tenth part of the others' inputs. */
-  readonly isSeldom?: boolean;
+  /** What does not come from the network, or takes long, is given only this part of the others' inputs: 10 is a tenth. */
+  readonly oneIn?: number;
   /** Makes a mutated input whole in parts, a length or a checksum, so that it goes deeper. */
   repair?(input: Uint8Array, random: SeededRandom): Uint8Array;
   /** Throws when a law is broken; returns whether the input was accepted. */

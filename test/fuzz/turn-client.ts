@@ -165,7 +165,7 @@ function close(fed: Fed): void {
 
 export const turnClientTarget: Target = {
   name: "turn-client",
-  isSeldom: true,
+  oneIn: 10,
   seeds,
   repair: repaired,
   run(input: Uint8Array, random: SeededRandom): boolean {
