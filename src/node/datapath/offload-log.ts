@@ -11,5 +11,6 @@ export function offloadReports(log: Log): OffloadReports {
       if (because === undefined) log.info({}, "offload-is-on");
       else log.warn({ err: because }, "offload-is-off");
     },
+    stoodDown: (why) => log.warn({ why }, "offload-stands-down"),
   };
 }

@@ -7,9 +7,9 @@ import { orThrow } from "./system-error.ts";
 import { closeDescriptor } from "./udp-socket.ts";
 
 /** A socket that never blocks; `groups`: what it hears of without asking. Throws `SystemError`. */
-export function openNetlink(groups: number): number {
+export function openNetlink(groups: number, protocol: number = NETLINK_ROUTE): number {
   const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  const socket = noteOpened(orThrow("socket", libc().socket(AF_NETLINK, type, NETLINK_ROUTE)));
+  const socket = noteOpened(orThrow("socket", libc().socket(AF_NETLINK, type, protocol)));
   const memory = new NativeMemory("netlink address", SOCKADDR_NL.size);
   memory.u16[SOCKADDR_NL.family >> 1] = AF_NETLINK;
   memory.u32[SOCKADDR_NL.groups >> 2] = groups;

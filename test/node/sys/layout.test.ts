@@ -36,6 +36,10 @@ const headers = [
   "linux/bpf.h",
   "linux/netlink.h",
   "linux/rtnetlink.h",
+  "linux/netfilter/nfnetlink.h",
+  "linux/netfilter/nfnetlink_conntrack.h",
+  "linux/netfilter/nf_conntrack_common.h",
+  "linux/netfilter/nf_tables.h",
   "linux/if.h",
   "linux/if_arp.h",
 ];
@@ -135,6 +139,7 @@ const structures: Readonly<Record<string, { c: string; members: Readonly<Record<
     },
   },
   SOCKADDR_NL: { c: "struct sockaddr_nl", members: { family: "nl_family", groups: "nl_groups" } },
+  NFGENMSG: { c: "struct nfgenmsg", members: { family: "nfgen_family" } },
   NLMSGHDR: { c: "struct nlmsghdr", members: { length: "nlmsg_len", type: "nlmsg_type", flags: "nlmsg_flags" } },
   RTMSG: {
     c: "struct rtmsg",

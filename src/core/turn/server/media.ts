@@ -53,8 +53,11 @@ export function handleChannelData(
   if (allocation.account.uplink?.take(length, now) === false) return state.drop("bandwidth");
   if (channel.own) {
     const there = state.relays.findAt(channel.toPeer.peer);
-    if (there !== undefined)
+    if (there !== undefined) {
+      // Its accounts are those of the two allocations.
+      if (channel.handOver !== undefined) channel.handOver.flow.packets++;
       return handOver(state, allocation, channel.relay, there, data, CHANNEL_HEADER_LENGTH, length, now, fields);
+    }
     const owner = state.relays.ownerOf(channel.toPeer.peer);
     if (owner !== NOBODY)
       return toShard(state, allocation, channel.relay, owner, channel.toPeer, CHANNEL_HEADER_LENGTH, length, fields);

@@ -11,6 +11,7 @@ import { countOffloaded, type Flow } from "../../../core/turn/server/flow.ts";
 import { instantOf, kernelTime, monotonicNow } from "../../clock.ts";
 import type { Routes } from "../../sys/routes.ts";
 import { Counters } from "./counters.ts";
+import { type HostRules, newStanding, type Standing } from "./host-rules.ts";
 import type { OffloadStats } from "./offload-stats.ts";
 import { Policing } from "./policing.ts";
 import { COUNTER, MAPS } from "./program.ts";
@@ -38,6 +39,13 @@ interface Entry extends FlowEnds {
   until: Instant;
   /** Where its packets come in, while it is in the kernel. */
   arrivesBy: number | undefined;
+  placedAt: Instant;
+  /** It may not be, by the host's rules. */
+  isHeldBack: boolean;
+  /** With the host's own rules. */
+  readonly standing: Standing;
+  /** Packets that the program saw, and user space carried, when one of its own was last seen; undefined: not yet. */
+  seen: { readonly here: number; readonly carried: number } | undefined;
   /** Already added to the flow. */
   packets: number;
   bytes: number;
@@ -46,9 +54,13 @@ interface Entry extends FlowEnds {
 /** Fewer are all read every time. */
 const readAtLeast = 256;
 
+/** So many packets in user space, and none in the kernel: more than are left of the time before. */
+const unseenAtMost = 16;
+
 export class FlowTable {
   readonly #program: RelayProgram;
   readonly #routes: Routes;
+  readonly #rules: HostRules;
   readonly #stats: OffloadStats;
   readonly #counters: Counters;
   readonly #qualities: Qualities;
@@ -63,9 +75,10 @@ export class FlowTable {
   /** Whose counters are read next. */
   #turn: IterableIterator<Entry> = [].values();
 
-  constructor(program: RelayProgram, routes: Routes, stats: OffloadStats) {
+  constructor(program: RelayProgram, routes: Routes, rules: HostRules, stats: OffloadStats) {
     this.#program = program;
     this.#routes = routes;
+    this.#rules = rules;
     this.#stats = stats;
     this.#counters = new Counters(program.maps.counters, program.cpus);
     this.#qualities = new Qualities(program.maps.qualities);
@@ -82,7 +95,15 @@ export class FlowTable {
     if (buckets === undefined) return void this.#freeIndexes.push(index);
     const key = encodeArrival(ends.arrival);
     const { until } = flow;
-    const counted = { arrivesBy: undefined, packets: 0, bytes: 0 };
+    const counted = {
+      arrivesBy: undefined,
+      placedAt: 0 as Instant,
+      isHeldBack: false,
+      standing: newStanding(carriedOf({ flow, packets: 0 })),
+      seen: undefined,
+      packets: 0,
+      bytes: 0,
+    };
     const entry: Entry = { ...ends, flow, key, index, buckets, limits, until, ...counted };
     this.#entries.set(flow, entry);
     this.#settle(entry);
@@ -115,6 +136,12 @@ export class FlowTable {
     if (failure !== undefined) throw failure;
   }
 
+  /** What flows have shown of the host's rules they have to show again. Throws as `follow`. */
+  showAgain(): void {
+    for (const { standing } of this.#entries.values()) standing.isShown = false;
+    this.follow();
+  }
+
   /** Adds what some of the flows have carried meanwhile; a few calls later it was all of them. Throws `SystemError`. */
   count(): void {
     for (const entry of this.#settled) this.#finish(entry);
@@ -128,10 +155,22 @@ export class FlowTable {
         this.#turn = this.#entries.values();
         entry = this.#turn.next().value;
       }
-      if (entry?.arrivesBy === undefined) continue;
-      this.#count(entry);
-      if (entry.flow.until !== entry.until) this.#settle(entry);
+      if (entry !== undefined) this.#look(entry);
     }
+  }
+
+  #look(entry: Entry): void {
+    if (entry.arrivesBy !== undefined) this.#count(entry);
+    const isAllowed = this.#isAllowed(entry);
+    const isThere = entry.arrivesBy !== undefined;
+    // One that may be there and is not has no way, and waits until there is another.
+    const isDue = isAllowed ? isThere && entry.flow.until !== entry.until : isThere;
+    if (isDue || (isAllowed && entry.isHeldBack)) this.#settle(entry);
+  }
+
+  #isAllowed(entry: Entry): boolean {
+    const { standing, arrival, departure } = entry;
+    return this.#rules.allow(standing, [arrival, departure], carriedOf(entry), monotonicNow());
   }
 
   #settle(entry: Entry): void {
@@ -147,15 +186,19 @@ export class FlowTable {
   #place(entry: Entry): void {
     const { arrival, departure, index, buckets, flow } = entry;
     const [here, there] = [this.#way(arrival), this.#way(departure)];
-    if (here === undefined || there === undefined || here.interface !== entry.arrivesBy) this.#takeOut(entry);
-    if (here === undefined || there === undefined) return;
+    entry.isHeldBack = !this.#isAllowed(entry);
+    const hasWay = here !== undefined && there !== undefined;
+    if (!hasWay || entry.isHeldBack || here.interface !== entry.arrivesBy) this.#takeOut(entry);
+    if (!hasWay || entry.isHeldBack) return;
     this.#program.attach(here.interface);
     const { key, value } = this.#program.maps.flows;
     key.bytes.set(entry.key);
     const [bucket = 0, otherBucket = 0] = buckets;
     const media = flow instanceof MediaFlow ? flow.traits : undefined;
     if (media !== undefined && entry.arrivesBy === undefined) this.#qualities.begin(index, media);
-    const [expires, passed] = [kernelTime(flow.until), kernelTime(monotonicNow())];
+    if (entry.arrivesBy === undefined) entry.placedAt = monotonicNow();
+    // Whatever has gone up since then is not known here: there is one more at the most.
+    const [expires, passed] = [kernelTime(flow.until), kernelTime(entry.placedAt)];
     value.bytes.set(encodeDeparture({ ...departure, index, bucket, otherBucket, expires, passed, ...there, media }));
     this.#program.maps.flows.put();
     entry.until = flow.until;
@@ -170,6 +213,7 @@ export class FlowTable {
   #takeOut(entry: Entry): void {
     if (entry.arrivesBy === undefined) return;
     entry.arrivesBy = undefined;
+    entry.seen = undefined;
     this.#stats.flows--;
     const { flows } = this.#program.maps;
     flows.key.bytes.set(entry.key);
@@ -177,7 +221,9 @@ export class FlowTable {
   }
 
   #count(entry: Entry): void {
-    const [packets, bytes] = this.#counters.read(entry.index, COUNTER.packets, COUNTER.bytes) as [number, number];
+    const numbers = this.#counters.read(entry.index, COUNTER.packets, COUNTER.bytes, COUNTER.up);
+    const [packets, bytes, up] = numbers as [number, number, number];
+    if (entry.arrivesBy !== undefined) this.#compare(entry, packets + up);
     const { flow, index } = entry;
     const [more, longer] = [packets - entry.packets, bytes - entry.bytes];
     if (flow instanceof MediaFlow) this.#tell(flow, index, more, longer);
@@ -192,12 +238,35 @@ export class FlowTable {
     flow.handleForwarded({ packets, bytes, lastAt, now: monotonicNow(), ...quality });
   }
 
+  /** Whether what user space carries of it has been seen by the program. */
+  #compare(entry: Entry, here: number): void {
+    const carried = carriedOf(entry);
+    const since = entry.seen;
+    if (since === undefined || since.here !== here) entry.seen = { here, carried };
+    else if (carried - since.carried > unseenAtMost) this.#giveUp(entry);
+  }
+
+  /** And what goes the other way, which would leave with addresses that are not the right ones either. */
+  #giveUp(entry: Entry): void {
+    const back = encodeArrival(entry.departure);
+    for (const one of this.#entries.values()) {
+      if (one !== entry && Buffer.compare(one.key, back) !== 0) continue;
+      this.#rules.rest(one.standing, monotonicNow());
+      this.#settle(one);
+    }
+  }
+
   /** Nothing of it is on its way any more: the number may be another's. */
   #finish(entry: Entry): void {
     this.#count(entry);
     this.#counters.clear(entry.index);
     this.#freeIndexes.push(entry.index);
   }
+}
+
+/** By user space. */
+function carriedOf({ flow, packets }: Pick<Entry, "flow" | "packets">): number {
+  return (flow instanceof MediaFlow ? flow.departure.packets : flow.packets) - packets;
 }
 
 /** Of what it may carry: toward the peer the sender's, toward the client the receiver's, and from client to client both. */

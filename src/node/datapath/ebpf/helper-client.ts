@@ -3,9 +3,11 @@
  * connection was inherited there is only that one.
  */
 import { constants } from "node:os";
+import type { Address } from "../../../core/base/address.ts";
 import { PosternError } from "../../../core/base/failure.ts";
 import type { Instant } from "../../../core/base/machine.ts";
 import { monotonicNow } from "../../clock.ts";
+import { TRACKINGS, type Tracking } from "../../sys/netfilter.ts";
 import { SystemError } from "../../sys/system-error.ts";
 import { closeDescriptor } from "../../sys/udp-socket.ts";
 import {
@@ -18,6 +20,7 @@ import {
   type UnixMessage,
 } from "../../sys/unix-socket.ts";
 import { decodeReply, encodeRequest, type HelperReply, type HelperRequest, programDigest } from "./helper-protocol.ts";
+import type { PrivilegedFilter } from "./host-rules.ts";
 import { mapNames, type ProgramHolder } from "./loaded-program.ts";
 
 const { EPIPE } = constants.errno;
@@ -38,6 +41,7 @@ interface HelpedProgram {
 
 export class HelperSession implements ProgramHolder {
   readonly maps: readonly number[];
+  readonly filter: PrivilegedFilter;
   readonly #socket: number;
   #isThere = true;
 
@@ -46,6 +50,7 @@ export class HelperSession implements ProgramHolder {
     this.maps = maps;
     this.#socket = session;
     setPatience(session, sessionPatienceMs);
+    this.filter = new HelpedFilter((request) => this.#ask(request).text);
   }
 
   attach(interfaceIndex: number): void {
@@ -79,6 +84,30 @@ export class HelperSession implements ProgramHolder {
     // An answer that comes later would be taken for that to another question.
     this.#isThere = false;
     throw new HelperRefusal(EPIPE, "the helper does not answer");
+  }
+}
+
+/** What the helper says of the host's netfilter. Throws `SystemError` when it does not. */
+class HelpedFilter implements PrivilegedFilter {
+  readonly #ask: (request: HelperRequest) => string;
+
+  constructor(ask: (request: HelperRequest) => string) {
+    this.#ask = ask;
+  }
+
+  get generation(): number | undefined {
+    const said = this.#ask({ kind: "generation" });
+    return /^\d+$/.test(said) ? Number(said) : undefined;
+  }
+
+  get translates(): boolean | undefined {
+    const said = this.#ask({ kind: "translates" });
+    return said === "true" ? true : said === "false" ? false : undefined;
+  }
+
+  tracking(local: Readonly<Address>, remote: Readonly<Address>): Tracking {
+    const said = this.#ask({ kind: "tracking", local, remote });
+    return TRACKINGS.find((one) => one === said) ?? "unknown";
   }
 }
 

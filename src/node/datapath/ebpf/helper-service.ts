@@ -105,6 +105,10 @@ class Session {
 
   #handle(request: HelperRequest): Answer {
     if (request.kind === "open") return { errno: EPERM, text: "not here" };
+    const { filter } = this.#program;
+    if (request.kind === "generation") return { errno: 0, text: String(filter.generation) };
+    if (request.kind === "translates") return { errno: 0, text: String(filter.translates) };
+    if (request.kind === "tracking") return { errno: 0, text: filter.tracking(request.local, request.remote) };
     const { kind, interface: index } = request;
     if (kind === "detach") {
       this.#attached.delete(index);

@@ -3,10 +3,12 @@
  * was to the end and comes up to user space; when there is one again, the same flows go down again.
  */
 import { PosternError } from "../../../core/base/failure.ts";
+import { monotonicNow } from "../../clock.ts";
 import { Routes } from "../../sys/routes.ts";
 import { SystemError } from "../../sys/system-error.ts";
 import { Counters } from "./counters.ts";
 import { type FlowEnds, FlowTable } from "./flow-table.ts";
+import { HostRules } from "./host-rules.ts";
 import { type OffloadStats, outcomes } from "./offload-stats.ts";
 import { holderIsGone, type ProgramSource } from "./program-source.ts";
 import { RelayProgram } from "./relay-program.ts";
@@ -26,20 +28,25 @@ export interface OffloadReports {
   flowFailed(error: unknown): void;
   /** Whether the kernel forwards from now on, and if it does not, why. */
   changed(because: Error | undefined): void;
+  /** Flows are left to user space although they could be forwarded; said once for each reason. */
+  stoodDown(why: string): void;
 }
 
 /** What there is while there is a program. */
 class Running {
   readonly program: RelayProgram;
   readonly table: FlowTable;
+  readonly #rules: HostRules;
   readonly #outcomes: Counters;
   readonly #stats: OffloadStats;
   /** What programs before this one have counted. */
   readonly #before: Readonly<OffloadStats["datagrams"]>;
 
-  constructor(program: RelayProgram, routes: Routes, stats: OffloadStats) {
+  constructor(program: RelayProgram, routes: Routes, stats: OffloadStats, reports: OffloadReports) {
     this.program = program;
-    this.table = new FlowTable(program, routes, stats);
+    this.#rules = new HostRules(program.filter, program.maps.silence, (why) => reports.stoodDown(why));
+    this.#rules.haveChanged(monotonicNow());
+    this.table = new FlowTable(program, routes, this.#rules, stats);
     this.#outcomes = new Counters(program.maps.outcomes, program.cpus);
     this.#stats = stats;
     this.#before = { ...stats.datagrams };
@@ -51,6 +58,11 @@ class Running {
     lease.value.u32[0] = Number(until & 0xffffffffn);
     lease.value.u32[1] = Number(until >> 32n);
     lease.put();
+  }
+
+  /** Throws `SystemError`. */
+  heedRules(): void {
+    if (this.#rules.haveChanged(monotonicNow())) this.table.showAgain();
   }
 
   /** Throws `SystemError`. */
@@ -125,6 +137,7 @@ export class KernelForwarding {
     if (this.#running?.program.isHeld() === false) this.#stop();
     this.#try((running) => {
       running.setLease(process.hrtime.bigint() + leaseNs);
+      running.heedRules();
       if (this.#routes.haveChanged()) running.table.follow();
       running.count();
     });
@@ -138,7 +151,7 @@ export class KernelForwarding {
     if (holder === undefined) return;
     const program = new RelayProgram(holder);
     try {
-      const running = new Running(program, this.#routes, this.#stats);
+      const running = new Running(program, this.#routes, this.#stats, this.#reports);
       running.setLease(process.hrtime.bigint() + leaseNs);
       this.#running = running;
     } catch (error) {

@@ -3,8 +3,10 @@
  * by which it is told what to forward are descriptors, and whoever has them needs none.
  */
 import { createMap, loadPacketProgram } from "../../sys/bpf.ts";
+import { Netfilter } from "../../sys/netfilter.ts";
 import { closeDescriptor } from "../../sys/udp-socket.ts";
 import { type Attachment, type AttachmentKind, createAttachment } from "./attachment.ts";
+import type { PrivilegedFilter } from "./host-rules.ts";
 import { INSTRUCTIONS, LICENSE, MAPS, RELOCATIONS } from "./program.ts";
 
 export type MapName = keyof typeof MAPS;
@@ -16,6 +18,8 @@ export const mapNames = Object.keys(MAPS) as readonly MapName[];
 export interface ProgramHolder {
   /** In the order of their names; the user's to close. */
   readonly maps: readonly number[];
+  /** The host's own. */
+  readonly filter: PrivilegedFilter;
   /** From now on the program sees what comes in there; twice is once. Throws `SystemError`. */
   attach(interfaceIndex: number): void;
   /** From now on it does not. */
@@ -32,6 +36,7 @@ const BPF_PSEUDO_MAP_FD = 0x10;
 export class LoadedProgram implements ProgramHolder {
   readonly descriptor: number;
   readonly maps: readonly number[];
+  readonly filter: Netfilter = new Netfilter();
   readonly #attachment: Attachment;
 
   /** Throws `SystemError`: `EPERM` without the privilege; `VerifierError` is one. */
@@ -45,6 +50,7 @@ export class LoadedProgram implements ProgramHolder {
       this.#attachment = createAttachment(this.descriptor, kind);
     } catch (error) {
       for (const descriptor of made) closeDescriptor(descriptor);
+      this.filter.close();
       throw error;
     }
   }
@@ -64,6 +70,7 @@ export class LoadedProgram implements ProgramHolder {
   close(): void {
     this.#attachment.close();
     closeDescriptor(this.descriptor);
+    this.filter.close();
   }
 }
 

@@ -1,6 +1,7 @@
 /** The program in the kernel as its user sees it: maps to write and read, and interfaces on which it looks at what comes in. */
 import { readFileSync } from "node:fs";
 import { BpfMap } from "../../sys/bpf.ts";
+import type { PrivilegedFilter } from "./host-rules.ts";
 import { type MapName, mapNames, type ProgramHolder } from "./loaded-program.ts";
 import { MAPS } from "./program.ts";
 
@@ -15,12 +16,14 @@ export function possibleCpus(text: string = readFileSync("/sys/devices/system/cp
 export class RelayProgram {
   readonly cpus: number = possibleCpus();
   readonly maps: Readonly<Record<MapName, BpfMap>>;
+  readonly filter: PrivilegedFilter;
   readonly #holder: ProgramHolder;
   readonly #attached: Set<number> = new Set();
 
   /** `holder` is the program's from now on. */
   constructor(holder: ProgramHolder) {
     this.#holder = holder;
+    this.filter = holder.filter;
     const maps = mapNames.map((name, i) => {
       const copies = MAPS[name].type === PERCPU_ARRAY ? this.cpus : 1;
       return [name, new BpfMap(name, holder.maps[i]!, MAPS[name], copies)];

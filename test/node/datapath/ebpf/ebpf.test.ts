@@ -18,7 +18,7 @@ import { TestRuns } from "./test-run.ts";
 
 const skip = requireBpf();
 
-const reports = { flowFailed: assert.ifError, changed: assert.ifError };
+const reports = { flowFailed: assert.ifError, stoodDown: assert.fail, changed: assert.ifError };
 const offloading = () => new EbpfDatapath(new MmsgDatapath(), ownProgram(), reports);
 
 datapathCompliance("offloading mmsg", offloading, skip);

@@ -2,7 +2,11 @@
 import { createDatapath, withOffload } from "../../../../src/node/datapath/choice.ts";
 
 let because: Error | undefined;
-const reports = { flowFailed: () => {}, changed: (why: Error | undefined) => void (because = why) };
+const reports = {
+  flowFailed: () => {},
+  stoodDown: () => {},
+  changed: (why: Error | undefined) => void (because = why),
+};
 const datapath = withOffload(createDatapath("dgram"), process.argv[2], reports);
 process.stdout.write(JSON.stringify({ isThere: datapath.offloaded !== undefined, because: String(because) }));
 await datapath.close();
