@@ -24,19 +24,25 @@ export type Command =
   | { do: "send"; to: string; texts: readonly string[] }
   /** Sends back what comes to a plain socket at this address. */
   | { do: "echo"; at: string }
-  /** Answers with all texts that were relayed to it so far. */
+  /** From that socket, to whoever it last heard from. */
+  | { do: "call"; texts: readonly string[] }
+  /** Answers with all texts that were relayed to it so far; a plain socket with who they came from, each once. */
   | { do: "heard" };
 
 export interface Answer {
   relayed?: readonly string[];
   mapped?: string;
   heard?: readonly string[];
+  sources?: readonly string[];
   failure?: string;
 }
 
 const options = JSON.parse(process.argv[2] ?? "{}") as TurnClientOptions;
 const heard: string[] = [];
+const sources = new Set<string>();
 let client: TurnClient | undefined;
+let plain: Socket | undefined;
+let last: { address: string; port: number } | undefined;
 
 function parse(text: string): Address {
   const colon = text.lastIndexOf(":");
@@ -99,11 +105,19 @@ async function obey(command: Command): Promise<Answer> {
     }
     case "echo": {
       const socket = await openSocket(command.at);
-      socket.on("message", (data, { address, port }) => socket.send(data, port, address));
+      plain = socket;
+      socket.on("message", (data, from) => {
+        last = from;
+        sources.add(`${from.address}:${from.port}`);
+        socket.send(data, from.port, from.address);
+      });
       return {};
     }
+    case "call":
+      for (const text of command.texts) plain!.send(text, last!.port, last!.address);
+      return {};
     case "heard":
-      return { heard };
+      return { heard, sources: [...sources] };
   }
 }
 
