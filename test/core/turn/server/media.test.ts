@@ -160,7 +160,7 @@ test("two clients of one server meet at their relayed addresses, without a socke
     const expected = { toward: "client", to: "6.7.8.9:2000", channel: 0x4008, payload: "over" };
     assert.deepEqual(a.channelData(0x4000, "over"), expected);
     assert.deepEqual(a.send(`${ip}:${portB}`, "over"), expected);
-    assert.deepEqual(world.hints, [], "nothing for a datapath to do by itself");
+    assert.deepEqual(world.hints, ["offload 4000 to client", "offload 4008 to client"]);
     assert.equal(world.fromPeer(`${ip}:${portA}`, portB, "forged"), undefined, "not by socket");
     b.refresh(0);
     assert.equal(a.channelData(0x4000, "x"), undefined, "nobody is there any more");
