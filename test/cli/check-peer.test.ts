@@ -77,7 +77,7 @@ describe("postern check --peer", { skip, concurrency: atOnce }, () => {
     alice.paste(`${lines[1]}\n`);
     bob.paste(`"${lines[0].slice(0, 60)}\r\n> ${lines[0].slice(60)}"\n`);
     await until("the likely cause", () => alice.screen().includes("No path yet. Probably: Both NATs"), {
-      within: 20_000,
+      within: 60_000,
     });
     assert.doesNotMatch(alice.screen(), /cannot be connected/);
     const { codes, all, ...screens } = await both(alice, bob);
@@ -136,7 +136,7 @@ describe("postern check --peer", { skip, concurrency: atOnce }, () => {
       ]);
     const login = { url: "turn:203.0.113.1", username: "alice", credential: "wonderland" };
     await until("coturn to listen", () => lab.network.at("server").run(["ss", "-Hlun", "sport = :3478"]), {
-      within: 20_000,
+      within: 60_000,
     });
     const { codes, alice, all } = await meet(lab, login);
     assert.deepEqual(codes, [0, 0], all);

@@ -268,7 +268,7 @@ suite("Ctrl-C", { skip: skipped }, () => {
         env: { ...environment, POSTERN_CHECK_PASSWORD: user.password },
       });
       const held = () => relay.metric("postern_turn_allocations");
-      await until("two allocations", async () => (await held()) === 2, { within: 30_000 });
+      await until("two allocations", async () => (await held()) === 2, { within: 60_000 });
       const { code } = await child.stop("SIGINT");
       assert.equal(code, 130, child.output());
       await until("no allocation", async () => (await held()) === 0);

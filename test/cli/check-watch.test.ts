@@ -55,7 +55,7 @@ describe("a server that is killed and started again while it is watched", () => 
     const child = await watch(options.port);
     try {
       const said = (what: RegExp) =>
-        until(`${what} in:\n${child.output()}`, () => what.exec(child.output()), { within: 30_000 });
+        until(`${what} in:\n${child.output()}`, () => what.exec(child.output()), { within: 60_000 });
       await said(/UDP [\d.]+ ms.*relay UDP [\d.]+ ms.*relay TCP [\d.]+ ms/);
       await said(/relay UDP [\d.]+ ms, jitter [\d.]+ ms, loss 0 %/);
       process.kill(relay.pid, "SIGKILL");
@@ -69,7 +69,7 @@ describe("a server that is killed and started again while it is watched", () => 
       await said(/relay TCP is back since/);
       await said(/(?<!relay )UDP is back since/);
       assert.doesNotMatch(child.output(), /(?<!relay )UDP goes on over/);
-      await until("two pairs", async () => (await relay.metric("postern_turn_allocations")) === 4, { within: 10_000 });
+      await until("two pairs", async () => (await relay.metric("postern_turn_allocations")) === 4, { within: 60_000 });
       const { code } = await child.stop("SIGINT");
       assert.equal(code, 2, child.output());
       assert.match(child.output(), /Watched for [\d.]+ s/);
@@ -88,7 +88,7 @@ describe("a server that is killed and started again while it is watched", () => 
     const relay = await startPostern(options);
     const child = await watch(options.port, "--json");
     try {
-      await until("two rounds", () => lines(child.output()).length >= 2, { within: 20_000 });
+      await until("two rounds", () => lines(child.output()).length >= 2, { within: 60_000 });
       assert.equal((await child.stop("SIGTERM")).code, 0, child.output());
       const told = lines(child.output()).map((line) => JSON.parse(line));
       const { summary } = told.pop();
@@ -118,7 +118,7 @@ describe("a server that is killed and started again while it is watched", () => 
     const uri = `turn:127.0.0.1:${options.port}?transport=tcp`;
     const child = await startChild(postern("check", uri, "--user", "mallory", "--watch", "--every", "1s"), { env });
     try {
-      await until("a line", () => lines(child.output()).length >= 2, { within: 20_000 });
+      await until("a line", () => lines(child.output()).length >= 2, { within: 60_000 });
       assert.equal((await child.stop("SIGINT")).code, 2);
       assert.match(child.output(), /relay TCP: user name and password do not fit \(401\)/);
       assert.match(child.output(), /relay TCP: never worked/);

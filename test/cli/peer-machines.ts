@@ -59,11 +59,11 @@ export async function startMachine(
 }
 
 export async function codeOf({ program }: Machine): Promise<string> {
-  return until("the code", () => /^Code: (\S+)$/m.exec(program.output)?.[1], { within: 20_000 });
+  return until("the code", () => /^Code: (\S+)$/m.exec(program.output)?.[1], { within: 60_000 });
 }
 
 export async function lineOf({ program }: Machine): Promise<string> {
-  return until("the line", () => /^(postern1\S+)$/m.exec(program.output)?.[1], { within: 20_000 });
+  return until("the line", () => /^(postern1\S+)$/m.exec(program.output)?.[1], { within: 60_000 });
 }
 
 export function byCode(login: TurnLogin, ...rest: readonly string[]): string[] {

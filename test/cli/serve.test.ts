@@ -68,7 +68,7 @@ function untilEnded(session: TurnClient): Promise<unknown> {
         return error instanceof Refused && (error.code === 437 || error.code === 401);
       }
     },
-    { within: 20_000 },
+    { within: 60_000 },
   );
 }
 

@@ -51,7 +51,7 @@ suite("examples", () => {
     const env = { ...user.env, TURN_PORT: String(port), PORT: String(web), TURN_DATA: join(user.home, "embedded") };
     const program = await startChild(example("embed-turn.ts"), { cwd: user.project, env });
     try {
-      await until("the web server", () => program.output().includes("gives iceServers"), { within: 10_000 });
+      await until("the web server", () => program.output().includes("gives iceServers"), { within: 60_000 });
       const { iceServers } = (await (await fetch(`http://127.0.0.1:${web}/`)).json()) as {
         iceServers: { urls: string[]; username: string }[];
       };
@@ -78,7 +78,7 @@ suite("examples", () => {
       const [, username = "", credential = ""] = await until(
         "the greeting",
         () => /username: "(.+)",\s+credential: "(.+)"/.exec(server.output()),
-        { within: 10_000 },
+        { within: 60_000 },
       );
       const at = `127.0.0.2:${peer.address().port}`;
       const program = await startChild(example("relay-echo.ts", `turn:127.0.0.1:${port}`, username, credential, at), {
@@ -148,7 +148,7 @@ suite("examples", () => {
     const server = await startChild([process.execPath, bin, "serve", ...flags.map(String)], { env: user.env });
     try {
       const token = await until("the token", () => readFileSync(join(user.home, "served/http-token"), "utf8").trim());
-      await until("the endpoint", () => fetch(`http://127.0.0.1:${http}/healthz`), { within: 10_000 });
+      await until("the endpoint", () => fetch(`http://127.0.0.1:${http}/healthz`), { within: 60_000 });
       const env = { ...user.env, POSTERN_TOKEN: token, POSTERN_URL: `http://127.0.0.1:${http}` };
       const { iceServers, ttl } = JSON.parse(await runChild(example("webrtc-credentials.ts", "bob"), { env }));
       assert.equal(ttl, 3600);

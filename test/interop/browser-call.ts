@@ -54,9 +54,9 @@ export class BrowserCall {
 
   /** Waits until voice and video arrive on both sides, and then go on arriving; resolves with what both sides saw. */
   async flowing(): Promise<readonly [CallStats, CallStats]> {
-    const first = await this.#until("voice and video on both sides", (sides) => sides.every(hasMedia), 20_000);
+    const first = await this.#until("voice and video on both sides", (sides) => sides.every(hasMedia), 60_000);
     const grown = (sides: readonly CallStats[]) => sides.every((side, i) => hasGrown(first[i]!, side));
-    return this.#until("more voice and video on both sides", grown, 10_000);
+    return this.#until("more voice and video on both sides", grown, 60_000);
   }
 
   async #until(what: string, holds: (sides: readonly CallStats[]) => boolean, within: number) {

@@ -82,7 +82,7 @@ async function openPage(page: Page): Promise<Page> {
   const evaluate = page.evaluate.bind(page) as (task: string | (() => unknown), value: unknown) => Promise<unknown>;
   const bounded: typeof evaluate = (task, value) =>
     soon(`the page to do ${typeof task === "string" ? task : task.name || task}`, evaluate(task, value), {
-      within: 30_000,
+      within: 60_000,
     });
   return Object.assign(page, { evaluate: bounded });
 }

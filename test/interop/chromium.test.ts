@@ -82,7 +82,7 @@ describe("two pages of Chromium see and hear each other through the relay alone"
     t.after(() => call.end());
     const [live, made, before] = [await count("allocations"), await count("allocations_total"), await refreshes()];
     await until("each allocation to be refreshed three times", async () => (await refreshes()) >= before + 3 * live, {
-      within: 20_000,
+      within: 60_000,
     });
     await call.flowing();
     assert.equal(await count("allocations_total"), made);

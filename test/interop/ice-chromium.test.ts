@@ -65,9 +65,9 @@ suite("Chromium", { skip: requirePeer("chromium") }, () => {
   async function connects({ ours, page }: { ours: IceConnection; page: IcePage }): Promise<void> {
     const hello = Promise.withResolvers<void>();
     ours.onData = (data) => isClientHello(data) && hello.resolve();
-    await ours.connected({ signal: AbortSignal.timeout(15_000) });
+    await ours.connected({ signal: AbortSignal.timeout(60_000) });
     const connected = async () => (await page.states()).includes("connected");
-    await until("the browser to connect", connected, { within: 15_000 });
+    await until("the browser to connect", connected, { within: 60_000 });
     await soon("the browser's handshake", hello.promise);
   }
 
@@ -110,7 +110,7 @@ suite("Chromium", { skip: requirePeer("chromium") }, () => {
       // It repeats the beginning of its handshake for as long as nobody answers, each time after twice as long.
       ours.onData = (data) => isClientHello(data) && hello.resolve();
       await soon("a new path", selected.promise, { otherwise });
-      await soon("the browser's handshake on it", hello.promise, { within: 30_000, otherwise });
+      await soon("the browser's handshake on it", hello.promise, { within: 60_000, otherwise });
       assert.ok(!(await page.states()).includes("failed"));
     });
   }

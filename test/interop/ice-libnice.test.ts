@@ -89,7 +89,7 @@ suite("libnice", { skip: requireLibrary("nice") }, () => {
     };
     try {
       await introduce(ours, nice, trickle);
-      await ours.connected({ signal: AbortSignal.timeout(15_000) });
+      await ours.connected({ signal: AbortSignal.timeout(60_000) });
     } catch (error) {
       const said = nice.lines.join("\n");
       await both[Symbol.asyncDispose]();

@@ -106,7 +106,7 @@ export class Libnice implements IcePeer {
 
   async says(line: string | RegExp): Promise<void> {
     const found = (one: string): boolean => (typeof line === "string" ? one === line : line.test(one));
-    await until(`libnice to say ${line}`, () => this.lines.some(found), { within: 10_000 }).catch((cause) => {
+    await until(`libnice to say ${line}`, () => this.lines.some(found), { within: 60_000 }).catch((cause) => {
       throw new Error(this.#child.output(), { cause });
     });
   }

@@ -100,7 +100,7 @@ export class NodeDataChannel implements IcePeer, Disposable {
 
   /** When DTLS and SCTP are done. */
   opened(): Promise<unknown> {
-    return until("node-datachannel's channel", () => this.#channel?.isOpen(), { within: 10_000 });
+    return until("node-datachannel's channel", () => this.#channel?.isOpen(), { within: 60_000 });
   }
 
   send(text: string): void {

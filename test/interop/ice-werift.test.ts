@@ -44,7 +44,7 @@ async function meet({ role, theirs = opposite(role), trickle, policies = ["all",
   const met = { ours, werift, [Symbol.asyncDispose]: () => resources.disposeAsync() };
   try {
     await introduce(ours, werift, trickle);
-    await ours.connected({ signal: AbortSignal.timeout(15_000) });
+    await ours.connected({ signal: AbortSignal.timeout(60_000) });
     await werift.connected();
     await speakBothWays(ours, werift);
   } catch (error) {

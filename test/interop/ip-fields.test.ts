@@ -139,7 +139,7 @@ describe("RFC 8656 §14: what stands in the IP header", { skip }, () => {
     const file = join(directory, `${device}.pcap`);
     const what = ["-i", device, "-f", `udp and dst host ${host}`, "-c", String(count)];
     const capture = await startChild([...through(place), peerPath("dumpcap")!, ...what, "-w", file]);
-    await until("the capture to begin", () => /^File: /m.test(capture.output()), { within: 20_000 });
+    await until("the capture to begin", () => /^File: /m.test(capture.output()), { within: 60_000 });
     return async () => {
       await capture.ended();
       const names = host.includes(":") ? ["ipv6.tclass", "ipv6.hlim"] : ["ip.dsfield", "ip.ttl"];
@@ -147,7 +147,7 @@ describe("RFC 8656 §14: what stands in the IP header", { skip }, () => {
         ...[peerPath("tshark")!, "-r", file, "-T", "fields", "-E", "separator=,"],
         ...names.flatMap((name) => ["-e", name]),
       ]);
-      await reader.ended({ within: 30_000 });
+      await reader.ended({ within: 60_000 });
       const lines = reader.output().match(/^0x[0-9a-f]+,\d+$/gm) ?? assert.fail(reader.output());
       return lines.map((line) => {
         const [trafficClass, hops] = line.split(",").map(Number) as [number, number];

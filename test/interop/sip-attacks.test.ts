@@ -180,7 +180,7 @@ describe("real phones, and somebody who means no good", { skip }, () => {
   test("what two readers could read in two ways reaches no phone; what is plain does", async () => {
     const skipped = bob.events.length;
     const insider = await office.start("mallory", insiderCommand("smuggle", "bob"));
-    await until("all to be sent", () => insider.output().includes("ready"), { within: 20_000 });
+    await until("all to be sent", () => insider.output().includes("ready"), { within: 60_000 });
     await bob.tells("CALL_INCOMING", { skip: skipped });
     await bob.press("hangup");
     await insider.ended();

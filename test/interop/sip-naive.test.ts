@@ -32,7 +32,7 @@ function homes(nat: NatName) {
 async function startNaive(office: Office, answersTo: "via" | "source"): Promise<Child> {
   const script = new URL("sip/naive-proxy.ts", import.meta.url).pathname;
   const child = await office.start("naive", [process.execPath, script, office.network.addressOf("naive"), answersTo]);
-  await until("the naive proxy", () => child.output().includes("ready"), { within: 20_000 });
+  await until("the naive proxy", () => child.output().includes("ready"), { within: 60_000 });
   return child;
 }
 
@@ -60,7 +60,7 @@ async function naivePhone(office: Office, user: string, ...callee: readonly stri
     ...servers,
     ...callee,
   ]);
-  await until("the naive phone", () => child.output().includes("is "), { within: 20_000 });
+  await until("the naive phone", () => child.output().includes("is "), { within: 60_000 });
   return child;
 }
 
@@ -136,7 +136,7 @@ describe("phones behind NATs, and a naive proxy", { skip, concurrency: 2 }, () =
       return direction === "arrived" && source === `${office.network.addressOf("naive")}:5060` && destination === place;
     };
     const arrived = async () => packets(await passagesOf(office.network.at("home router")), isAnswer);
-    await until("answers at the router", async () => (await arrived()) >= 3, { within: 10_000 });
+    await until("answers at the router", async () => (await arrived()) >= 3, { within: 60_000 });
     assert.doesNotMatch(alice.output(), /REGISTER 200/);
   });
 

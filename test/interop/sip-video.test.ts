@@ -83,7 +83,7 @@ describe("a video call between two phones behind NATs", { skip }, () => {
       return all.length === 4 && all.every(({ control }) => control !== null && control.packetsOut > 0);
     };
     // RFC 3550 §6.2: every five seconds or so; the first may come before it is known whose it is.
-    await until("reports of all four streams", reported, { within: 30_000 });
+    await until("reports of all four streams", reported, { within: 60_000 });
     assert.deepEqual(
       streams.map(({ by, drops }) => [by, drops.stranger]),
       [

@@ -44,7 +44,7 @@ for (const name of relayNames) {
             const { allocation, events, byChannel } = session;
             const former = formatAddress(allocation.mapped);
             await relay.restart(signal);
-            await until("another", () => events.some((e) => e.type === "allocated" && e.again), { within: 20_000 });
+            await until("another", () => events.some((e) => e.type === "allocated" && e.again), { within: 60_000 });
             assert.equal(reasons(events)[0], `lost ${expected}`);
             await converse(session, "after");
             assert.notEqual(formatAddress(allocation.mapped), former);

@@ -106,7 +106,7 @@ for (const name of relayNames) {
       await until(
         "a few of them",
         () => tap.codes.filter((code) => code === 438).length >= (name === "postern" ? 1 : 3),
-        { within: 20_000 },
+        { within: 60_000 },
       );
       await echoed(one, peer.address, "after");
       if (name === "coturn") assert.deepEqual(reasons(events), []);

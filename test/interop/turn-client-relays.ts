@@ -85,7 +85,7 @@ export async function startRelay(name: RelayName, trust: Trust, more: Partial<Re
     stop,
     isEmpty: async () => {
       const isUnbound = () => boundUdpSockets(options.relayPorts, process.pid) === 0;
-      await until("no relay port to be left open", isUnbound, { within: 15_000 }).catch((cause) => {
+      await until("no relay port to be left open", isUnbound, { within: 60_000 }).catch((cause) => {
         throw new Error(process.output(), { cause });
       });
       if (name === "postern")

@@ -23,7 +23,7 @@ export function uclientCommand(server: string, args: readonly string[]): string[
 
 /** Runs a client to its end; rejects when it gives up. */
 export async function runUclient(server: string, args: readonly string[], through: readonly string[] = []) {
-  return tallyOf(await runChild([...through, ...uclientCommand(server, args)], { within: 45_000 }));
+  return tallyOf(await runChild([...through, ...uclientCommand(server, args)], { within: 60_000 }));
 }
 
 /** Reads the last totals; zeros when it did not come so far. */

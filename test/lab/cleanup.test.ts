@@ -36,7 +36,7 @@ describe("when the lab ends", { skip }, () => {
   /** What the lab has started by the time that its server runs. */
   async function started(lab: Child) {
     const serves = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("--shared-secrets");
-    await until("the lab's server", () => descendants(lab.pid).some(serves), { within: 30_000 });
+    await until("the lab's server", () => descendants(lab.pid).some(serves), { within: 60_000 });
     const processes = descendants(lab.pid);
     const namespaces = namespacesOf(processes);
     assert.ok(processes.length >= 5 && namespaces.size >= 4, `${processes.length} in ${namespaces.size} namespaces`);

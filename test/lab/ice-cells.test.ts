@@ -101,7 +101,7 @@ describe("ICE between the named cells", { skip, concurrency: atOnce }, () => {
       const paths = () => Promise.all(agents.map((agent) => agent.tell("icePath", { id })));
       // A relayed path may be the first, and the direct one the last. On a busy machine it takes its time.
       await until(`${expected} paths`, async () => (await paths()).every(({ kind }) => kind === expected), {
-        within: 20_000,
+        within: 60_000,
       });
       // What is still on its way is no part of what follows.
       await delay(200);

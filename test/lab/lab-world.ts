@@ -8,7 +8,7 @@ export const skip: Skip =
   requirePrivilege("root", "net-admin", "sys-admin") || requirePeer("ip", "nft", "setpriv", "unshare", "nsenter");
 
 /** They wait more than they work, and know nothing of each other. */
-export const atOnce = 6;
+export const atOnce = 4;
 
 export function runHere(scenario: Scenario, roundTrip = 0): Promise<Result> {
   return runScenario(scenario, { postern: [process.execPath, main], roundTrip });

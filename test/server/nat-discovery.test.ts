@@ -34,7 +34,7 @@ function told({ view }: Heard, type: number): string {
 async function ask(data: Uint8Array, port: number): Promise<Heard> {
   const socket = createSocket("udp4");
   try {
-    const messages = on(socket, "message", { signal: AbortSignal.timeout(10_000) });
+    const messages = on(socket, "message", { signal: AbortSignal.timeout(60_000) });
     socket.send(data, port, "127.0.0.1");
     for await (const [answer, { address, port: from }] of messages) {
       const view = new StunView();

@@ -17,7 +17,7 @@ export async function askBinding(port: number, host = "127.0.0.1"): Promise<stri
   const resend = setInterval(() => socket.send(request, port, host), resendMs);
   try {
     socket.send(request, port, host);
-    const [answer] = (await once(socket, "message", { signal: AbortSignal.timeout(10_000) })) as [Buffer];
+    const [answer] = (await once(socket, "message", { signal: AbortSignal.timeout(60_000) })) as [Buffer];
     const view = new StunView();
     const mapped = blankAddress();
     if (view.decode(answer) !== undefined || !view.xorAddressAt(view.indexOf(Attribute.XorMappedAddress), mapped)) {

@@ -1,4 +1,4 @@
-/** Paths between NATs that ordinary checks do not get through. How often there is one: `hard-nats.long.test.ts`. */
+/** Paths between NATs that ordinary checks do not get through. How often there is one: `hard-nats.thorough.test.ts`. */
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import type { BaseId } from "../../../src/core/ice/base.ts";

@@ -15,7 +15,7 @@ const foreign = 0.1;
 /** Tenths of a second. */
 const enough = 10;
 /** Counting packets takes a program or two each time: of a busy machine that is not asked to be quick. */
-const patience = { within: 20_000 } as const;
+const patience = { within: 60_000 } as const;
 
 /** Calls, and resolves when both are connected. */
 export async function connect(caller: Baresip, callee: Baresip, uri = `sip:${callee.user}@${domain}`): Promise<void> {
@@ -44,7 +44,7 @@ export async function hears(listener: Baresip, speaker: Baresip): Promise<void> 
     const moments = await heard(listener, [speaker.tone]);
     return moments.filter(({ shares }) => shares[0]! > pure).length >= enough;
   };
-  await until(`${listener.user} to hear ${speaker.user}`, has, { within: 15_000 }).catch((cause) => {
+  await until(`${listener.user} to hear ${speaker.user}`, has, { within: 60_000 }).catch((cause) => {
     throw new Error(`${(cause as Error).message}; it wrote:\n${listener.log}`, { cause });
   });
 }

@@ -410,11 +410,11 @@ export function datapathCompliance(name: string, create: () => Datapath, notHere
       withDatapath(async (datapath) => {
         const sinks = Array.from({ length: 2_000 }, () => new Recorder());
         for (const sink of sinks) datapath.bind(parseIp("127.0.0.1") as Address, "relay", sink);
-        await until("every socket to open", () => datapath.stats.sockets === sinks.length, { within: 20_000 });
+        await until("every socket to open", () => datapath.stats.sockets === sinks.length, { within: 60_000 });
         await using peer = new Peer(4);
         await peer.open("127.0.0.1");
         for (const sink of sinks) peer.socket.send(pattern(8), sink.address?.port ?? 0, "127.0.0.1");
-        await until("a datagram at each", () => sinks.every((s) => s.datagrams.length === 1), { within: 20_000 });
+        await until("a datagram at each", () => sinks.every((s) => s.datagrams.length === 1), { within: 60_000 });
         for (const sink of sinks) datapath.release(sink.socket as SocketId);
         assert.equal(datapath.stats.sockets, 0);
       }));

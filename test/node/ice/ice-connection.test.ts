@@ -285,7 +285,7 @@ test("a relay that was lost and comes back carries on, from another relayed addr
     alice.onEvent = (event) => void (event.type === "state" && states.push(event.state));
     await relay.stop("SIGKILL");
     relay = await startPostern(options);
-    await until("another path", () => bob.path()?.remote.type === "prflx", { within: 20_000 });
+    await until("another path", () => bob.path()?.remote.type === "prflx", { within: 60_000 });
     await says(alice, bob, "still here");
     await says(bob, alice, "here too");
     assert.ok(!states.includes("failed"), states.join());

@@ -172,7 +172,7 @@ for (const [name, start] of Object.entries(starters)) {
       await until("the loss", () => events.some((e) => e.type === "lost" && e.failure.reason === "connection-lost"));
       server = await start(own);
       try {
-        await until("another", () => events.some((e) => e.type === "allocated" && e.again), { within: 20_000 });
+        await until("another", () => events.some((e) => e.type === "allocated" && e.again), { within: 60_000 });
         await echoed(one, echo.address, "again");
       } finally {
         echo.close();

@@ -33,7 +33,7 @@ describe("a program behind clsact", { skip, timeout: 120_000 }, () => {
   async function attach(...where: readonly string[]): Promise<Child> {
     const child = await startChild([...place.enter, process.execPath, script, ...where], { holdInput: true });
     children.push(child);
-    await until("it to be attached", () => child.output().includes("attached\n"), { within: 30_000 });
+    await until("it to be attached", () => child.output().includes("attached\n"), { within: 60_000 });
     return child;
   }
 
