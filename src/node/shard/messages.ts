@@ -88,6 +88,8 @@ export interface TaskResult {
 }
 
 export type FromShard =
+  /** It hears what it is told; what it was told before, it has heard. */
+  | { readonly type: "ready" }
   | ({ readonly type: "toShard" } & Letter)
   | { readonly type: "done"; readonly task: number; readonly result: TaskResult }
   | { readonly type: "event"; readonly event: TurnServerEvent }

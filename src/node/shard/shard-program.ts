@@ -56,6 +56,7 @@ class ShardProgram {
       ),
     });
     port.on("message", (message: ToShard) => void this.#handle(message));
+    this.#tell({ type: "ready" });
   }
 
   #datapath({ wakeDelay }: ShardData): Datapath {

@@ -135,7 +135,7 @@ export class ShardSeat implements ShardOwner, Correspondent {
     return this.shard.run(task);
   }
 
-  handle(message: Exclude<FromShard, { type: "done" }>): void {
+  handle(message: Exclude<FromShard, { type: "ready" | "done" }>): void {
     switch (message.type) {
       case "event":
         return this.#tell(message.event);

@@ -23,7 +23,7 @@ export interface ShardOwner {
   data(): Omit<ShardData, "descriptors">;
   /** A new worker listens to messages. */
   begin(): void;
-  handle(message: Exclude<FromShard, { type: "done" }>): void;
+  handle(message: Exclude<FromShard, { type: "ready" | "done" }>): void;
   /** A worker has ended that was not told to. `restartMs`: when the next one is started. */
   handleLost(cause: Error, restartMs: number): void;
 }
@@ -32,6 +32,12 @@ export interface ShardOwner {
 const firstWaitMs = 100;
 const longestWaitMs = 30_000;
 const longLifeMs = 60_000;
+
+/**
+ * Little survives a packet. And what is young moves at once into a heap that has reached its limit: Node ends a worker
+ * there with 16 MB to spare, and beyond those V8 ends the process.
+ */
+const youngMegabytes = 6;
 
 /** How long the end waits for a worker that may not listen any more. */
 const patienceMs = 500;
@@ -54,6 +60,7 @@ export class Shard {
   #failures = 0;
   #lastTask = 0;
   #timer: NodeJS.Timeout | undefined;
+  #isReady = false;
   #isClosing = false;
 
   constructor(name: string, owner: ShardOwner, settings: WorkerSettings) {
@@ -63,8 +70,9 @@ export class Shard {
     this.#start();
   }
 
+  /** Whether a worker is there, and has come so far that it serves. */
   get isUp(): boolean {
-    return this.#worker !== undefined;
+    return this.#isReady;
   }
 
   /** How often it has ended without being told to. */
@@ -77,7 +85,10 @@ export class Shard {
     const worker = new Worker(program, {
       name: this.name,
       workerData: { ...this.#owner.data(), descriptors: this.#descriptors } satisfies ShardData,
-      ...(heapMegabytes === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMegabytes } }),
+      resourceLimits: {
+        maxYoungGenerationSizeMb: youngMegabytes,
+        ...(heapMegabytes === undefined ? {} : { maxOldGenerationSizeMb: heapMegabytes }),
+      },
       ...(execArgv === undefined ? {} : { execArgv: [...execArgv] }),
     });
     worker.on("message", (message: FromShard) => this.#handle(message));
@@ -125,13 +136,19 @@ export class Shard {
   }
 
   #handle(message: FromShard): void {
-    if (message.type !== "done") return this.#owner.handle(message);
+    if (message.type === "ready") this.#isReady = true;
+    else if (message.type === "done") this.#finish(message);
+    else this.#owner.handle(message);
+  }
+
+  #finish(message: FromShard & { type: "done" }): void {
     this.#tasks.get(message.task)?.resolve(message.result);
     this.#tasks.delete(message.task);
   }
 
   #handleExit(code: number): void {
     this.#worker = undefined;
+    this.#isReady = false;
     // What it had opened through foreign functions is nobody's now.
     for (const descriptor of openDescriptors(this.#descriptors)) closeDescriptor(descriptor);
     this.#descriptors.fill(0);

@@ -1,0 +1,99 @@
+/** What becomes of the others when one worker ends, by whatever way, and of those who were with it. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import { requireForeign } from "../../support/peers.ts";
+import { until } from "../../support/until.ts";
+import { LoopbackPeer } from "../host-under-test.ts";
+import { cause, type Fault, faults } from "./faults.ts";
+import { openCount, type Session, ShardsUnderTest } from "./shards-under-test.ts";
+
+const skip = requireForeign();
+const workers = { heapMegabytes: 48, execArgv: faults };
+
+/** Sends numbered packets through a session, a few at a time, and hears of each that comes out. */
+async function pour({ client }: Session, peer: LoopbackPeer, isOver: () => boolean): Promise<number> {
+  await client.bindChannel(0x4000, peer.address);
+  let sent = 0;
+  while (!isOver()) {
+    client.sendOnChannel(0x4000, Buffer.from(`${sent++}`));
+    // As many as no queue is too short for.
+    if (sent % 64 === 0) await until("what was sent", () => peer.received.length === sent);
+    else await turn();
+  }
+  return sent;
+}
+
+describe("one of two workers ends under load", { skip }, () => {
+  for (const [fault, code] of [
+    ["error", undefined],
+    ["heap", "ERR_WORKER_OUT_OF_MEMORY"],
+  ] as const) {
+    test(`by ${fault}: the other loses no packet, it is said what was lost, and it serves again`, {
+      timeout: 120_000,
+    }, async () => {
+      await using t = await ShardsUnderTest.create({ workers });
+      const [dying, other] = (await t.sessionOnEach()) as [Session, Session];
+      await using lost = await LoopbackPeer.open();
+      await using peer = await LoopbackPeer.open();
+      const isBack = () => t.logged("shard-ended").length === 1 && t.host.shards.every(({ isUp }) => isUp);
+      // To the one that ends, whatever becomes of it.
+      await dying.client.bindChannel(0x4000, lost.address);
+      let isOver = false;
+      const load = (async () => {
+        while (!isOver) {
+          for (let i = 0; i < 32; i++) dying.client.sendOnChannel(0x4000, Buffer.alloc(172));
+          await turn();
+        }
+      })();
+      const poured = pour(other, peer, () => isOver);
+      await until("some of it", () => peer.received.length > 200 && lost.received.length > 200);
+      const live = t.host.stats.server.allocations;
+      cause(0, fault);
+      await until("a new worker", isBack, { within: 60_000 });
+      const before = peer.received.length;
+      await until("some more", () => peer.received.length > before + 200);
+      isOver = true;
+      const [sent] = await Promise.all([poured, load]);
+      await until("the last", () => peer.received.length === sent);
+      assert.deepEqual(
+        peer.received.map(({ data }) => data.toString()),
+        Array.from({ length: sent }, (_, i) => `${i}`),
+      );
+      const [{ fields }] = t.logged("shard-ended") as [{ fields: Record<string, unknown> }];
+      assert.equal(fields["shard"], "udp 0");
+      assert.equal((fields["err"] as NodeJS.ErrnoException).code, code);
+      assert.equal(fields["lost"], live - t.host.stats.server.allocations);
+      assert.equal(t.host.shards[0]?.lost, fields["lost"]);
+      assert.ok((fields["lost"] as number) >= 1);
+      // The same 5-tuple, and the same steering.
+      await until("an allocation with the new worker", () => dying.client.allocate().catch(() => undefined));
+    });
+  }
+
+  test("again and again: nothing of it stays open", { timeout: 120_000 }, async () => {
+    await using t = await ShardsUnderTest.create({ workers });
+    await t.sessionOnEach();
+    const ports = () => t.host.shards.map(({ failures }) => failures);
+    cause(0, "error");
+    await until("the first end", () => ports()[0] === 1 && t.host.shards[0]?.isUp);
+    await until("a session", () => t.sessionOnEach());
+    const before = openCount();
+    for (let times = 2; times <= 4; times++) {
+      cause(0, "error");
+      await until("another end", () => ports()[0] === times && t.host.shards[0]?.isUp, { within: 60_000 });
+    }
+    // The session that it had is gone, relay and all.
+    await until("all that it had to be closed", () => openCount() <= before);
+    assert.deepEqual(ports(), [4, 0, 0]);
+  });
+
+  test("one that hangs is ended with the others", { timeout: 60_000 }, async () => {
+    const t = await ShardsUnderTest.create({ workers });
+    const before = openCount();
+    cause(1, "hang" satisfies Fault);
+    await t[Symbol.asyncDispose]();
+    assert.ok(openCount() < before);
+    assert.deepEqual(t.logged("shard-ended"), []);
+  });
+});
