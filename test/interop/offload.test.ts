@@ -227,6 +227,42 @@ describe("flows that the kernel forwards", { skip }, () => {
     assert.ok(requests < messages, `${requests} packets came to user space`);
   });
 
+  for (const family of [4, 6] as const) {
+    test(`IPv${family}: what one client sends another comes to that one's channel, and user space sees none of it`, async () => {
+      const options = { host: at.toClient[family], port, username: user.name, password: user.password };
+      const ends = await Promise.all([Endpoint.start(client, options), Endpoint.start(client, options)]);
+      const [ann, bob] = ends;
+      closing.push(() => Promise.all(ends.map((end) => end.stop())));
+      const [annAt, bobAt] = await Promise.all(
+        ends.map(async (end) => {
+          const { relayed } = await end.ask({ do: "allocate", dual: true });
+          return relayed!.find((one) => one.startsWith("[") === (family === 6))!;
+        }),
+      );
+      const flows = await server.metric("offloaded_flows");
+      await ann.ask({ do: "bindChannel", channel, peer: bobAt! });
+      await bob.ask({ do: "bindChannel", channel: channel + 1, peer: annAt! });
+      await until("a flow each way", async () => (await server.metric("offloaded_flows")) === flows + 2);
+      const [seen, ...relayed] = await server.metrics("udp_packets_in_total", ...counters);
+      const [toBob, toAnn] = [texts(100), texts(50)];
+      await ann.ask({ do: "relay", to: channel, texts: toBob });
+      await bob.hears(toBob);
+      await bob.ask({ do: "relay", to: channel + 1, texts: toAnn });
+      await ann.hears(toAnn);
+      const counted = async () => (await server.metrics(...counters)).map((now, i) => now - relayed[i]!);
+      await until("the counters to be read", async () => (await counted())[0] === 150);
+      const bytes = [...toBob, ...toAnn].reduce((total, text) => total + text.length, 0);
+      assert.deepEqual(await counted(), [150, bytes, 150, bytes]);
+      assert.equal(await server.metric("udp_packets_in_total"), seen);
+      // Who gives up the allocation hears nothing more, and the other's channel leads nowhere.
+      await bob.ask({ do: "release" });
+      await ann.ask({ do: "relay", to: channel, texts: ["too late"] });
+      assert.equal(await hasHeard(bob, 101), false);
+      assert.equal(await server.metric("offloaded_flows"), flows);
+      await ann.ask({ do: "release" });
+    });
+  }
+
   test("what does not fit on its way goes through user space, and arrives", async () => {
     const { one, end } = await allocated(4, 4);
     const tooLong = () => server.metric('offload_datagrams_total{outcome="tooLong"}');

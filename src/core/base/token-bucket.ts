@@ -30,6 +30,12 @@ export class TokenBucket {
     return true;
   }
 
+  /** How many there are; less than none where some are owed. */
+  left(now: Instant): number {
+    this.#fill(now);
+    return this.#tokens;
+  }
+
   /** Takes what somebody else has let through already, but never so much that more than one burst is owed. */
   spend(amount: number, now: Instant): void {
     this.#fill(now);

@@ -2,7 +2,9 @@
  * The bandwidth of allocations, kept in the kernel for what is forwarded there. All flows of an allocation that go the same
  * way share one bucket, as they do above.
  */
+import type { Instant } from "../../../core/base/machine.ts";
 import type { TokenBucket } from "../../../core/base/token-bucket.ts";
+import { kernelTime, monotonicNow } from "../../clock.ts";
 import type { BpfMap } from "../../sys/bpf.ts";
 import { BUCKET, MAPS } from "./program.ts";
 
@@ -61,9 +63,13 @@ export class Policing {
     this.#free.push(place.index);
   }
 
-  #write(index: number, { size: { rate, burst } }: TokenBucket): void {
+  /** As full as it is: who comes and goes has no burst more for it. */
+  #write(index: number, bucket: TokenBucket): void {
+    const { rate, burst } = bucket.size;
+    const now = monotonicNow();
+    const fullAt = (now + (1_000 * (burst - bucket.left(now))) / rate) as Instant;
     this.#map.key.u32[0] = index;
-    this.#view.setBigUint64(BUCKET.arrival, 0n, true);
+    this.#view.setBigUint64(BUCKET.arrival, kernelTime(fullAt), true);
     this.#view.setBigUint64(BUCKET.tolerance, (BigInt(Math.round(burst)) * billion) / BigInt(Math.round(rate)), true);
     this.#view.setBigUint64(BUCKET.picosecondsAByte, (1_000n * billion) / BigInt(Math.round(rate)), true);
     this.#map.put();

@@ -13,7 +13,7 @@ import { MmsgDatapath } from "../../../../src/node/datapath/mmsg.ts";
 import { heldMemory } from "../../../../src/node/sys/native-memory.ts";
 import { requireBpf } from "../../../support/peers.ts";
 import { datapathCompliance } from "../compliance.ts";
-import { sum } from "./reference.ts";
+import { bareFrame } from "./frames.ts";
 import { TestRuns } from "./test-run.ts";
 
 const skip = requireBpf();
@@ -38,18 +38,6 @@ test("what is closed holds no memory for native code", { skip }, async () => {
     [],
   );
 });
-
-/** From 10.0.0.2:2 to 10.0.0.1:1, with no checksum of UDP. */
-function frameOf(payload: number): Buffer {
-  const frame = Buffer.alloc(42 + payload);
-  frame.set([8, 0, 0x45, 0], 12);
-  frame.writeUInt16BE(28 + payload, 16);
-  frame.set([64, 17, 0, 0, 10, 0, 0, 2, 10, 0, 0, 1], 22);
-  frame.writeUInt16BE(0xffff ^ sum(frame.subarray(14, 34)), 24);
-  frame.set([0, 2, 0, 1], 34);
-  frame.writeUInt16BE(8 + payload, 38);
-  return frame;
-}
 
 test("an allocation's bandwidth in the kernel is what it is in user space", { skip }, () => {
   const loaded = new LoadedProgram();
@@ -79,7 +67,7 @@ test("an allocation's bandwidth in the kernel is what it is in user space", { sk
       }),
     );
     flows.put();
-    const frame = frameOf(1_000);
+    const frame = bareFrame(1_000);
     const begun = performance.now();
     let forwarded = 0;
     for (let i = 0; i < 1_000; i++) if (runs.run(frame, false).action === "forward") forwarded++;

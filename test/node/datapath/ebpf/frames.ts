@@ -129,3 +129,15 @@ export function frameOf(dice: Dice, flow: FrameFlow): Buffer {
   if (dice.roll(25) === 0) return Buffer.concat([frame, Buffer.alloc(dice.pick([1, 4, 18]))]);
   return dice.roll(15) === 0 ? frame.subarray(0, shortest[type] + dice.roll(frame.length - shortest[type] + 1)) : frame;
 }
+
+/** From 10.0.0.2:2 to 10.0.0.1:1, with no checksum of UDP. */
+export function bareFrame(payload: number): Buffer {
+  const frame = Buffer.alloc(42 + payload);
+  frame.set([8, 0, 0x45, 0], 12);
+  frame.writeUInt16BE(28 + payload, 16);
+  frame.set([64, 17, 0, 0, 10, 0, 0, 2, 10, 0, 0, 1], 22);
+  frame.writeUInt16BE(0xffff ^ sum(frame.subarray(14, 34)), 24);
+  frame.set([0, 2, 0, 1], 34);
+  frame.writeUInt16BE(8 + payload, 38);
+  return frame;
+}

@@ -1,0 +1,133 @@
+/** What the table writes into the kernel of a flow, as the program there understands it. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { blankAddress, parseIp } from "../../../../src/core/base/address.ts";
+import type { Instant } from "../../../../src/core/base/machine.ts";
+import { TokenBucket } from "../../../../src/core/base/token-bucket.ts";
+import { Account } from "../../../../src/core/turn/server/account.ts";
+import type { Flow } from "../../../../src/core/turn/server/flow.ts";
+import { createStats } from "../../../../src/core/turn/server/stats.ts";
+import { monotonicNow } from "../../../../src/node/clock.ts";
+import { FlowTable } from "../../../../src/node/datapath/ebpf/flow-table.ts";
+import { HostRules } from "../../../../src/node/datapath/ebpf/host-rules.ts";
+import { LoadedProgram } from "../../../../src/node/datapath/ebpf/loaded-program.ts";
+import { createOffloadStats } from "../../../../src/node/datapath/ebpf/offload-stats.ts";
+import { RelayProgram } from "../../../../src/node/datapath/ebpf/relay-program.ts";
+import type { Routes } from "../../../../src/node/sys/routes.ts";
+import { requireBpf } from "../../../support/peers.ts";
+import { bareFrame } from "./frames.ts";
+import { TestRuns } from "./test-run.ts";
+
+const skip = requireBpf();
+
+/** Loopback, of which no frame comes in here. */
+const routes = { find: () => ({ interface: 1, mtu: 1_500 }) } as unknown as Routes;
+const filter = { generation: 1, translates: false, tracking: () => "untracked" } as const;
+const arrival = { local: parseIp("10.0.0.1", 1)!, remote: parseIp("10.0.0.2", 2)!, channel: 0 };
+const departure = { local: parseIp("10.0.1.1", 3)!, remote: parseIp("10.0.1.2", 4)!, channel: 0 };
+
+class Kernel implements Disposable {
+  readonly #loaded = new LoadedProgram();
+  readonly program = new RelayProgram(this.#loaded);
+  readonly stats = createOffloadStats();
+  readonly table: FlowTable;
+  readonly #runs = new TestRuns(this.#loaded.descriptor);
+
+  constructor() {
+    const { lease, silence } = this.program.maps;
+    lease.value.u32.fill(0x7fffffff);
+    lease.put();
+    const rules = new HostRules(filter, silence, assert.fail);
+    rules.haveChanged(monotonicNow());
+    this.table = new FlowTable(this.program, routes, rules, this.stats);
+  }
+
+  /** A datagram of the flow, with so many bytes. */
+  run(length = 100): string {
+    return this.#runs.run(bareFrame(length), false).action;
+  }
+
+  [Symbol.dispose](): void {
+    this.#runs.close();
+    this.program.close();
+  }
+}
+
+const inSeconds = (seconds: number) => (monotonicNow() + 1_000 * seconds) as Instant;
+
+function flowOf(uplink: TokenBucket | undefined, downlink: TokenBucket | undefined, until = inSeconds(60)): Flow {
+  const account = new Account(createStats(), uplink, downlink);
+  const client = {
+    transport: "udp",
+    listener: 1,
+    local: blankAddress(),
+    remote: arrival.remote,
+    connection: 0,
+  } as const;
+  return { toward: "peer", client, channel: 0, relay: 1, peer: departure.remote, account, packets: 0, bytes: 0, until };
+}
+
+test("a flow is over in the kernel when it is above, whoever is stuck, and goes on when it is prolonged", {
+  skip,
+}, () => {
+  using kernel = new Kernel();
+  const flow = flowOf(undefined, undefined);
+  kernel.table.add(flow, { arrival, departure });
+  assert.equal(kernel.run(), "forward");
+  flow.until = inSeconds(-0.001);
+  assert.equal(kernel.run(), "forward", "the kernel has not heard of it");
+  kernel.table.count();
+  assert.equal(kernel.run(), "up");
+  flow.until = inSeconds(60);
+  kernel.table.count();
+  assert.equal(kernel.run(), "forward");
+  // And without a word from here.
+  const short = flowOf(undefined, undefined, inSeconds(0.05));
+  kernel.table.remove(flow);
+  kernel.table.add(short, { arrival, departure });
+  while (monotonicNow() <= short.until) kernel.run();
+  assert.equal(kernel.run(), "up");
+});
+
+test("what is taken back is not forwarded when the call returns, and what was is counted", { skip }, () => {
+  using kernel = new Kernel();
+  const flow = flowOf(undefined, undefined);
+  kernel.table.add(flow, { arrival, departure });
+  for (let i = 0; i < 7; i++) kernel.run(100 + i);
+  kernel.table.remove(flow);
+  assert.deepEqual([flow.packets, flow.bytes, kernel.stats.flows], [7, 721, 0]);
+  assert.equal(kernel.run(), "up");
+});
+
+test("a flow that comes and goes has no more of its bandwidth for it", { skip }, () => {
+  using kernel = new Kernel();
+  const bucket = new TokenBucket({ rate: 1_000, burst: 10_000 }, monotonicNow());
+  const flow = flowOf(bucket, undefined);
+  let passed = 0;
+  for (let i = 0; i < 5; i++) {
+    kernel.table.add(flow, { arrival, departure });
+    for (let j = 0; j < 20; j++) if (kernel.run(1_000) === "forward") passed++;
+    kernel.table.remove(flow);
+  }
+  // Ten at once, and one for each second that this has taken.
+  assert.ok(passed >= 10 && passed <= 15, `${passed} passed`);
+  assert.equal(bucket.take(1_000, monotonicNow()), false, "and none is left above");
+});
+
+test("from client to client both allocations' bandwidth counts", { skip }, () => {
+  for (const [sending, receiving] of [
+    [3_000, 100_000],
+    [100_000, 3_000],
+  ] as const) {
+    using kernel = new Kernel();
+    const bucket = (burst: number) => new TokenBucket({ rate: 1, burst }, monotonicNow());
+    const sender = { ...flowOf(bucket(sending), undefined), toward: "client" as const };
+    const flow = { ...flowOf(undefined, bucket(receiving)), toward: "client" as const, sender };
+    kernel.table.add(flow, { arrival, departure });
+    const actions = Array.from({ length: 5 }, () => kernel.run(1_000));
+    assert.deepEqual(actions, ["forward", "forward", "forward", "drop", "drop"]);
+    kernel.table.remove(flow);
+    assert.equal(sender.account.traffic.packetsToPeers, 3);
+    assert.equal(flow.account.traffic.packetsToClient, 3);
+  }
+});
