@@ -114,6 +114,10 @@ test("a flow's end is the first of all that it needs", () => {
   assert.deepEqual([pair.to("bob").until, pair.to("ann").until], [start + 400_000, start + 300_000]);
   pair.ann.permit(RELAY);
   assert.deepEqual([pair.to("bob").until, pair.to("ann").until], [start + 400_000, start + 400_000]);
+  pair.world.advance(250);
+  pair.bob.refresh(1_200);
+  pair.bob.bind(0x4001, pair.annAt);
+  assert.deepEqual([pair.to("bob").until, pair.to("ann").until], [start + 600_000, start + 400_000], "Ann's channel");
 });
 
 test("what a datapath handed over counts for both allocations, and for both bandwidths", () => {
