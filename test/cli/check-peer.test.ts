@@ -53,7 +53,8 @@ describe("postern check --peer", { skip, concurrency: atOnce }, () => {
     for (const screen of [alice, bob]) {
       const { outcome, reason, own, peer, speech, quality, advice, report } = JSON.parse(screen);
       assert.equal(outcome, "relayed");
-      assert.match(reason.code, /^(better-failed|better-unanswered)$/);
+      // On a busy machine one relay is late, and the other's path is used before.
+      assert.match(reason.code, /^(better-failed|better-unanswered|moved-to-better|replaced-lost)$/);
       assert.equal(own.nat.kind, "symmetric");
       assert.equal(peer.nat.kind, "symmetric");
       assert.ok([own, peer].some(({ relay }) => /^203\.0\.113\.1:\d+$/.test(relay)));
