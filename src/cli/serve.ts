@@ -45,7 +45,8 @@ async function serve({ printConfig, ...flags }: ServeFlags & ConfigFlags): Promi
   const daemon = await Daemon.start({ loaded, reload: () => loadFromFlags(flags), log, version });
   signals.onReload(() => void daemon.reload("signal"));
   const { allocations, limitedBy } = daemon.capacity;
-  log.info({ version, config: loaded.file, allocations, limitedBy }, "serving");
+  const threads = daemon.shards.length === 0 ? {} : { shards: daemon.shards.map(({ name }) => name) };
+  log.info({ version, config: loaded.file, allocations, limitedBy, ...threads }, "serving");
   if (loaded.config.greeting) {
     const { greeting } = await import("../server/greeting.ts");
     process.stdout.write(`${greeting(daemon, version)}\n`);

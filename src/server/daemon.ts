@@ -14,7 +14,7 @@ import { FailureLog } from "../node/failure-log.ts";
 import { watchInterfaces } from "../node/interfaces.ts";
 import type { TlsIdentity } from "../node/net/tls-identity.ts";
 import type { Capacity } from "../node/turn/capacity.ts";
-import { TurnHost } from "../node/turn-host.ts";
+import type { ShardHealth, TurnService } from "../node/turn-service.ts";
 import type { AddressPlan } from "./address-plan.ts";
 import { isHttpRemote } from "./config/checks.ts";
 import type { Config } from "./config/config.ts";
@@ -34,7 +34,7 @@ import { sharedSecretFiles } from "./shared-secrets.ts";
 import { takeOver } from "./take-over.ts";
 import { makeCredentials, type TimeLimitedCredentials } from "./time-limited-credentials.ts";
 import { identityFiles, loadIdentityFor, usesTls } from "./tls/identity.ts";
-import { turnConfig } from "./turn-config.ts";
+import { createTurn } from "./turn.ts";
 import { UserStore } from "./users/user-store.ts";
 import { UserWatch } from "./users/user-watch.ts";
 
@@ -47,11 +47,11 @@ export interface DaemonOptions {
 }
 
 interface Parts {
-  readonly datapath: DatapathChoice;
   readonly secrets: Secrets;
-  readonly nonceKey: Uint8Array;
   readonly place: Place;
   readonly users: UserStore;
+  readonly events: EventLog;
+  readonly turn: TurnService;
 }
 
 /** How many there are of what does not end by itself at once. */
@@ -69,7 +69,7 @@ export class Daemon implements AsyncDisposable {
   readonly #events: EventLog;
   readonly #failures: FailureLog;
   readonly #users: UserStore;
-  readonly #host: TurnHost;
+  readonly #host: TurnService;
   readonly #listeners: Listeners;
   readonly #places: Places;
   readonly #watches: Disposable[] = [];
@@ -93,26 +93,12 @@ export class Daemon implements AsyncDisposable {
     this.#configFile = loaded.file;
     this.#secrets = parts.secrets;
     this.#users = parts.users;
-    this.#events = new EventLog(log);
+    this.#events = parts.events;
     this.#failures = new FailureLog(log, "interfaces-unreadable");
-    const keys = { sharedSecrets: parts.secrets.sharedSecrets, nonceKeys: [parts.nonceKey] };
-    this.#host = new TurnHost({
-      config: turnConfig(loaded.config, parts.place.plan, keys, parts.datapath.kind === "mmsg"),
-      datapath: this.#datapath(parts.datapath),
-      keys: (user, realm) => this.#users.find(user, realm),
-      onEvent: this.#events.report,
-      log,
-      streams: streamLimits(options.loaded),
-    });
+    this.#host = parts.turn;
     this.#listeners = new Listeners(this.#host, loaded.config, log);
     this.#places = new Places(parts.place, this.#host, this.#listeners, log, (work) => this.#enqueue(work));
     this.#watches.push(this.#places);
-  }
-
-  #datapath({ kind }: DatapathChoice): Datapath {
-    const inner = createDatapath(kind, this.#config);
-    if (this.#config.offload === "off") return inner;
-    return withOffload(inner, this.#config.offloadHelper, offloadReports(this.#log));
   }
 
   /** Of calls. Whether the kernel forwards, and why not, is said of TURN's already. */
@@ -131,7 +117,11 @@ export class Daemon implements AsyncDisposable {
     const nonceKey = loadNonceKey(config);
     const place = await findPlace(config);
     const users = UserStore.open(join(config.dataDir, "users.db"));
-    const daemon = new Daemon(options, { datapath, secrets, nonceKey, place, users });
+    const events = new EventLog(options.log);
+    const keys = { sharedSecrets: secrets.sharedSecrets, nonceKeys: [nonceKey] };
+    const { loaded, log } = options;
+    const turn = await createTurn({ loaded, datapath, plan: place.plan, keys, users, events, log });
+    const daemon = new Daemon(options, { secrets, place, users, events, turn });
     if (datapath.because !== undefined) options.log.info({ err: datapath.because }, "datapath-is-dgram");
     try {
       await daemon.#open();
@@ -186,7 +176,7 @@ export class Daemon implements AsyncDisposable {
     const { serveHttp } = await import("./http/server.ts");
     this.#http = await serveHttp(httpListen, {
       token: () => this.#secrets.httpToken,
-      stats: () => this.#host.stats,
+      turn: this.#host,
       isDraining: () => this.#draining,
       version: this.#options.version,
       issue: (user, ttl) => this.#issue(user, ttl),
@@ -238,6 +228,11 @@ export class Daemon implements AsyncDisposable {
 
   get capacity(): Capacity {
     return this.#host.capacity;
+  }
+
+  /** How the workers fare, where there are several. */
+  get shards(): readonly ShardHealth[] {
+    return this.#host.shards;
   }
 
   get sessions(): Sessions {
@@ -329,10 +324,4 @@ export class Daemon implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-/** A default is not imposed: the host knows better how many descriptors there are. */
-function streamLimits({ config, given }: LoadedConfig) {
-  const { streamConnections: connections, streamConnectionsPerSource: connectionsPerSource } = config;
-  return { connectionsPerSource, ...(given.has("streamConnections") ? { connections } : {}) };
 }

@@ -61,9 +61,11 @@ function phones({ config, plan }: Daemon): string {
   ].join("\n");
 }
 
-function room({ capacity }: Daemon): string {
+function room({ capacity, shards }: Daemon): string {
   const { allocations, limitedBy } = capacity;
-  return `Room for ${allocations.toLocaleString("en")} allocations, limited by ${limits[limitedBy]}.`;
+  const found = `Room for ${allocations.toLocaleString("en")} allocations, limited by ${limits[limitedBy]}.`;
+  if (shards.length === 0) return found;
+  return `${found}\n${shards.length - 1} threads serve UDP, one more TCP and TLS.`;
 }
 
 function warnings({ config, plan }: Daemon): string {

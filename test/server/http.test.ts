@@ -19,7 +19,7 @@ async function serve(options: Partial<HttpAppOptions> = {}): Promise<AsyncDispos
   const host = new TurnHost({ config: baseConfig, datapath: new DgramDatapath() });
   const server: HttpServer = await serveHttp(loopback, {
     token: () => new Secret("token-1"),
-    stats: () => host.stats,
+    turn: host,
     isDraining: () => false,
     version: "1.2.3",
     issue,
@@ -141,7 +141,7 @@ test("a taken HTTP port is said with what to do", async () => {
   };
   const host = new TurnHost({ config: baseConfig, datapath: new DgramDatapath() });
   await assert.rejects(
-    serveHttp({ ...(loopback as object), port } as never, { ...options, stats: () => host.stats }),
+    serveHttp({ ...(loopback as object), port } as never, { ...options, turn: host }),
     (error) => error instanceof PosternError && error.code === "http-busy" && /--http/.test(error.message),
   );
   await host.close();

@@ -19,6 +19,8 @@ export interface ShardData {
   /** With this worker's part of ports and budgets, and what else is true now. */
   readonly config: TurnServerConfig;
   readonly wakeDelay: number;
+  readonly offload: boolean;
+  readonly offloadHelper: string | undefined;
   readonly streams: Partial<StreamLimits>;
   /** Where it records which descriptors it has open: see `open-descriptors.ts`. */
   readonly descriptors: Int32Array<SharedArrayBuffer>;

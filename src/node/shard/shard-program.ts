@@ -7,8 +7,10 @@ import { type Address, formatAddress } from "../../core/base/address.ts";
 import { PosternError } from "../../core/base/failure.ts";
 import type { DiscoverySocket, DiscoverySquare } from "../../core/turn/server/discovery-sites.ts";
 import type { UserKeys, UserQuery } from "../../core/turn/server/outputs.ts";
+import { withOffload } from "../datapath/choice.ts";
 import type { Datapath } from "../datapath/datapath.ts";
 import { MmsgDatapath } from "../datapath/mmsg.ts";
+import { offloadReports } from "../datapath/offload-log.ts";
 import type { Log } from "../log.ts";
 import type { TlsIdentity } from "../net/tls-identity.ts";
 import { Secret } from "../secret.ts";
@@ -59,9 +61,10 @@ class ShardProgram {
     this.#tell({ type: "ready" });
   }
 
-  #datapath({ wakeDelay }: ShardData): Datapath {
+  #datapath({ wakeDelay, offload, offloadHelper }: ShardData): Datapath {
     const inherited = (address: Readonly<Address>) => this.#sockets.get(formatAddress(address));
-    return new MmsgDatapath({ wakeDelay, inherited, watch: this.#loop.watch });
+    const inner = new MmsgDatapath({ wakeDelay, inherited, watch: this.#loop.watch });
+    return offload ? withOffload(inner, offloadHelper, offloadReports(this.#log)) : inner;
   }
 
   #tell(message: FromShard): void {

@@ -23,7 +23,7 @@ export interface OpenListener {
 }
 
 /** What is true for all workers now, and what a new one has to be told. */
-export interface Orders extends Pick<ShardData, "count" | "wakeDelay" | "streams"> {
+export interface Orders extends Pick<ShardData, "count" | "wakeDelay" | "offload" | "offloadHelper" | "streams"> {
   /** How many of the workers serve UDP. */
   readonly shards: number;
   /** As configured for all of them together. */
@@ -104,10 +104,20 @@ export class ShardSeat implements ShardOwner, Correspondent {
   }
 
   data(): Omit<ShardData, "descriptors"> {
-    const { config, count, shards, wakeDelay, streams, common } = this.#orders;
+    const { config, count, shards, wakeDelay, offload, offloadHelper, streams, common } = this.#orders;
     const { index, incarnation } = this;
     const share = configShare(config, index, count, shards);
-    return { index, count, incarnation, config: share, wakeDelay, streams, common: common.memory };
+    return {
+      index,
+      count,
+      incarnation,
+      config: share,
+      wakeDelay,
+      streams,
+      common: common.memory,
+      offload: offload && index < shards,
+      offloadHelper,
+    };
   }
 
   begin(): void {

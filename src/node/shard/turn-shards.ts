@@ -35,6 +35,9 @@ export interface TurnShardsOptions {
   /** How many workers serve UDP; two or more, and one more serves TCP and TLS. */
   readonly shards: number;
   readonly wakeDelay: number;
+  /** Whether the kernel forwards what goes over UDP clients' channels, where that can be. */
+  readonly offload?: boolean;
+  readonly offloadHelper?: string | undefined;
   readonly keys: FindKeys;
   readonly onEvent: (event: TurnServerEvent) => void;
   readonly log: Log;
@@ -59,13 +62,13 @@ export class TurnShards implements TurnService {
    * `foreign-functions-unavailable`.
    */
   constructor(options: TurnShardsOptions) {
-    const { config, shards, wakeDelay, streams, log, keys, onEvent } = options;
+    const { config, shards, wakeDelay, offload = false, offloadHelper, streams, log, keys, onEvent } = options;
     for (const { bound } of config.relays) refuseWildcard(bound);
     availableForeign();
     const count = shards + 1;
     portShare(config.relayPorts, 0, count);
     this.#orders = {
-      ...{ config, shards, count, streams, wakeDelay },
+      ...{ config, shards, count, streams, wakeDelay, offload, offloadHelper },
       ...{ identity: undefined, squares: [], isDraining: false, listeners: new Map() },
       common: new CommonGround(config, count),
     };

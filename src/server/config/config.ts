@@ -24,6 +24,8 @@ export interface Config {
   readonly datapath: DatapathOption;
   readonly offload: "off" | "auto";
   readonly offloadHelper: string | undefined;
+  /** Undefined: as many as there are processors. */
+  readonly shards: number | undefined;
   /** Microseconds. */
   readonly wakeDelay: number;
 

@@ -45,18 +45,26 @@ export function optional<T>(item: Kind<T>): Kind<T | undefined> {
 
 /** The word `off`, which gives undefined, or whatever `item` takes. */
 export function orOff<T>(item: Kind<T>): Kind<T | undefined> {
-  const off = z.union([z.literal("off"), z.literal(false)]).transform(() => undefined);
+  return orWord("off", item, ["off", false]);
+}
+
+/** The same of the word `auto`. */
+export function orAuto<T>(item: Kind<T>): Kind<T | undefined> {
+  return orWord("auto", item, ["auto"]);
+}
+
+function orWord<T>(word: string, item: Kind<T>, written: readonly unknown[]): Kind<T | undefined> {
   return {
     type: z.unknown().transform((raw, context) => {
-      if (off.safeParse(raw).success) return undefined;
+      if (written.includes(raw)) return undefined;
       const result = item.type.safeParse(raw);
       if (result.success) return result.data;
       for (const { message } of result.error.issues)
-        context.addIssue(message.replace(/^must be /, 'must be "off" or '));
+        context.addIssue(message.replace(/^must be /, `must be "${word}" or `));
       return z.NEVER;
     }),
-    form: `${item.form}|off`,
-    format: (value) => (value === undefined ? "off" : item.format(value)),
+    form: `${item.form}|${word}`,
+    format: (value) => (value === undefined ? word : item.format(value)),
   };
 }
 

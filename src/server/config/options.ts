@@ -18,6 +18,7 @@ import {
   type Kind,
   list,
   optional,
+  orAuto,
   orOff,
   path,
   port,
@@ -129,6 +130,13 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     fallbackText: "none: Postern has the privilege itself, or goes without offload",
     description:
       "Where `postern helper`, which alone has the privilege to load programs into the kernel, listens for the daemon. When it is started again, it is found again. `postern helper -- serve` sets this by itself.",
+  },
+  shards: {
+    group: "General",
+    kind: orAuto(count(1, 64)),
+    fallback: 1,
+    description:
+      "How many threads serve UDP clients, each with its part of them and of relay-ports. With 1 everything is in one thread. From 2 on another thread serves TCP and TLS; a thread that fails takes its own sessions with it, is started again, and the others notice nothing. auto is as many as there are processors, 8 at most. Needs Linux and the datapath mmsg.",
   },
   wakeDelay: {
     group: "General",

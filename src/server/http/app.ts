@@ -6,7 +6,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Secret } from "../../node/secret.ts";
-import type { HostStats } from "../../node/turn-service.ts";
+import type { ShardHealth, TurnService } from "../../node/turn-service.ts";
 import type { SipView } from "../services/sip/sip-service.ts";
 import { isUser } from "../time-limited-credentials.ts";
 import { createMetrics } from "./metrics.ts";
@@ -23,7 +23,7 @@ export interface IssuedCredentials {
 export interface HttpAppOptions {
   /** What `/credentials` asks for as `Authorization: Bearer …`. */
   readonly token: () => Secret;
-  readonly stats: () => HostStats;
+  readonly turn: Pick<TurnService, "stats" | "shards" | "refresh">;
   readonly isDraining: () => boolean;
   readonly version: string;
   /** Credentials for this user, for `ttl` seconds or the default; undefined where there is no shared secret. */
@@ -101,9 +101,14 @@ async function readWish(c: Context, maxTtl: number): Promise<Wish | string> {
   return { user: user as string | undefined, ttl: seconds };
 }
 
+/** How many workers there are, and how many of them serve; nothing where there are none. */
+function shardsOf(shards: readonly ShardHealth[]) {
+  return shards.length === 0 ? {} : { shards: shards.length, up: shards.filter(({ isUp }) => isUp).length };
+}
+
 export function createHttpApp(options: HttpAppOptions): Hono {
   const app = new Hono();
-  const metrics = createMetrics(options.stats, options.sip);
+  const metrics = createMetrics(options.turn, options.sip);
   const throttle = new Throttle();
 
   app.use(async (c, next) => {
@@ -114,9 +119,16 @@ export function createHttpApp(options: HttpAppOptions): Hono {
 
   app.get("/healthz", (c) => {
     const draining = options.isDraining();
-    const { allocations } = options.stats().server;
+    const { stats, shards } = options.turn;
+    const { allocations } = stats.server;
     const calls = options.sip && { calls: options.sip.callCount };
-    const body = { status: draining ? "draining" : "ok", version: options.version, allocations, ...calls };
+    const body = {
+      status: draining ? "draining" : "ok",
+      version: options.version,
+      allocations,
+      ...calls,
+      ...shardsOf(shards),
+    };
     return c.json(body, draining ? 503 : 200);
   });
 
@@ -133,6 +145,7 @@ export function createHttpApp(options: HttpAppOptions): Hono {
   app.get("/metrics", async (c) => {
     const refused = options.guardMetrics ? refuse(c) : undefined;
     if (refused !== undefined) return refused;
+    await options.turn.refresh();
     return c.body(await metrics.metrics(), 200, { "Content-Type": metrics.contentType });
   });
 

@@ -5,19 +5,20 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "@prometheus-io/client";
 import { Method } from "../../core/stun/registry.ts";
 import { type OffloadStats, outcomes } from "../../node/datapath/ebpf/offload-stats.ts";
-import type { HostStats } from "../../node/turn-service.ts";
+import type { HostStats, ShardHealth, TurnService } from "../../node/turn-service.ts";
 import type { SipView } from "../services/sip/sip-service.ts";
 
 type Labelled = readonly (readonly [label: string, value: number])[];
 
 /** Reads the server's numbers when the registry is asked. `sip`: undefined where it is off. */
-export function createMetrics(stats: () => HostStats, sip?: SipView): Registry {
+export function createMetrics(turn: Pick<TurnService, "stats" | "shards">, sip?: SipView): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  addTurnMetrics(writerFor(registry, stats));
+  addTurnMetrics(writerFor(registry, () => turn.stats));
+  if (turn.shards.length > 0) addShardMetrics(writerFor(registry, () => turn.shards));
   if (sip !== undefined) addSipMetrics(writerFor(registry, () => sip));
   addOffloadMetrics(
-    writerFor(registry, () => [stats().offloaded, sip?.stats.offloaded].filter((one) => one !== undefined)),
+    writerFor(registry, () => [turn.stats.offloaded, sip?.stats.offloaded].filter((one) => one !== undefined)),
   );
   return registry;
 }
@@ -31,6 +32,14 @@ function writerFor<Source>(registry: Registry, source: () => Source) {
         ...{ name: `postern_${name}`, help, registers },
         collect() {
           this.set(read(source()));
+        },
+      });
+    },
+    gauges(name: string, help: string, label: string, read: (s: Source) => Labelled): void {
+      new Gauge({
+        ...{ name: `postern_${name}`, help, registers, labelNames: [label] },
+        collect() {
+          for (const [key, value] of read(source())) this.set({ [label]: key }, value);
         },
       });
     },
@@ -92,6 +101,29 @@ function addTurnMetrics({ gauge, counter, counters }: Writer<HostStats>): void {
     Object.entries(s.streams.closed),
   );
   counter("stream_media_dropped", "Media dropped for clients that do not read.", (s) => s.streams.mediaDropped);
+}
+
+function addShardMetrics({ gauges, counters }: Writer<readonly ShardHealth[]>): void {
+  const each = (of: (shard: ShardHealth) => number) => (shards: readonly ShardHealth[]) =>
+    shards.map((shard) => [shard.name, of(shard)] as const);
+  gauges(
+    "shard_up",
+    "Whether this worker serves.",
+    "shard",
+    each(({ isUp }) => Number(isUp)),
+  );
+  counters(
+    "shard_failures",
+    "How often this worker has ended by itself.",
+    "shard",
+    each(({ failures }) => failures),
+  );
+  counters(
+    "shard_lost_allocations",
+    "Allocations that ended with this worker.",
+    "shard",
+    each(({ lost }) => lost),
+  );
 }
 
 function addSipMetrics({ gauge, counter, counters }: Writer<SipView>): void {
