@@ -5,6 +5,7 @@ import { requireBpf, requirePeer, requirePrivilege } from "../support/peers.ts";
 import { until } from "../support/until.ts";
 import { firewall, mixed, OffloadWorld, peerPort, port } from "./offload-world.ts";
 
+const peerAt = `10.92.0.2:${peerPort}`;
 const skip = requireBpf() || requirePrivilege("root", "sys-admin") || requirePeer("ip", "nft");
 
 test("five minutes of what the kernel forwards and what it does not: nothing is lost", {
@@ -24,10 +25,10 @@ test("five minutes of what the kernel forwards and what it does not: nothing is 
   );
   await relay.nft(firewall);
   await world.serve(relay, { addresses: ["10.91.0.1"], postern: { "relay-addresses": ["10.92.0.1"] } });
-  const asked = await world.allocated(client, `10.91.0.1:${port}`, peer, `10.92.0.2:${peerPort}`);
+  const asked = await world.allocated(client, `10.91.0.1:${port}`, peer, peerAt);
   await until("both flows to be in the kernel", async () => (await world.flows()) === 2);
   // Longer apart than the host remembers a connection that it has seen nothing of.
-  const counted = await mixed(world, asked, 300, 130);
+  const counted = await mixed(world, asked, peerAt, 300, 130);
   t.diagnostic(JSON.stringify(counted));
   assert.equal(counted.lost, 0, `${counted.lost} of ${counted.sent} were lost`);
   assert.ok(counted.longs >= 2 && counted.tooLong >= counted.longs);

@@ -204,7 +204,7 @@ describe("offload beside the host's own rules", { skip, timeout: 240_000 }, () =
     await world.serve(relay, serveAt("10.92.0.1"));
     const asked = await world.allocated(client, `10.91.0.1:${port}`, peer, peerAt);
     await until("both flows to be in the kernel", async () => (await world.flows()) === 2);
-    const { lost, forwarded, tooLong, passed, longs, sent } = await mixed(world, asked, 12);
+    const { lost, forwarded, tooLong, passed, longs, sent } = await mixed(world, asked, peerAt, 12);
     assert.equal(lost, 0, `${lost} of ${sent} were lost`);
     assert.ok(longs >= 3 && tooLong >= longs, `${tooLong} of ${longs} went up`);
     assert.ok(passed >= 8 && forwarded > 5 * passed, `${passed} were shown, ${forwarded} forwarded`);

@@ -117,6 +117,9 @@ function hostOf(at: string): string {
 
 let told = 0;
 
+/** Milliseconds; a permission lasts five minutes. */
+const permitEvery = 120_000;
+
 /** Asks for echoes, one after the other, and says how many came within a second each. */
 export async function echoes({ one }: Asked, count: number, length = 20): Promise<number> {
   let back = 0;
@@ -153,7 +156,13 @@ const outcome = (name: string) => `offload_datagrams_total{outcome="${name}"}`;
  * Speech both ways for so many seconds, all of it for the kernel to forward, and every few seconds something from the peer that
  * is too long for it. Returns how many texts were lost, and how many packets went up for no other reason than to be seen.
  */
-export async function mixed(world: OffloadWorld, { one, peer }: Asked, seconds: number, longEvery = 3.5) {
+export async function mixed(
+  world: OffloadWorld,
+  { one, peer }: Asked,
+  peerAt: string,
+  seconds: number,
+  longEvery = 3.5,
+) {
   const sent: string[] = [];
   const [forwarded, passed, tooLong] = (await world.metrics(...["forwarded", "passed", "tooLong"].map(outcome))) as [
     number,
@@ -164,7 +173,12 @@ export async function mixed(world: OffloadWorld, { one, peer }: Asked, seconds: 
   let longs = 0;
   // Whom the peer calls is who has spoken to it.
   await one.ask({ do: "relay", to: channel, texts: ["hello"] });
+  let permits = 0;
   while (performance.now() < begun + seconds * 1_000) {
+    if (performance.now() > begun + (permits + 1) * permitEvery) {
+      permits++;
+      await one.ask({ do: "permit", peer: peerAt });
+    }
     const text = `${told++} of speech`;
     await one.ask({ do: "relay", to: channel, texts: [text] });
     sent.push(text, `${text} of the peer`);
@@ -177,7 +191,8 @@ export async function mixed(world: OffloadWorld, { one, peer }: Asked, seconds: 
     }
     await delay(100);
   }
-  await until("the last to be heard", async () => (await one.ask({ do: "heard" })).heard?.includes(sent.at(-1) ?? ""));
+  await one.ask({ do: "relay", to: channel, texts: ["the last"] });
+  await until("the last to come back", async () => (await one.ask({ do: "heard" })).heard?.includes("the last"));
   const heard = new Set((await one.ask({ do: "heard" })).heard);
   const now = (await world.metrics(...["forwarded", "passed", "tooLong"].map(outcome))) as [number, number, number];
   return {

@@ -39,7 +39,22 @@ export interface Outcome {
   readonly bytesIn: number;
 }
 
-const loopbacks = { 4: "127.0.0.1", 6: "::1" } as const;
+/** Where it happens. */
+export interface Ground {
+  /** The relay's address, and that of its clients and peers. */
+  readonly relay: string;
+  readonly far: string;
+  /** Does it where clients and peers are. */
+  away<T>(work: () => Promise<T>): Promise<T>;
+  /** Returns when nothing is on its way any more. */
+  quiet(...count: readonly (() => number)[]): Promise<void>;
+}
+
+export function onLoopback(family: 4 | 6): Ground {
+  const loopback = family === 4 ? "127.0.0.1" : "::1";
+  return { relay: loopback, far: loopback, away: (work) => work(), quiet: async () => {} };
+}
+
 const clientCount = 2;
 /** The first has a channel, the second a permission, as all of one address have. */
 const peerCount = 2;
@@ -54,7 +69,7 @@ const markLength = 9;
 const burstBytes = 150_000;
 const burstPackets = 48;
 
-const sizes = [0, 1, 3, 4, 5, 8, 9, 12, 100, 172, 172, 172, 172, 500, 1200, 1200, 1200, 1472, 1473, 2000, 9000];
+const sizes = [0, 1, 3, 4, 5, 8, 9, 12, 100, 172, 172, 172, 172, 500, 1200, 1200, 1200, 1450, 1472, 1473, 2000, 9000];
 
 /** What is in a packet is not looked at, so it comes out of one place. */
 const noise = new SeededRandom(1).bytes(70_000);
@@ -80,10 +95,12 @@ class Ledger {
   readonly #sums = new Map<string, bigint>();
   readonly #last = new Map<string, number>();
   overtaken = 0;
+  count = 0;
   /** Numbers of the packets that end a burst, by what brought them. */
   readonly ends = new Set<string>();
 
   note(from: string, to: string, frame: Uint8Array): void {
+    this.count++;
     const { text, content, data } = read(frame, to);
     const marked = data.length >= markLength && readU32(data, 0) === MAGIC;
     const way = `${marked ? KINDS[data[4] as number] : "short or broken"}: ${text}${from} > ${to}`;
@@ -166,17 +183,18 @@ export async function relayRandomly(
   ports: Ports,
   seed: number,
   packets: number,
+  ground: Ground = onLoopback(family),
 ): Promise<Outcome> {
   await using held = new AsyncDisposableStack();
-  const ip = loopbacks[family];
-  const loopback = at(ip);
+  const { relay: ip, far } = ground;
+  const bound = at(ip);
   const t = held.use(
     await HostUnderTest.create(
       { datapath },
       {
-        relays: [{ bound: loopback, advertised: loopback }],
+        relays: [{ bound, advertised: bound }],
         peers: {
-          allow: [parsePrefix(`${ip}/${family === 4 ? 32 : 128}`)!],
+          allow: [parsePrefix(`${far}/${family === 4 ? 32 : 128}`)!],
           deny: [],
           // Broken messages reach nobody else's.
           ports: { min: ports.peers, max: ports.peers + peerCount - 1 },
@@ -189,23 +207,25 @@ export async function relayRandomly(
   const names = new Map<string, string>();
   const peers: { socket: Socket; address: Address }[] = [];
   for (let i = 0; i < peerCount; i++) {
-    const socket = await peerAt(ip, ports.peers + i, (data, from) =>
-      ledger.note(names.get(from) ?? "nobody", `peer ${i}`, data),
+    const socket = await ground.away(() =>
+      peerAt(far, ports.peers + i, (data, from) => ledger.note(names.get(from) ?? "nobody", `peer ${i}`, data)),
     );
     held.defer(() => new Promise((done) => void socket.close(done)));
-    peers.push({ socket, address: at(ip, ports.peers + i) });
+    peers.push({ socket, address: at(far, ports.peers + i) });
   }
   const sides: Side[] = [];
   for (let i = 0; i < clientCount; i++) {
     let isSetUp = false;
     const client = held.use(
-      await TurnClient.connect({
-        ...{ host: ip, port: ports.listener, from: ip, fromPort: ports.clients + i, ...alice },
-        onFrame: (frame) => {
-          if (isSetUp) ledger.note("server", `client ${i}`, frame);
-          return isSetUp;
-        },
-      }),
+      await ground.away(() =>
+        TurnClient.connect({
+          ...{ host: ip, port: ports.listener, from: far, fromPort: ports.clients + i, ...alice },
+          onFrame: (frame) => {
+            if (isSetUp) ledger.note("server", `client ${i}`, frame);
+            return isSetUp;
+          },
+        }),
+      ),
     );
     const { relayed } = await client.allocate({ family });
     await client.bindChannel(channel, (peers[0] as { address: Address }).address);
@@ -215,6 +235,10 @@ export async function relayRandomly(
   }
   await run(new SeededRandom(seed), { sides, peers, ledger, ip, family }, packets);
   const { server } = t.host.stats;
+  await ground.quiet(
+    () => ledger.count,
+    () => server.packetsToPeers + server.packetsToClients,
+  );
   const { drops, packetsIn, bytesIn } = datapath.stats;
   return {
     ways: ledger.finish(),
