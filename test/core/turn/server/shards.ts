@@ -82,6 +82,19 @@ export class Shards {
     }
   }
 
+  /** The oldest message of the `nth` pair of shards that has any: each pair's come in order. */
+  deliverOne(nth: number): void {
+    const firsts = this.mail.filter(({ from, to }, i) => {
+      return this.mail.findIndex((other) => other.from === from && other.to === to) === i;
+    });
+    const next = firsts[nth % Math.max(1, firsts.length)];
+    if (next === undefined) return;
+    this.mail.splice(this.mail.indexOf(next), 1);
+    const world = this.worlds[next.to] as World;
+    world.server.handleShardMessage(next.from, next.message, world.now);
+    world.drain();
+  }
+
   advance(seconds: number): void {
     for (const world of this.worlds) world.advance(seconds);
   }
