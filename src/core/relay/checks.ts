@@ -13,7 +13,7 @@ import { Attribute, ErrorCode, isComprehensionRequired, MessageClass, Method } f
 import type { StunWriter } from "../stun/writer.ts";
 import { type Component, reroute } from "./component.ts";
 import type { RelayDrop, Route } from "./outputs.ts";
-import { silenceOf } from "./settling.ts";
+import { isSilent } from "./settling.ts";
 import type { RelayState } from "./state.ts";
 
 /** Two fragments of 256 characters and a colon. */
@@ -136,7 +136,7 @@ function prove(state: RelayState, component: Component, from: Readonly<Address>,
  */
 function mayMove(component: Component, nominated: number | undefined, now: Instant): boolean {
   const { endpoint, nominated: before } = component;
-  if (endpoint === undefined || endpoint.isQuestioned || silenceOf(component, now) >= SILENCE_MS) return true;
+  if (endpoint === undefined || endpoint.isQuestioned || isSilent(component, SILENCE_MS, now)) return true;
   return nominated !== undefined && (before === undefined || nominated > before);
 }
 

@@ -28,8 +28,6 @@ export interface ForwardedMedia {
   readonly bytes: number;
   /** When the last packet came. */
   readonly lastAt: Instant;
-  /** When that was looked at. */
-  readonly now: Instant;
   readonly highest: number;
   readonly jitter: number;
   readonly payloadType: number;
@@ -52,8 +50,6 @@ export class MediaFlow {
   readonly departure: Route;
   /** Nobody has to take it back then: whatever comes is seen again, and another flow may follow. */
   readonly until: Instant;
-  /** When a datapath last told of it: up to then it is known how long the party has been silent. */
-  checkedAt: Instant;
   readonly #state: RelayState;
   readonly #from: Component;
   readonly #to: Component;
@@ -78,7 +74,6 @@ export class MediaFlow {
     this.#clockRate = stream.clockRate;
     this.#payloadTypes = stream.payloadTypes.slice();
     this.until = after(now, LASTS_MS);
-    this.checkedAt = now;
     from.flow = this;
     state.outputs.push({ kind: "offload", flow: this });
   }
@@ -101,21 +96,23 @@ export class MediaFlow {
     this.#state.outputs.push({ kind: "withdraw", flow: this });
   }
 
-  handleForwarded({ packets, bytes, lastAt, now, highest, jitter, payloadType }: ForwardedMedia): void {
-    this.checkedAt = now;
-    if (packets === 0) return;
+  handleForwarded({ packets, bytes, lastAt, highest, jitter, payloadType }: ForwardedMedia): void {
     const { stream } = this.#from;
     this.#from.packets += packets;
     this.#from.bytes += bytes;
-    this.departure.packets += packets;
-    this.departure.bytes += bytes;
+    // It may have got another way while these were on theirs.
+    const route = this.#to.route ?? this.departure;
+    route.packets += packets;
+    route.bytes += bytes;
     this.#state.stats.packets += packets;
     this.#state.stats.bytes += bytes;
     stream.meter.handleForwarded(this.#source, packets, highest, jitter);
-    stream.payloadType = payloadType;
     const { session } = stream.leg;
-    if (lastAt > this.#endpoint.heardAt) this.#endpoint.heardAt = lastAt;
+    if (lastAt > this.#endpoint.heardAt) {
+      this.#endpoint.heardAt = lastAt;
+      stream.payloadType = payloadType;
+    }
     if (lastAt > session.mediaAt) session.mediaAt = lastAt;
-    if (session.record !== undefined) amend(session.record, this.#from, this.#to, this.departure);
+    if (session.record !== undefined) amend(session.record, this.#from, this.#to, { packets, bytes });
   }
 }

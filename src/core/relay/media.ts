@@ -16,7 +16,7 @@ import { noteReports } from "./hearing.ts";
 import type { LegStream } from "./leg.ts";
 import type { PortId, RelayDrop, Route } from "./outputs.ts";
 import { isPartys } from "./reach.ts";
-import { noteCarried, silenceOf } from "./settling.ts";
+import { isSilent, noteCarried } from "./settling.ts";
 import type { RelayState } from "./state.ts";
 
 /** How long an endpoint is silent before its source may go on from another port. */
@@ -254,16 +254,13 @@ function mayReplace(
   sequence: number,
   now: Instant,
 ): boolean {
-  const { endpoint, flow, stream } = component;
+  const { endpoint, stream } = component;
   if (endpoint === undefined || endpoint.isQuestioned || endpoint.isProvisional) return true;
-  if (silenceOf(component, now) < SILENCE_MS || !sameIp(endpoint.address, from)) return false;
+  if (now - endpoint.heardAt < SILENCE_MS || !sameIp(endpoint.address, from)) return false;
   const distance = sequenceDistance(stream.meter.highest, sequence);
   if (stream.meter.ssrc !== ssrc || distance <= 0 || distance > MAX_DROPOUT) return false;
-  if (flow !== undefined) {
-    // What is forwarded without us may have spoken meanwhile: that is known before anybody has proven itself.
-    flow.end();
-    component.contenders = undefined;
-  }
+  // Who is heard without us may have spoken meanwhile: that is known before anybody has proven itself.
+  if (!isSilent(component, SILENCE_MS, now)) component.contenders = undefined;
   return true;
 }
 

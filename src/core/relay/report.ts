@@ -6,7 +6,7 @@ import type { Component } from "./component.ts";
 import type { HearingReport } from "./hearing.ts";
 import type { IceTreatment } from "./ice.ts";
 import type { Leg, LegStream, Session } from "./leg.ts";
-import type { LegId, RelayDrops, Route, SessionId } from "./outputs.ts";
+import type { LegId, RelayDrops, SessionId } from "./outputs.ts";
 
 export interface ComponentReport {
   /** Ours, as the party is told. */
@@ -108,8 +108,13 @@ function componentReport(component: Component): ComponentReport {
 
 type Open<T> = { -readonly [Key in keyof T]: T[Key] };
 
-/** Brings the report of a call that is over up to date: what `from` has sent, which the other party got by `route`. */
-export function amend(report: Open<SessionReport>, from: Component, to: Component, route: Route): void {
+/** Brings the report of a call that is over up to date: `more` is what `from` has sent and `to` got, told of only now. */
+export function amend(
+  report: Open<SessionReport>,
+  from: Component,
+  to: Component,
+  more: { readonly packets: number; readonly bytes: number },
+): void {
   const reported = ({ stream }: Component): Open<StreamReport> | undefined =>
     report.legs.find(({ leg }) => leg === stream.leg.id)?.streams[stream.index];
   report.mediaAt = from.stream.leg.session.mediaAt;
@@ -120,5 +125,7 @@ export function amend(report: Open<SessionReport>, from: Component, to: Componen
     Object.assign(sent, { lost: meter.lost, jitter: meter.jitter, payloadType });
     sent.media = { ...sent.media, packetsIn: packets, bytesIn: bytes, heardAt: endpoint?.heardAt };
   }
-  if (heard !== undefined) heard.media = { ...heard.media, packetsOut: route.packets, bytesOut: route.bytes };
+  if (heard === undefined) return;
+  const { packetsOut, bytesOut } = heard.media;
+  heard.media = { ...heard.media, packetsOut: packetsOut + more.packets, bytesOut: bytesOut + more.bytes };
 }

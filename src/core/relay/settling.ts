@@ -55,7 +55,13 @@ function isAgreed(
   return sends(said.direction) && receives(heard.direction);
 }
 
-/** How long the party is known to have been silent. */
-export function silenceOf({ flow, endpoint }: Component, now: Instant): number {
-  return endpoint === undefined ? Infinity : (flow?.checkedAt ?? now) - endpoint.heardAt;
+/**
+ * Whether the party is known to have been silent for so long. Of what is forwarded without us that was told a while ago: it is
+ * taken back, and then it is known.
+ */
+export function isSilent({ flow, endpoint }: Component, forMs: number, now: Instant): boolean {
+  if (endpoint === undefined) return true;
+  if (now - endpoint.heardAt < forMs) return false;
+  flow?.end();
+  return flow === undefined;
 }

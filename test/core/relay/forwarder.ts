@@ -38,11 +38,11 @@ export class Forwarder {
     this.#flows.set(flow, { flow, source, packets: 0, bytes: 0, lastAt: 0 as Instant });
   }
 
-  withdraw(flow: MediaFlow, now: Instant): void {
+  withdraw(flow: MediaFlow): void {
     const forwarded = this.#flows.get(flow);
     assert.ok(forwarded !== undefined, "what is taken back was there");
     this.#flows.delete(flow);
-    tell(forwarded, now);
+    tell(forwarded);
   }
 
   /** Undefined: that goes up. */
@@ -61,8 +61,8 @@ export class Forwarder {
     return undefined;
   }
 
-  tell(now: Instant): void {
-    for (const forwarded of this.#flows.values()) tell(forwarded, now);
+  tell(): void {
+    for (const forwarded of this.#flows.values()) tell(forwarded);
   }
 
   /** What it may forward comes from where a party is, goes to where the other is, and both want it so. */
@@ -86,11 +86,11 @@ export class Forwarder {
   }
 }
 
-function tell(forwarded: Forwarded, now: Instant): void {
+function tell(forwarded: Forwarded): void {
   const { flow, source, packets, bytes, lastAt } = forwarded;
   const jitter = (Number(source.scaledJitter) * 1_000) / (source.clockRate * 16);
   const highest = source.highest % 2 ** 32;
-  flow.handleForwarded({ packets, bytes, lastAt, now, highest, jitter, payloadType: source.payloadType });
+  if (packets > 0) flow.handleForwarded({ packets, bytes, lastAt, highest, jitter, payloadType: source.payloadType });
   forwarded.packets = 0;
   forwarded.bytes = 0;
 }

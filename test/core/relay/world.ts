@@ -115,7 +115,7 @@ export class RelayWorld {
       case "offload":
         return this.forwarder?.offload(out.flow);
       case "withdraw":
-        return this.forwarder?.withdraw(out.flow, this.now);
+        return this.forwarder?.withdraw(out.flow);
     }
   }
 
@@ -143,16 +143,16 @@ export class RelayWorld {
   /** Virtual milliseconds pass. */
   pass(ms: number): void {
     const until = (this.now + ms) as Instant;
-    this.forwarder?.tell(this.now);
+    this.forwarder?.tell();
     for (let next = this.relay.pollTimeout(); next !== undefined && next <= until; next = this.relay.pollTimeout()) {
       this.now = next;
-      this.forwarder?.tell(next);
+      this.forwarder?.tell();
       this.relay.handleTimeout(next);
       this.drain();
       assert.ok((this.relay.pollTimeout() ?? Infinity) > next, "time goes on");
     }
     this.now = until;
-    this.forwarder?.tell(until);
+    this.forwarder?.tell();
   }
 
   openSession(owner = "alice"): SessionId {
@@ -266,7 +266,7 @@ export class Phone {
   }
 
   stream(index = 0): StreamReport {
-    this.world.forwarder?.tell(this.world.now);
+    this.world.forwarder?.tell();
     for (const { legs } of this.world.relay.reports()) {
       for (const { leg, streams } of legs) if (leg === this.leg) return streams[index] ?? assert.fail();
     }

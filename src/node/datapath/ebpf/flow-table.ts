@@ -226,8 +226,9 @@ export class FlowTable {
     if (entry.arrivesBy !== undefined) this.#compare(entry, packets + up);
     const { flow, index } = entry;
     const [more, longer] = [packets - entry.packets, bytes - entry.bytes];
+    if (more === 0) return;
     if (flow instanceof MediaFlow) this.#tell(flow, index, more, longer);
-    else if (more > 0) countOffloaded(flow, more, longer, monotonicNow());
+    else countOffloaded(flow, more, longer, monotonicNow());
     entry.packets = packets;
     entry.bytes = bytes;
   }
@@ -235,7 +236,7 @@ export class FlowTable {
   #tell(flow: MediaFlow, index: number, packets: number, bytes: number): void {
     const lastAt = instantOf(this.#counters.latest(COUNTER.last));
     const quality = this.#qualities.read(index, flow.traits.clockRate);
-    flow.handleForwarded({ packets, bytes, lastAt, now: monotonicNow(), ...quality });
+    flow.handleForwarded({ packets, bytes, lastAt, ...quality });
   }
 
   /** Whether what user space carries of it has been seen by the program. */
