@@ -13,6 +13,7 @@ import { offloadReports } from "../node/datapath/offload-log.ts";
 import { FailureLog } from "../node/failure-log.ts";
 import { watchInterfaces } from "../node/interfaces.ts";
 import type { TlsIdentity } from "../node/net/tls-identity.ts";
+import { FreeMemory } from "../node/sys/free-memory.ts";
 import type { Capacity } from "../node/turn/capacity.ts";
 import type { ShardHealth, TurnService } from "../node/turn-service.ts";
 import type { AddressPlan } from "./address-plan.ts";
@@ -98,7 +99,7 @@ export class Daemon implements AsyncDisposable {
     this.#host = parts.turn;
     this.#listeners = new Listeners(this.#host, loaded.config, log);
     this.#places = new Places(parts.place, this.#host, this.#listeners, log, (work) => this.#enqueue(work));
-    this.#watches.push(this.#places);
+    this.#watches.push(this.#places, new FreeMemory());
   }
 
   /** Of calls. Whether the kernel forwards, and why not, is said of TURN's already. */

@@ -11,6 +11,12 @@ import { createRequire } from "node:module";
 
 export type ForeignFunction = (...args: readonly (number | bigint | string | object | null)[]) => number;
 
+/** One that can be called on another thread, too. */
+export interface AsyncForeignFunction extends ForeignFunction {
+  /** The last argument is a function that hears, on this thread, when it has returned. */
+  async(...args: readonly unknown[]): void;
+}
+
 /** A descriptor that Node's event loop watches. */
 export interface PollHandle {
   ref(): void;
@@ -24,7 +30,7 @@ export interface PollHandle {
 
 /** What is used of koffi. */
 export interface Foreign {
-  load(library: null): { func(name: string, result: string, args: readonly string[]): ForeignFunction };
+  load(library: null): { func(name: string, result: string, args: readonly string[]): AsyncForeignFunction };
   address(memory: Uint8Array): bigint;
   errno(): number;
   /** `env`: what Node-API calls this thread's Node by. */
