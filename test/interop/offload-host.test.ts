@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import type { Namespace } from "../../src/lab/namespace.ts";
 import { requireBpf, requirePeer, requirePrivilege } from "../support/peers.ts";
 import { until } from "../support/until.ts";
@@ -25,30 +26,40 @@ async function direct(world: OffloadWorld): Promise<Host> {
   const [client, relay, peer] = await Promise.all(["client", "relay", "peer"].map((name) => world.namespace(name)));
   assert.ok(client && relay && peer);
   await world.link(
-    { place: client, device: "c0", addresses: ["10.91.0.2/24"] },
-    { place: relay, device: "rc", addresses: ["10.91.0.1/24"] },
+    { place: client, device: "c0", addresses: ["10.91.0.2/24", "fd91::2/64"] },
+    { place: relay, device: "rc", addresses: ["10.91.0.1/24", "fd91::1/64"] },
   );
   await world.link(
-    { place: peer, device: "p0", addresses: ["10.92.0.2/24"] },
-    { place: relay, device: "rp", addresses: ["10.92.0.1/24"] },
+    { place: peer, device: "p0", addresses: ["10.92.0.2/24", "fd92::2/64"] },
+    { place: relay, device: "rp", addresses: ["10.92.0.1/24", "fd92::1/64"] },
   );
-  await relay.ip("addr add 10.93.0.1/32 dev rp");
-  await peer.ip("route add 10.93.0.1 via 10.92.0.1");
+  await relay.ip("addr add 10.93.0.1/32 dev rp", "addr add fd93::1/128 dev rp nodad");
+  await peer.ip("route add 10.93.0.1 via 10.92.0.1", "route add fd93::1 via fd92::1");
   return { world, client, relay, peer };
 }
 
-const serveAt = (relayAddress: string) => ({
-  addresses: ["10.91.0.1"],
-  postern: { "relay-addresses": [relayAddress] },
+const serveAt = (relayAddress: string, address = "10.91.0.1") => ({
+  addresses: [address],
+  // A client that wants IPv6 asks for both.
+  postern: { "relay-addresses": relayAddress.includes(":") ? ["10.92.0.1", relayAddress] : [relayAddress] },
 });
 
-const masquerading = `
-table ip nat {
+const masqueradingOf = (table: "ip" | "ip6") => `
+table ${table} nat {
   chain out {
     type nat hook postrouting priority srcnat
     oifname "rp" masquerade
   }
 }`;
+const masquerading = masqueradingOf("ip");
+
+const families = [
+  { table: "ip", server: "10.91.0.1", outer: "10.92.0.1", inner: "10.93.0.1", peerAt, family: 4 },
+  { table: "ip6", server: "fd91::1", outer: "fd92::1", inner: "fd93::1", peerAt: `[fd92::2]:${peerPort}`, family: 6 },
+] as const;
+const literal = (ip: string) => (ip.includes(":") ? `[${ip}]` : ip);
+
+const outcomes = ["forwarded", "passed"].map((name) => `offload_datagrams_total{outcome="${name}"}`);
 
 const hostOf = (source: string) => source.slice(0, source.lastIndexOf(":"));
 
@@ -56,7 +67,7 @@ async function sourcesOf(peer: { ask(command: { do: "heard" }): Promise<{ source
   return (await peer.ask({ do: "heard" })).sources ?? [];
 }
 
-describe("offload beside the host's own rules", { skip, timeout: 240_000 }, () => {
+describe("offload beside the host's own rules", { skip, timeout: 400_000 }, () => {
   test("in a container behind a bridge, with a published port and masquerading outside: the kernel forwards", async () => {
     await using world = new OffloadWorld();
     const [client, host, box, peer] = await Promise.all(
@@ -99,31 +110,37 @@ describe("offload beside the host's own rules", { skip, timeout: 240_000 }, () =
     assert.deepEqual((await sourcesOf(asked.peer)).map(hostOf), ["10.92.0.1"]);
   });
 
-  test("masquerading on the relay's own host: user space relays, and the peer sees one address", async () => {
-    await using world = new OffloadWorld();
-    const { client, relay, peer } = await direct(world);
-    await relay.nft(masquerading);
-    await world.serve(relay, serveAt("10.93.0.1"));
-    const asked = await world.allocated(client, `10.91.0.1:${port}`, peer, peerAt);
-    assert.equal(await echoes(asked, 40), 40);
-    assert.deepEqual([await world.flows(), await world.forwarded()], [0, 0]);
-    assert.deepEqual((await sourcesOf(asked.peer)).map(hostOf), ["10.92.0.1"]);
-    assert.equal(world.log.match(/^.*this host translates.*$/gm)?.length, 1, "told once");
-  });
+  for (const { table, server, outer, inner, peerAt: to, family } of families) {
+    test(`IPv${family} masquerading on the relay's own host: user space relays, and the peer sees one address`, async () => {
+      await using world = new OffloadWorld();
+      const { client, relay, peer } = await direct(world);
+      await relay.nft(masqueradingOf(table));
+      await world.serve(relay, serveAt(inner, server));
+      const asked = await world.allocated(client, `${literal(server)}:${port}`, peer, to);
+      assert.equal(await echoes(asked, 40), 40);
+      assert.deepEqual([await world.flows(), await world.forwarded()], [0, 0]);
+      assert.deepEqual((await sourcesOf(asked.peer)).map(hostOf), [outer]);
+      assert.equal(world.log.match(/^.*this host translates.*$/gm)?.length, 1, "told once");
+    });
 
-  test("masquerading that leaves these addresses as they are: the kernel forwards what has shown so", async () => {
-    await using world = new OffloadWorld();
-    const { client, relay, peer } = await direct(world);
-    await relay.nft(masquerading);
-    await world.serve(relay, serveAt("10.92.0.1"));
-    const asked = await world.allocated(client, `10.91.0.1:${port}`, peer, peerAt);
-    assert.equal(await world.flows(), 0, "nothing has shown how the host treats the relay's packets");
-    assert.equal(await echoes(asked, 1), 1);
-    await until("both flows to be in the kernel", async () => (await world.flows()) === 2);
-    assert.equal(await echoes(asked, 20), 20);
-    await until("all to be forwarded by the kernel", async () => (await world.forwarded()) === 40);
-    assert.equal((await sourcesOf(asked.peer)).length, 1);
-  });
+    test(`IPv${family} masquerading that changes nothing of it: the kernel forwards what has shown so`, async () => {
+      await using world = new OffloadWorld();
+      const { client, relay, peer } = await direct(world);
+      await relay.nft(masqueradingOf(table));
+      await world.serve(relay, serveAt(outer, server));
+      const asked = await world.allocated(client, `${literal(server)}:${port}`, peer, to);
+      assert.equal(await world.flows(), 0, "nothing has shown how the host treats the relay's packets");
+      assert.equal(await echoes(asked, 1), 1);
+      await until("both flows to be in the kernel", async () => (await world.flows()) === 2);
+      const [forwarded, passed] = await world.metrics(...outcomes);
+      assert.equal(await echoes(asked, 20), 20);
+      await until("all to be forwarded, but what the host has to see", async () => {
+        const now = await world.metrics(...outcomes);
+        return now[0]! + now[1]! - forwarded! - passed! === 40 && now[0]! > forwarded! + 30;
+      });
+      assert.equal((await sourcesOf(asked.peer)).length, 1);
+    });
+  }
 
   test("what the host does not track, beside rules that would translate it: the kernel forwards", async () => {
     await using world = new OffloadWorld();
@@ -194,6 +211,21 @@ describe("offload beside the host's own rules", { skip, timeout: 240_000 }, () =
     });
     assert.equal(await echoes(asked, 20), 20);
     assert.match(world.log, /are not seen where they should come in/);
+  });
+
+  test("a tunnel without a link layer: user space relays", async () => {
+    await using world = new OffloadWorld();
+    const { client, relay, peer } = await direct(world);
+    await relay.ip("tuntap add dev t0 mode tun", "addr add 10.94.0.1/24 dev t0", "link set t0 up");
+    const script = fileURLToPath(new URL("tun-echo.ts", import.meta.url));
+    const tunnel = await relay.start([process.execPath, script, "t0"]);
+    await tunnel.says("ready");
+    await world.serve(relay, serveAt("10.94.0.1"));
+    const asked = await world.allocated(client, `10.91.0.1:${port}`, peer, peerAt);
+    await asked.one.ask({ do: "bindChannel", channel: 0x4001, peer: "10.94.0.2:7" });
+    await asked.one.ask({ do: "relay", to: 0x4001, texts: ["one", "two"] });
+    await until("both to come back", async () => (await asked.one.ask({ do: "heard" })).heard?.length === 2);
+    assert.equal(await world.flows(), 2, "those of the other channel");
   });
 
   test("a stateful firewall on the relay's host: what comes up after all is let in", async () => {

@@ -101,7 +101,7 @@ export class OffloadWorld implements AsyncDisposable {
     const options = { host, port: clientPort, username: user.name, password: user.password };
     const [one, two] = await Promise.all([this.endpoint(client, options), this.endpoint(peer)]);
     await two.ask({ do: "echo", at: peerAt });
-    await one.ask({ do: "allocate" });
+    await one.ask({ do: "allocate", dual: peerAt.startsWith("[") });
     await one.ask({ do: "bindChannel", channel, peer: peerAt });
     return { one, peer: two };
   }
