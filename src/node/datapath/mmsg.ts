@@ -86,6 +86,8 @@ export class MmsgDatapath implements Datapath {
   #opening: MmsgSocket[] = [];
   /** By slot of `#received`: whose datagram it holds. */
   readonly #owners: MmsgSocket[] = [];
+  /** By slot: whether the datagram is taken to have come with what its socket heard last. */
+  readonly #areTaken: Uint8Array = new Uint8Array(batchSize);
   /** Slots that hold a datagram. */
   #filled = 0;
   #round = 0;
@@ -376,7 +378,8 @@ export class MmsgDatapath implements Datapath {
 
   #receive(socket: MmsgSocket): void {
     const want = Math.min(socket.want, this.#batch - this.#filled);
-    const count = this.#received.receive(socket.descriptor, this.#filled, want, socket.hearsFields);
+    const isTaken = want === 1 && socket.takesNext();
+    const count = this.#received.receive(socket.descriptor, this.#filled, want, socket.hearsFields && !isTaken);
     if (count < 0) {
       // Where errors are kept, the next look finds them there.
       if (count !== -EAGAIN && count !== -EINTR && socket.sink.handleIcmp === undefined) this.#stats.socketErrors++;
@@ -385,7 +388,10 @@ export class MmsgDatapath implements Datapath {
     if (socket.fill !== undefined) this.#gaugeQueue(socket, want, count);
     socket.adapt(want, count, this.#round);
     if (count === want) this.#mayHaveLeft = true;
-    for (let i = 0; i < count; i++) this.#owners[this.#filled++] = socket;
+    for (let i = 0; i < count; i++) {
+      this.#areTaken[this.#filled] = isTaken ? 1 : 0;
+      this.#owners[this.#filled++] = socket;
+    }
   }
 
   #gaugeQueue(socket: MmsgSocket, asked: number, given: number): void {
@@ -402,10 +408,17 @@ export class MmsgDatapath implements Datapath {
     if (!this.#isClosed) this.#outbox.flush();
   }
 
+  #fieldsOf(socket: MmsgSocket, slot: number): IpFields {
+    if (this.#areTaken[slot] === 1) return socket.heard;
+    const fields = this.#received.takeFields(slot);
+    socket.noteHeard(fields);
+    return fields;
+  }
+
   #handUpSlot(socket: MmsgSocket, slot: number): void {
     const received = this.#received;
     received.takeSource(slot, this.#from);
-    const fields = socket.hearsFields ? received.takeFields(slot) : undefined;
+    const fields = socket.hearsFields ? this.#fieldsOf(socket, slot) : undefined;
     // Released by a sink: what came before that is nobody's.
     if (socket.state !== "open") return;
     const data = received.bytesOf(slot);

@@ -6,10 +6,17 @@ import assert from "node:assert/strict";
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { describe, test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Address, copyAddress, formatAddress, parseIp } from "../../../src/core/base/address.ts";
 import { PosternError } from "../../../src/core/base/failure.ts";
 import { type IpFields, ipFieldsOf, NO_FIELDS } from "../../../src/core/base/ip-fields.ts";
-import type { BindFailure, DatagramSink, Datapath, SocketId } from "../../../src/node/datapath/datapath.ts";
+import type {
+  BindFailure,
+  DatagramSink,
+  Datapath,
+  SocketId,
+  SocketPurpose,
+} from "../../../src/node/datapath/datapath.ts";
 import { requireIpv6, type Skip } from "../../support/peers.ts";
 import { freePort } from "../../support/ports.ts";
 import { until } from "../../support/until.ts";
@@ -99,9 +106,10 @@ export function datapathCompliance(name: string, create: () => Datapath, notHere
     datapath: Datapath,
     ip: string,
     port = 0,
+    purpose: SocketPurpose = "relay",
   ): Promise<Recorder & { socket: SocketId; address: Address }> {
     const sink = new Recorder();
-    datapath.bind(parseIp(ip, port) as Address, "relay", sink);
+    datapath.bind(parseIp(ip, port) as Address, purpose, sink);
     await until("the socket to open", () => sink.address ?? sink.failure);
     assert.equal(sink.failure, undefined);
     return sink as Recorder & { socket: SocketId; address: Address };
@@ -236,7 +244,8 @@ export function datapathCompliance(name: string, create: () => Datapath, notHere
 
       test("RFC 8656 §14: says with what a datagram came, and sends one with it, or says that it cannot", () =>
         withDatapath(async (datapath) => {
-          const [out, there] = [await bound(datapath, loopback), await bound(datapath, loopback)];
+          const out = await bound(datapath, loopback);
+          const there = await bound(datapath, loopback, 0, "turn-listener");
           const ways = [
             NO_FIELDS,
             ipFieldsOf(0xb8, 57),
@@ -247,22 +256,53 @@ export function datapathCompliance(name: string, create: () => Datapath, notHere
           ];
           // Few and many of the same in a row, alone and together, of one length and of several.
           const sent = Array.from({ length: 400 }, (_, i) => ways[i < 200 ? i % 6 : 1 + (Math.floor(i / 50) % 5)]!);
+          // No requests, which would overtake the rest.
+          const media = (i: number) => Buffer.concat([Buffer.of(0x80), pattern(100 + (i % 7 === 0 ? 1 : 0), i)]);
           for (const [i, fields] of sent.entries()) {
-            const data = pattern(100 + (i % 7 === 0 ? 1 : 0), i);
+            const data = media(i);
             if (i % 3 === 0) datapath.sendChannelData(out.socket, 0x4000, data, 0, data.length, there.address, fields);
             else datapath.send(out.socket, data, 0, data.length, there.address, fields);
             if (i % 5 === 0) await until("what was sent", () => there.datagrams.length === i + 1);
           }
           await until("what was sent", () => there.datagrams.length === sent.length);
           for (const [i, { data }] of there.datagrams.entries()) {
-            const expected = pattern(100 + (i % 7 === 0 ? 1 : 0), i);
-            assert.deepEqual(data, i % 3 === 0 ? channelData(0x4000, expected) : expected);
+            assert.deepEqual(data, i % 3 === 0 ? channelData(0x4000, media(i)) : media(i));
           }
           const arrives = (fields: IpFields) => (fields >> 8 === 0 ? fields | (systemHops << 8) : fields);
           assert.deepEqual(
             there.fields,
             sent.map((fields) => (datapath.carriesFields ? arrives(fields) : undefined)),
           );
+        }));
+
+      test("RFC 8656 §14: at a relay it may say so late when marks begin, and from then on of every datagram", () =>
+        withDatapath(async (datapath) => {
+          const [out, there] = [await bound(datapath, loopback), await bound(datapath, loopback)];
+          let sent = 0;
+          /** So many, one after the other, and of each what is told. */
+          const send = async (...trafficClasses: readonly number[]): Promise<(IpFields | undefined)[]> => {
+            for (const trafficClass of trafficClasses) {
+              const data = pattern(50, ++sent);
+              datapath.send(out.socket, data, 0, data.length, there.address, ipFieldsOf(trafficClass, 33));
+              const end = performance.now() + 10_000;
+              while (there.datagrams.length < sent && performance.now() < end) await nextTurn();
+            }
+            assert.equal(there.datagrams.length, sent);
+            return there.fields.slice(-trafficClasses.length);
+          };
+          const told = (...trafficClasses: readonly number[]) =>
+            trafficClasses.map((one) => (datapath.carriesFields ? ipFieldsOf(one, 33) : undefined));
+          const many = (count: number, trafficClass: number) => Array<number>(count).fill(trafficClass);
+          assert.deepEqual(await send(...many(40, 0)), told(...many(40, 0)));
+          const begin = await send(...many(40, 0xb8));
+          const late = begin.indexOf(told(0xb8)[0]);
+          assert.ok(late >= 0 && late < 16, `${late} were not looked at`);
+          assert.deepEqual([...new Set(begin.slice(late))], told(0xb8));
+          const mixed = Array.from({ length: 200 }, (_, i) => [0x01, 0, 0xb9][i % 3] as number);
+          assert.deepEqual(await send(...mixed), told(...mixed));
+          // Quiet for long, and then not.
+          assert.deepEqual(await send(...many(1_100, 0)), told(...many(1_100, 0)));
+          assert.deepEqual((await send(...many(17, 0x88))).at(-1), told(0x88)[0]);
         }));
 
       test("a listener that is none of TURN's is told nothing of what came besides", () =>
