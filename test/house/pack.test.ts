@@ -96,7 +96,19 @@ suite("installed elsewhere", () => {
     // The user's own environment alone, as `env -i` gives it: nothing of the checkout helps.
     const environment = Object.entries(user.env).map(([name, value]) => `${name}=${value}`);
     const bin = join(installed, ".bin/postern");
-    const command = ["/usr/bin/env", "-i", ...environment, bin, "serve", ...flags, "--http-listen", "off"];
+    // Workers are files of the package, too.
+    const command = [
+      "/usr/bin/env",
+      "-i",
+      ...environment,
+      bin,
+      "serve",
+      ...flags,
+      "--shards",
+      "2",
+      "--http-listen",
+      "off",
+    ];
     const server = await startChild(command, { cwd: user.project });
     try {
       assert.match(await askBinding(port), /^127\.0\.0\.1:\d+$/);
