@@ -10,6 +10,7 @@ import { Attribute, MessageClass, Method } from "../../src/core/stun/registry.ts
 import { StunView } from "../../src/core/stun/view.ts";
 import { messageId, StunWriter } from "../../src/core/stun/writer.ts";
 import { startDaemon } from "../support/daemon.ts";
+import { requireForeign } from "../support/peers.ts";
 import { freePort } from "../support/ports.ts";
 
 const listen = ["127.0.0.1", "127.0.0.2"];
@@ -48,40 +49,44 @@ async function ask(data: Uint8Array, port: number): Promise<Heard> {
 }
 
 describe("a daemon with two addresses", () => {
-  test("RFC 5780 §6.1: answers leave by the socket that was asked for, over UDP; TCP names the other address", async () => {
-    const alternate = await freePort();
-    await using daemon = await startDaemon({
-      listen,
-      flags: ["--nat-discovery", "auto", "--alternate-port", `${alternate}`],
+  for (const shards of [1, 2]) {
+    const skip = shards > 1 && requireForeign();
+    const title = `RFC 5780 §6.1: answers leave by the socket that was asked for, over UDP; TCP names the other address; shards: ${shards}`;
+    test(title, { skip }, async () => {
+      const alternate = await freePort();
+      await using daemon = await startDaemon({
+        listen,
+        flags: ["--nat-discovery", "auto", "--alternate-port", `${alternate}`, "--shards", `${shards}`],
+      });
+      const { port } = daemon.ports;
+      for (const [flags, from] of [
+        [0, `127.0.0.1:${port}`],
+        [2, `127.0.0.1:${alternate}`],
+        [4, `127.0.0.2:${port}`],
+        [6, `127.0.0.2:${alternate}`],
+      ] as const) {
+        const heard = await ask(
+          request((writer) => writer.u32(Attribute.ChangeRequest, flags)),
+          port,
+        );
+        assert.equal(heard.from, from);
+        assert.equal(told(heard, Attribute.ResponseOrigin), from);
+        assert.equal(told(heard, Attribute.OtherAddress), `127.0.0.2:${alternate}`);
+      }
+      for (const [at, other] of [
+        [port, alternate],
+        [alternate, port],
+      ] as const) {
+        const stream = createConnection(at, "127.0.0.2");
+        stream.write(request());
+        const [answer] = (await once(stream, "data")) as [Buffer];
+        stream.destroy();
+        const view = new StunView();
+        assert.equal(view.decode(answer), undefined);
+        assert.equal(told({ from: "", view }, Attribute.OtherAddress), `127.0.0.1:${other}`);
+      }
     });
-    const { port } = daemon.ports;
-    for (const [flags, from] of [
-      [0, `127.0.0.1:${port}`],
-      [2, `127.0.0.1:${alternate}`],
-      [4, `127.0.0.2:${port}`],
-      [6, `127.0.0.2:${alternate}`],
-    ] as const) {
-      const heard = await ask(
-        request((writer) => writer.u32(Attribute.ChangeRequest, flags)),
-        port,
-      );
-      assert.equal(heard.from, from);
-      assert.equal(told(heard, Attribute.ResponseOrigin), from);
-      assert.equal(told(heard, Attribute.OtherAddress), `127.0.0.2:${alternate}`);
-    }
-    for (const [at, other] of [
-      [port, alternate],
-      [alternate, port],
-    ] as const) {
-      const stream = createConnection(at, "127.0.0.2");
-      stream.write(request());
-      const [answer] = (await once(stream, "data")) as [Buffer];
-      stream.destroy();
-      const view = new StunView();
-      assert.equal(view.decode(answer), undefined);
-      assert.equal(told({ from: "", view }, Attribute.OtherAddress), `127.0.0.1:${other}`);
-    }
-  });
+  }
 
   test("unless it is configured, nothing more is open and CHANGE-REQUEST is 420", async () => {
     const alternate = await freePort();
