@@ -8,56 +8,33 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { Namespace } from "../../src/lab/namespace.ts";
+import type { Namespace } from "../../src/lab/namespace.ts";
 import { type Child, startChild } from "../support/child.ts";
-import { peerPath, requireBpf, requireIpv6, requirePeer, requirePrivilege } from "../support/peers.ts";
-import { type RelayUnderTest, startRelay } from "../support/relay-under-test.ts";
+import { peerPath, requirePeer } from "../support/peers.ts";
 import { until } from "../support/until.ts";
 import { Endpoint } from "./endpoints.ts";
 import { through } from "./networks.ts";
+import {
+  type Allocated,
+  at,
+  channel,
+  type Family,
+  hasHeard,
+  OffloadNetwork,
+  port,
+  requireOffload,
+  type Served,
+  user,
+} from "./offload-network.ts";
 import { messageBytes, messages, runUclient } from "./uclient.ts";
 
-const skip =
-  requireBpf() ||
-  requirePrivilege("root", "sys-admin") ||
-  requireIpv6() ||
-  requirePeer("ip", "dumpcap", "ethtool", "tshark", "turnutils_uclient", "turnutils_peer");
-
-const user = { name: "alice", password: "wonderland" };
-const port = 3478;
-const peerPort = 9_000;
-const channel = 0x4000;
-const at = {
-  client: { 4: "10.81.0.2", 6: "fd81::2" },
-  toClient: { 4: "10.81.0.1", 6: "fd81::1" },
-  toPeer: { 4: "10.82.0.1", 6: "fd82::1" },
-  peer: { 4: "10.82.0.2", 6: "fd82::2" },
-} as const;
-type Family = 4 | 6;
-
-interface Allocated {
-  readonly one: Endpoint;
-  stop(): Promise<unknown>;
-  /** Gives it up before. */
-  end(): Promise<void>;
-}
+const skip = requireOffload() || requirePeer("dumpcap", "tshark", "turnutils_uclient", "turnutils_peer");
 
 const counters = ["to_peers", "to_clients"].flatMap((way) => [
   `relayed_packets_${way}_total`,
   `relayed_bytes_${way}_total`,
 ]);
 
-/** Within the second that the way there and back takes at the most, on a busy machine too. */
-async function hasHeard(endpoint: Endpoint, count: number): Promise<boolean> {
-  for (let i = 0; i < 100; i++) {
-    if (((await endpoint.ask({ do: "heard" })).heard?.length ?? 0) >= count) return true;
-    await delay(10);
-  }
-  return false;
-}
-
-const literal = (ip: string, portOf: number) => (ip.includes(":") ? `[${ip}]:${portOf}` : `${ip}:${portOf}`);
 const texts = (count: number, length = 20) =>
   Array.from({ length: count }, (_, i) => `${i} `.padEnd(length + (i % 7), "relayed by the kernel "));
 
@@ -76,7 +53,7 @@ class Capture {
   static async start(place: Namespace, device: string, host: string, count: number, file: string): Promise<Capture> {
     const what = ["-i", device, "-f", `udp and dst host ${host}`, "-c", String(count)];
     const child = await startChild([...through(place), peerPath("dumpcap")!, ...what, "-w", file]);
-    await until("the capture to begin", () => /^File: /m.test(child.output()), { within: 20_000 });
+    await until("the capture to begin", () => /^File: /m.test(child.output()), { within: 60_000 });
     return new Capture(child, file, host);
   }
 
@@ -89,7 +66,7 @@ class Capture {
       ...["-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"],
       ...["udp.checksum.status", ...fields].flatMap((field) => ["-e", field]),
     ]);
-    await reader.ended({ within: 30_000 });
+    await reader.ended({ within: 60_000 });
     const lines = reader.output().match(/^\d+(,\d+)+$/gm) ?? assert.fail(reader.output());
     return lines.map((line) => {
       const [udp, hops, ip = 1] = line.split(",").map(Number) as [number, number, number?];
@@ -99,89 +76,22 @@ class Capture {
 }
 
 describe("flows that the kernel forwards", { skip }, () => {
-  let client: Namespace;
-  let relay: Namespace;
-  let peer: Namespace;
+  let network: OffloadNetwork;
   let directory: string;
   let server: Served;
-  const closing: (() => Promise<unknown>)[] = [];
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), "postern-offload-"));
-    client = await Namespace.open("client");
-    relay = await Namespace.open("relay");
-    peer = await Namespace.open("peer");
-    await link(client, "c0", at.client, "rc", at.toClient);
-    await link(peer, "p0", at.peer, "rp", at.toPeer);
-    server = await start();
+    network = await OffloadNetwork.open();
+    server = await network.start();
+    await until("the program to be loaded", () => server.told("offload-is-on"));
   });
   after(async () => {
-    for (const close of closing.reverse()) await close();
-    await Promise.all([client, relay, peer].map((namespace) => namespace?.close()));
+    await network?.close();
     await rm(directory, { recursive: true, force: true });
   });
 
-  async function link(
-    far: Namespace,
-    device: string,
-    farAt: Record<Family, string>,
-    near: string,
-    nearAt: Record<Family, string>,
-  ): Promise<void> {
-    await relay.ip(`link add ${near} type veth peer name ${device} netns ${far.pid}`);
-    for (const [place, name, address] of [
-      [far, device, farAt],
-      [relay, near, nearAt],
-    ] as const) {
-      await place.ip(
-        `addr add ${address[4]}/24 dev ${name}`,
-        `addr add ${address[6]}/64 dev ${name} nodad`,
-        `link set ${name} up`,
-      );
-    }
-    // Sums are made when a packet leaves the relay at the latest, so that what arrives can be verified. What the client
-    // sends comes to the relay without, and what the peer sends with one.
-    await relay.run([peerPath("ethtool")!, "-K", near, "tx", "off"]);
-    if (device === "p0") await peer.run([peerPath("ethtool")!, "-K", device, "tx", "off"]);
-  }
-
-  async function start(): Promise<Served> {
-    const httpPort = 9_100;
-    const started = await startRelay({
-      addresses: [at.toClient[4], at.toClient[6]],
-      user,
-      relayPorts: { low: 50_000, high: 50_999 },
-      allowPeers: ["10.82.0.0/24", "fd82::/64"],
-      channelRange: "rfc5766",
-      port,
-      through: through(relay),
-      postern: {
-        offload: "auto",
-        "relay-addresses": [at.toPeer[4], at.toPeer[6]],
-        "http-listen": `127.0.0.1:${httpPort}`,
-      },
-    });
-    closing.push(() => started.stop());
-    await until("the program to be loaded", () => /"offload-is-on"/.test(started.output()));
-    return new Served(started, relay, httpPort);
-  }
-
-  async function allocated(from: Family, to: Family): Promise<Allocated> {
-    const options = { host: at.toClient[from], port, username: user.name, password: user.password };
-    const [one, two] = await Promise.all([Endpoint.start(client, options), Endpoint.start(peer)]);
-    const stop = () => Promise.all([one.stop(), two.stop()]);
-    closing.push(stop);
-    await two.ask({ do: "echo", at: literal(at.peer[to], peerPort) });
-    await one.ask({ do: "allocate", dual: true });
-    const flows = await server.metric("offloaded_flows");
-    await one.ask({ do: "bindChannel", channel, peer: literal(at.peer[to], peerPort) });
-    await until("both flows to be in the kernel", async () => (await server.metric("offloaded_flows")) === flows + 2);
-    const end = async () => {
-      await one.ask({ do: "release" });
-      await stop();
-    };
-    return { one, stop, end };
-  }
+  const allocated = (from: Family, to: Family) => network.allocated(server, from, to);
 
   for (const [from, to] of [
     [4, 4],
@@ -193,8 +103,8 @@ describe("flows that the kernel forwards", { skip }, () => {
       const { one, end } = await allocated(from, to);
       const [seen, ...relayed] = await server.metrics("udp_packets_in_total", ...counters);
       const captures = await Promise.all([
-        Capture.start(peer, "p0", at.peer[to], 200, join(directory, `p${from}${to}.pcap`)),
-        Capture.start(client, "c0", at.client[from], 200, join(directory, `c${from}${to}.pcap`)),
+        Capture.start(network.peer, "p0", at.peer[to], 200, join(directory, `p${from}${to}.pcap`)),
+        Capture.start(network.client, "c0", at.client[from], 200, join(directory, `c${from}${to}.pcap`)),
       ]);
       const sent = texts(200);
       const bytes = sent.reduce((total, text) => total + text.length, 0);
@@ -216,11 +126,11 @@ describe("flows that the kernel forwards", { skip }, () => {
 
   test("coturn's client and peer speak to each other, and user space sees their requests alone", async () => {
     const tool = [peerPath("turnutils_peer")!, "-L", at.peer[4], "-p", "9100"];
-    const tools = await startChild([...through(peer), ...tool]);
-    closing.push(() => tools.stop());
+    const tools = await startChild([...through(network.peer), ...tool]);
+    network.closeBefore(() => tools.stop());
     const [seen, toPeers] = (await server.metrics("udp_packets_in_total", counters[0]!)) as [number, number];
     const args = ["-u", user.name, "-w", user.password, "-c", "-e", at.peer[4], "-r", "9100"];
-    const { sentBytes, receivedBytes } = await runUclient(at.toClient[4], args, through(client));
+    const { sentBytes, receivedBytes } = await runUclient(at.toClient[4], args, through(network.client));
     assert.deepEqual([sentBytes, receivedBytes], [messages * messageBytes, messages * messageBytes]);
     await until("its packets to be counted", async () => (await server.metric(counters[0]!)) === toPeers + messages);
     const requests = (await server.metric("udp_packets_in_total")) - seen;
@@ -230,9 +140,12 @@ describe("flows that the kernel forwards", { skip }, () => {
   for (const family of [4, 6] as const) {
     test(`IPv${family}: what one client sends another comes to that one's channel, and user space sees none of it`, async () => {
       const options = { host: at.toClient[family], port, username: user.name, password: user.password };
-      const ends = await Promise.all([Endpoint.start(client, options), Endpoint.start(client, options)]);
+      const ends = await Promise.all([
+        Endpoint.start(network.client, options),
+        Endpoint.start(network.client, options),
+      ]);
       const [ann, bob] = ends;
-      closing.push(() => Promise.all(ends.map((end) => end.stop())));
+      network.closeBefore(() => Promise.all(ends.map((end) => end.stop())));
       const [annAt, bobAt] = await Promise.all(
         ends.map(async (end) => {
           const { relayed } = await end.ask({ do: "allocate", dual: true });
@@ -300,7 +213,7 @@ describe("flows that the kernel forwards", { skip }, () => {
 
   test("routes are followed: to a shorter way, to none, and back", async () => {
     const { one, end } = await allocated(4, 4);
-    const network = "10.82.0.0/24 dev rp src 10.82.0.1";
+    const way = "10.82.0.0/24 dev rp src 10.82.0.1";
     const outcome = (name: string) => `offload_datagrams_total{outcome="${name}"}`;
     const names = [outcome("forwarded"), outcome("tooLong")];
     const flows = () => server.metric("offloaded_flows");
@@ -313,11 +226,11 @@ describe("flows that the kernel forwards", { skip }, () => {
       return (await server.metrics(...names)).map((now, i) => now - before[i]!).join();
     };
     await until("both directions to be forwarded", async () => (await counted()) === "2,0");
-    await relay.ip(`route change ${network} mtu 700`);
+    await network.relay.ip(`route change ${way} mtu 700`);
     await until("the way to the peer to be too short", async () => (await counted()) === "1,1");
-    await relay.ip(`route del ${network}`);
+    await network.relay.ip(`route del ${way}`);
     await until("both flows to be taken back", async () => (await flows()) === 0);
-    await relay.ip(`route add ${network}`);
+    await network.relay.ip(`route add ${way}`);
     await until("both flows to be there again", async () => (await flows()) === 2);
     await until("both directions to be forwarded again", async () => (await counted()) === "2,0");
     await end();
@@ -357,55 +270,12 @@ describe("flows that the kernel forwards", { skip }, () => {
 
   test("nothing is left attached where there are no flows, nor by a daemon that is killed", async () => {
     await until("the flows to be gone", async () => (await server.metric("offloaded_flows")) === 0);
-    await until("the program to be detached", async () => (await attached()) === 0);
+    await until("the program to be detached", async () => (await network.attached()) === 0);
     const { one } = await allocated(4, 4);
-    assert.equal(await attached(), 2);
+    assert.equal(await network.attached(), 2);
     process.kill(server.pid, "SIGKILL");
-    await until("the program to be gone", async () => (await attached()) === 0);
+    await until("the program to be gone", async () => (await network.attached()) === 0);
     await one.ask({ do: "relay", to: channel, texts: ["nobody forwards this"] });
     assert.equal(await hasHeard(one, 1), false);
   });
-
-  /** On how many of the relay's interfaces there is a program. */
-  async function attached(): Promise<number> {
-    const links = JSON.parse(await relay.run(["ip", "-j", "link", "show", "type", "veth"])) as { ifindex: number }[];
-    const script = fileURLToPath(new URL("attached-programs.ts", import.meta.url));
-    const counts = links.map(({ ifindex }) => relay.run([process.execPath, script, String(ifindex)]));
-    return (await Promise.all(counts)).reduce((total, count) => total + Number(count), 0);
-  }
 });
-
-class Served {
-  readonly #server: RelayUnderTest;
-  readonly #place: Namespace;
-  readonly #httpPort: number;
-
-  constructor(server: RelayUnderTest, place: Namespace, httpPort: number) {
-    this.#server = server;
-    this.#place = place;
-    this.#httpPort = httpPort;
-  }
-
-  get pid(): number {
-    return this.#server.pid;
-  }
-
-  output(): string {
-    return this.#server.output();
-  }
-
-  async metrics(...names: readonly string[]): Promise<number[]> {
-    const program = `fetch("http://127.0.0.1:${this.#httpPort}/metrics").then((r) => r.text()).then(console.log)`;
-    const all = await this.#place.run([process.execPath, "-e", program]);
-    const values = new Map(all.split("\n").map((line) => line.split(" ") as [string, string]));
-    return names.map((name) => Number(values.get(`postern_${name}`)));
-  }
-
-  async metric(name: string): Promise<number> {
-    return (await this.metrics(name))[0] as number;
-  }
-
-  stop(signal?: NodeJS.Signals): Promise<void> {
-    return this.#server.stop(signal);
-  }
-}

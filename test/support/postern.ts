@@ -1,5 +1,5 @@
 /** Postern as the relay under test: the daemon as users run it, with a configuration file in a directory of its own. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chown, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { boundUdpSockets } from "./bound-sockets.ts";
@@ -29,10 +29,12 @@ async function startIn(directory: string, options: RelayOptions, clean: () => Pr
   // JSON is YAML.
   await writeFile(file, JSON.stringify(settings), { mode: 0o600 });
   if (options.user !== undefined) await addUser(options.user, file);
-  const child = await startChild([...(options.through ?? []), ...postern, "serve", "--config", file]);
+  if (options.owner !== undefined) await giveTo(options.owner, directory);
+  const command = [...postern, ...(options.behind ?? []), "serve", "--config", file];
+  const child = await startChild([...(options.through ?? []), ...command]);
   try {
     await until("Postern to listen", () => isListening(child, options.port, settings.listen.length), {
-      within: 30_000,
+      within: 60_000,
     });
   } catch (cause) {
     await child.stop();
@@ -53,6 +55,11 @@ async function startIn(directory: string, options: RelayOptions, clean: () => Pr
       await clean();
     },
   };
+}
+
+async function giveTo(owner: number, directory: string): Promise<void> {
+  await chown(directory, owner, owner);
+  for (const name of await readdir(directory, { recursive: true })) await chown(join(directory, name), owner, owner);
 }
 
 function isListening(child: Child, port: number, addresses: number): boolean {

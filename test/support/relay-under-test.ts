@@ -31,6 +31,10 @@ export interface RelayOptions {
   /** What only one of the servers knows: flags of coturn's, settings of Postern's. */
   readonly coturn?: readonly string[];
   readonly postern?: Readonly<Record<string, unknown>>;
+  /** Who Postern is to be, by number: its files are theirs. The command before it sees to that they are. */
+  readonly owner?: number;
+  /** What stands between `postern` and `serve`. */
+  readonly behind?: readonly string[];
   readonly port: number;
   readonly tlsPort?: number;
   /** What the server is started through, such as `["taskset", "-c", "0"]` or `["ip", "netns", "exec", name]`. */
