@@ -5,13 +5,16 @@
 import { constants } from "node:os";
 import {
   BPF_ELEMENT_ATTR,
+  BPF_INFO_ATTR,
   BPF_LINK_ATTR,
   BPF_LINK_CREATE,
+  BPF_LINK_INFO,
   BPF_MAP_ATTR,
   BPF_MAP_CREATE,
   BPF_MAP_DELETE_ELEM,
   BPF_MAP_LOOKUP_ELEM,
   BPF_MAP_UPDATE_ELEM,
+  BPF_OBJ_GET_INFO_BY_FD,
   BPF_PROG_LOAD,
   BPF_PROG_TYPE_SCHED_CLS,
   BPF_PROGRAM_ATTR,
@@ -30,6 +33,9 @@ const attributesSize = 128;
 
 /** Kernel 6.6 and later; the headers of older ones do not name it. */
 const BPF_TCX_INGRESS = 46;
+
+/** More than is read of it. */
+const linkInfoRoom = 64;
 
 const logSize = 1 << 20;
 
@@ -172,4 +178,22 @@ export function linkToIngress(program: number, interfaceIndex: number): number {
   attributes.u32[BPF_LINK_ATTR.interface >> 2] = interfaceIndex;
   attributes.u32[BPF_LINK_ATTR.attachType >> 2] = BPF_TCX_INGRESS;
   return noteOpened(orThrow("bpf(BPF_LINK_CREATE)", bpf(BPF_LINK_CREATE, attributes)));
+}
+
+/**
+ * The interface that a link is on; 0 where somebody has taken the program off, or the interface is gone. Throws
+ * `SystemError`.
+ */
+export function interfaceOf(link: number): number {
+  const info = new NativeMemory("what a link is", linkInfoRoom);
+  try {
+    const attributes = bpfAttributes();
+    attributes.u32[BPF_INFO_ATTR.descriptor >> 2] = link;
+    attributes.u32[BPF_INFO_ATTR.length >> 2] = linkInfoRoom;
+    attributes.putPointer(BPF_INFO_ATTR.info, info.address);
+    orThrow("bpf(BPF_OBJ_GET_INFO_BY_FD)", bpf(BPF_OBJ_GET_INFO_BY_FD, attributes));
+    return info.u32[BPF_LINK_INFO.interface >> 2] as number;
+  } finally {
+    info.release();
+  }
 }

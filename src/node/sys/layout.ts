@@ -149,6 +149,9 @@ export const BPF_PROGRAM_ATTR = {
   name: 48,
 } as const;
 export const BPF_LINK_ATTR = { program: 0, interface: 4, attachType: 8 } as const;
+export const BPF_INFO_ATTR = { descriptor: 0, length: 4, info: 8 } as const;
+/** Of a link to an interface, whichever kind it is. */
+export const BPF_LINK_INFO = { interface: 16 } as const;
 export const BPF_TEST_ATTR = {
   program: 0,
   result: 4,
@@ -165,6 +168,7 @@ export const BPF_MAP_UPDATE_ELEM = 2;
 export const BPF_MAP_DELETE_ELEM = 3;
 export const BPF_PROG_LOAD = 5;
 export const BPF_PROG_TEST_RUN = 10;
+export const BPF_OBJ_GET_INFO_BY_FD = 15;
 export const BPF_LINK_CREATE = 28;
 export const BPF_PROG_TYPE_SCHED_CLS = 3;
 

@@ -126,6 +126,12 @@ const structures: Readonly<Record<string, { c: string; members: Readonly<Record<
       attachType: "link_create.attach_type",
     },
   },
+  BPF_INFO_ATTR: {
+    c: "union bpf_attr",
+    members: { descriptor: "info.bpf_fd", length: "info.info_len", info: "info.info" },
+  },
+  // The kind that is used here is younger than some headers; the interface stands in one place in all.
+  BPF_LINK_INFO: { c: "struct bpf_link_info", members: { interface: "xdp.ifindex" } },
   BPF_TEST_ATTR: {
     c: "union bpf_attr",
     members: {

@@ -1,9 +1,9 @@
 /** How a program comes to see what arrives on an interface. */
 import { randomInt } from "node:crypto";
 import { constants } from "node:os";
-import { linkToIngress } from "../../sys/bpf.ts";
+import { interfaceOf, linkToIngress } from "../../sys/bpf.ts";
 import { SystemError } from "../../sys/system-error.ts";
-import { TrafficControl } from "../../sys/traffic-control.ts";
+import { type Filter, TrafficControl } from "../../sys/traffic-control.ts";
 import { closeDescriptor } from "../../sys/udp-socket.ts";
 import { bindAt } from "../../sys/unix-socket.ts";
 
@@ -11,6 +11,8 @@ export interface Attachment {
   /** Twice is once. Throws `SystemError`. */
   attach(interfaceIndex: number): void;
   detach(interfaceIndex: number): void;
+  /** Whether it is where it was put: whoever administers the host can take it off. Throws `SystemError`. */
+  isAttached(interfaceIndex: number): boolean;
   /** Nothing is attached any more when this returns. */
   close(): void;
 }
@@ -47,7 +49,8 @@ class TcxLinks implements Attachment {
   }
 
   attach(interfaceIndex: number): void {
-    if (this.#links.has(interfaceIndex)) return;
+    if (this.isAttached(interfaceIndex)) return;
+    this.detach(interfaceIndex);
     this.#links.set(interfaceIndex, linkToIngress(this.#program, interfaceIndex));
   }
 
@@ -56,6 +59,11 @@ class TcxLinks implements Attachment {
     if (link === undefined) return;
     closeDescriptor(link);
     this.#links.delete(interfaceIndex);
+  }
+
+  isAttached(interfaceIndex: number): boolean {
+    const link = this.#links.get(interfaceIndex);
+    return link !== undefined && interfaceOf(link) === interfaceIndex;
   }
 
   close(): void {
@@ -90,7 +98,7 @@ class ClsactFilters implements Attachment {
   }
 
   attach(interfaceIndex: number): void {
-    if (this.#interfaces.has(interfaceIndex)) return;
+    if (this.isAttached(interfaceIndex)) return;
     this.#control.add(this.#filter(interfaceIndex), this.#program);
     this.#interfaces.add(interfaceIndex);
   }
@@ -98,6 +106,11 @@ class ClsactFilters implements Attachment {
   detach(interfaceIndex: number): void {
     if (!this.#interfaces.delete(interfaceIndex)) return;
     this.#control.remove(this.#filter(interfaceIndex));
+  }
+
+  isAttached(interfaceIndex: number): boolean {
+    const isIt = (filter: Filter) => filter.interface === interfaceIndex && filter.name === this.#name;
+    return this.#interfaces.has(interfaceIndex) && this.#control.find().some(isIt);
   }
 
   close(): void {

@@ -54,6 +54,12 @@ interface Entry extends FlowEnds {
 /** Fewer are all read every time. */
 const readAtLeast = 256;
 
+/** Why packets come to user space that the program should have seen. */
+const [takenOff, unseen] = [
+  "the program was taken off an interface, by somebody else",
+  "its packets come to user space, and are not seen where they should come in",
+];
+
 /** So many packets in user space, and none in the kernel: more than are left of the time before. */
 const unseenAtMost = 16;
 
@@ -249,10 +255,13 @@ export class FlowTable {
 
   /** And what goes the other way, which would leave with addresses that are not the right ones either. */
   #giveUp(entry: Entry): void {
+    const hasStayed = entry.arrivesBy === undefined || this.#program.hasStayed(entry.arrivesBy);
+    // What the program sees has other addresses, or it sees nothing.
+    const why = hasStayed ? unseen : takenOff;
     const back = encodeArrival(entry.departure);
     for (const one of this.#entries.values()) {
       if (one !== entry && Buffer.compare(one.key, back) !== 0) continue;
-      this.#rules.rest(one.standing, monotonicNow());
+      this.#rules.rest(one.standing, why, monotonicNow());
       this.#settle(one);
     }
   }

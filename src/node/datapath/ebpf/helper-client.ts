@@ -62,6 +62,10 @@ export class HelperSession implements ProgramHolder {
     this.#ask({ kind: "detach", interface: interfaceIndex });
   }
 
+  isAttached(interfaceIndex: number): boolean {
+    return this.#ask({ kind: "attached", interface: interfaceIndex }).text !== "false";
+  }
+
   isThere(): boolean {
     this.#isThere &&= isConnected(this.#socket);
     return this.#isThere;

@@ -4,18 +4,18 @@
  * whether the host's netfilter translates it.
  *
  * On the connection `open` is answered by a new connection, which stands for one program in the kernel, and by the
- * descriptors of that program's maps. On that one `attach` and `detach` are asked, and the host's netfilter, and answered in turn. What is closed,
- * by whomever and however, is taken out of the kernel.
+ * descriptors of that program's maps. On that one `attach` and `detach` are asked, whether something
+ * still is `attached`, and the host's netfilter, and answered in turn. What is closed, by whomever and however, is taken out of the kernel.
  */
 import { createHash } from "node:crypto";
 import { type Address, blankAddress } from "../../../core/base/address.ts";
 import { INSTRUCTIONS, MAPS, RELOCATIONS } from "./program.ts";
 
-const kinds = { open: 1, attach: 2, detach: 3, generation: 4, translates: 5, tracking: 6 } as const;
+const kinds = { open: 1, attach: 2, detach: 3, generation: 4, translates: 5, tracking: 6, attached: 7 } as const;
 
 export type HelperRequest =
   | { readonly kind: "open" | "generation" | "translates" }
-  | { readonly kind: "attach" | "detach"; readonly interface: number }
+  | { readonly kind: "attach" | "detach" | "attached"; readonly interface: number }
   | { readonly kind: "tracking"; readonly local: Readonly<Address>; readonly remote: Readonly<Address> };
 
 const requestSize = 8;
@@ -62,8 +62,10 @@ export function decodeRequest(bytes: Uint8Array): HelperRequest | undefined {
     if (kind === kinds[name]) return index === 0 ? { kind: name } : undefined;
   }
   if (index === 0 || index > largestIndex) return undefined;
-  if (kind === kinds.attach) return { kind: "attach", interface: index };
-  return kind === kinds.detach ? { kind: "detach", interface: index } : undefined;
+  for (const name of ["attach", "detach", "attached"] as const) {
+    if (kind === kinds[name]) return { kind: name, interface: index };
+  }
+  return undefined;
 }
 
 export interface HelperReply {

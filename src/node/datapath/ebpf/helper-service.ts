@@ -104,16 +104,19 @@ class Session {
   }
 
   #handle(request: HelperRequest): Answer {
-    if (request.kind === "open") return { errno: EPERM, text: "not here" };
     const { filter } = this.#program;
     if (request.kind === "generation") return { errno: 0, text: String(filter.generation) };
     if (request.kind === "translates") return { errno: 0, text: String(filter.translates) };
     if (request.kind === "tracking") return { errno: 0, text: filter.tracking(request.local, request.remote) };
+    if (!("interface" in request)) return { errno: EPERM, text: "not here" };
     const { kind, interface: index } = request;
     if (kind === "detach") {
       this.#attached.delete(index);
       this.#program.detach(index);
       return done;
+    }
+    if (kind === "attached") {
+      return orRefused(() => ({ errno: 0, text: String(this.#program.isAttached(index)) }));
     }
     if (this.#attached.size >= mostInterfaces) return { errno: ENOSPC, text: "too many interfaces" };
     return orRefused(() => {

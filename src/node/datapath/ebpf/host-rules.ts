@@ -102,11 +102,11 @@ export class HostRules {
     return standing.isShown;
   }
 
-  /** Its packets come to user space although it is in the kernel: what the program sees of it has other addresses. */
-  rest(standing: Standing, now: Instant): void {
+  /** Its packets come to user space although it is in the kernel. */
+  rest(standing: Standing, why: string, now: Instant): void {
     standing.restsUntil = (now + restMs) as Instant;
     standing.isShown = false;
-    this.#say("its packets come to user space, and are not seen where they should come in");
+    this.#say(why);
   }
 
   #say(why: string): void {

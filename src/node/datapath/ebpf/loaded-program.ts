@@ -24,6 +24,8 @@ export interface ProgramHolder {
   attach(interfaceIndex: number): void;
   /** From now on it does not. */
   detach(interfaceIndex: number): void;
+  /** Whether the program is still where it was attached. Throws `SystemError`. */
+  isAttached(interfaceIndex: number): boolean;
   /** Whether it still does what it is told. */
   isThere(): boolean;
   /** Nothing is attached any more when this returns, if it is there. */
@@ -61,6 +63,10 @@ export class LoadedProgram implements ProgramHolder {
 
   detach(interfaceIndex: number): void {
     this.#attachment.detach(interfaceIndex);
+  }
+
+  isAttached(interfaceIndex: number): boolean {
+    return this.#attachment.isAttached(interfaceIndex);
   }
 
   isThere(): boolean {

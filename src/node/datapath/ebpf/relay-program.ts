@@ -43,6 +43,14 @@ export class RelayProgram {
     this.#attached.add(interfaceIndex);
   }
 
+  /** False where somebody has taken it off: the next who attaches it there attaches it anew. Throws `SystemError`. */
+  hasStayed(interfaceIndex: number): boolean {
+    if (!this.#attached.has(interfaceIndex) || this.#holder.isAttached(interfaceIndex)) return true;
+    this.#attached.delete(interfaceIndex);
+    this.#holder.detach(interfaceIndex);
+    return false;
+  }
+
   /** From now on it does not, on any interface that is not among these. Throws `SystemError`. */
   keepAttached(wanted: ReadonlySet<number>): void {
     for (const index of this.#attached) {
