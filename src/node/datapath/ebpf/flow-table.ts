@@ -11,7 +11,7 @@ import { countOffloaded, type Flow } from "../../../core/turn/server/flow.ts";
 import { instantOf, kernelTime, monotonicNow } from "../../clock.ts";
 import type { Routes } from "../../sys/routes.ts";
 import { Counters } from "./counters.ts";
-import { type HostRules, newStanding, type Standing } from "./host-rules.ts";
+import { forget, type HostRules, newStanding, type Standing } from "./host-rules.ts";
 import type { OffloadStats } from "./offload-stats.ts";
 import { Policing } from "./policing.ts";
 import { COUNTER, MAPS } from "./program.ts";
@@ -144,7 +144,7 @@ export class FlowTable {
 
   /** What flows have shown of the host's rules they have to show again. Throws as `follow`. */
   showAgain(): void {
-    for (const { standing } of this.#entries.values()) standing.isShown = false;
+    for (const { standing } of this.#entries.values()) forget(standing);
     this.follow();
   }
 

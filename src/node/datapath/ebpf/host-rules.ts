@@ -8,7 +8,7 @@
  * a stranger's, to a firewall that lets in what belongs to something. So now and then one packet of each flow goes up.
  */
 import type { Address } from "../../../core/base/address.ts";
-import type { Instant } from "../../../core/base/machine.ts";
+import { after, type Instant } from "../../../core/base/machine.ts";
 import type { BpfMap } from "../../sys/bpf.ts";
 import { type Tracking, trackedConnections, trackingPatience } from "../../sys/netfilter.ts";
 
@@ -33,13 +33,18 @@ export interface Standing {
   carried: number;
   /** It is left to user space until then, whatever it shows. */
   restsUntil: Instant;
+  /** How long it rests the next time that its packets are not seen, in milliseconds. */
+  nextRest: number;
 }
 
 /** Seconds without a packet that connection tracking sees, where it is as patient as it is by default. */
 const longestSilence = 10;
 
-/** Of a flow whose packets are not seen. */
-const restMs = 60_000;
+/** Of a flow whose packets are not seen: a minute, eight, and so on. */
+const firstRestMs = 60_000;
+const restFactor = 8;
+
+const longAgo = Number.NEGATIVE_INFINITY as Instant;
 
 /** How long what a flow has shown holds. */
 const shownMs = 30_000;
@@ -51,7 +56,7 @@ export class HostRules {
   readonly #silence: BpfMap;
   #mustShow = true;
   #generation: number | undefined;
-  #lookedAt: Instant = Number.NEGATIVE_INFINITY as Instant;
+  #lookedAt: Instant = longAgo;
   #seconds: number | undefined;
   /** Why the last one may not that was asked about; told once for each reason. */
   readonly #told: Set<string> = new Set();
@@ -87,6 +92,8 @@ export class HostRules {
     if (now < standing.restsUntil) return false;
     if (!this.#mustShow) return true;
     if (standing.isShown && now < standing.askedAt + shownMs) return true;
+    // Nothing has happened that could show.
+    if (!standing.isShown && carried === standing.carried && standing.askedAt !== longAgo) return false;
     const tracking = ends.map(({ local, remote }) => this.#filter.tracking(local, remote));
     standing.askedAt = now;
     if (tracking.includes("translated")) this.#say("this host translates the addresses of its packets");
@@ -94,6 +101,7 @@ export class HostRules {
       this.#say("this host tracks connections, and does not say whether it translates them");
     if (tracking.includes("translated") || tracking.includes("unknown")) {
       standing.isShown = false;
+      standing.restsUntil = after(now, shownMs);
     } else if (!standing.isShown) {
       // What has been carried, and is yet unknown to the host, it does not track.
       standing.isShown = carried > standing.carried || tracking.every((one) => one === "untranslated");
@@ -104,7 +112,8 @@ export class HostRules {
 
   /** Its packets come to user space although it is in the kernel. */
   rest(standing: Standing, why: string, now: Instant): void {
-    standing.restsUntil = (now + restMs) as Instant;
+    standing.restsUntil = after(now, standing.nextRest);
+    standing.nextRest *= restFactor;
     standing.isShown = false;
     this.#say(why);
   }
@@ -129,6 +138,12 @@ export class HostRules {
 }
 
 export function newStanding(carried: number): Standing {
-  const [askedAt, restsUntil] = [Number.NEGATIVE_INFINITY as Instant, Number.NEGATIVE_INFINITY as Instant];
-  return { isShown: false, askedAt, carried, restsUntil };
+  return { isShown: false, askedAt: longAgo, carried, restsUntil: longAgo, nextRest: firstRestMs };
+}
+
+/** What it has shown is of no worth any more. */
+export function forget(standing: Standing): void {
+  standing.isShown = false;
+  standing.askedAt = longAgo;
+  if (standing.nextRest === firstRestMs) standing.restsUntil = longAgo;
 }
