@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { type Address, formatAddress, parseIp } from "../../../src/core/base/address.ts";
 import { MmsgDatapath } from "../../../src/node/datapath/mmsg.ts";
@@ -20,6 +21,19 @@ async function bound(datapath: MmsgDatapath): Promise<{ sink: Recorder; address:
   return { sink, address: sink.address as Readonly<Address>, socket };
 }
 
+/** Whether it is in any of this process's epoll descriptors. */
+function isWatched(descriptor: number): boolean {
+  const open = readdirSync("/proc/self/fdinfo").map((name) => {
+    // The one that reads the directory is gone by now.
+    try {
+      return readFileSync(`/proc/self/fdinfo/${name}`, "utf8");
+    } catch {
+      return "";
+    }
+  });
+  return open.some((info) => new RegExp(`^tfd: +${descriptor} `, "m").test(info));
+}
+
 test("what arrives while nobody has the socket waits for the next one, and it sends from the same port", {
   skip,
 }, async () => {
@@ -32,6 +46,7 @@ test("what arrives while nobody has the socket waits for the next one, and it se
     const descriptor = giver.detach(socket);
     assert.ok(descriptor !== undefined);
     assert.equal(giver.stats.sockets, 0);
+    assert.equal(isWatched(descriptor), false, "the giver is not told of it for ever");
     for (const text of ["one", "two", "three"]) {
       await new Promise((sent) => peer.send(text, address.port, "127.0.0.1", sent));
     }

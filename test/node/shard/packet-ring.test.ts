@@ -111,6 +111,36 @@ test("property: a ring is a bounded queue, also where its positions wrap at 2^32
   );
 });
 
+/** How many of the longest fit, with the positions beginning there. */
+function roomFrom(position: number): number {
+  const memory = createPacketRing();
+  new Int32Array(memory).fill(position, 0, 1).fill(position, 16, 17);
+  const reader = new RingReader(memory);
+  const writer = new RingWriter(memory);
+  const data = pattern(65_000, 1);
+  let count = 0;
+  while (count < 100 && writer.write(data, 0, data.length, from, to, NO_FIELDS)) count++;
+  assert.ok(readAll(reader).every((packet) => packet.data.equals(data)));
+  return count;
+}
+
+test("a ring is full of as much wherever its positions are, and what skips its end counts as taken", () => {
+  assert.equal(roomFrom(0), 8);
+  assert.equal(roomFrom(-(1 << 18)), 8, "over 2^32");
+  const memory = createPacketRing();
+  const [reader, writer] = [new RingReader(memory), new RingWriter(memory)];
+  for (let i = 0; i < 8; i++) assert.ok(writer.write(pattern(60_000, i), 0, 60_000, from, to, NO_FIELDS));
+  assert.equal(readAll(reader, 1).length, 1);
+  // Not in front of the end, and at the beginning only up to the second packet.
+  assert.equal(writer.write(pattern(60_008, 8), 0, 60_008, from, to, NO_FIELDS), false);
+  assert.equal(writer.write(pattern(60_000, 9), 0, 60_000, from, to, NO_FIELDS), true);
+  const seeds = [1, 2, 3, 4, 5, 6, 7, 9];
+  assert.deepEqual(
+    readAll(reader).map(({ data }) => data),
+    seeds.map((seed) => pattern(60_000, seed)),
+  );
+});
+
 test("nobody is woken who does not wait, and who waits is woken once", () => {
   const memory = createPacketRing();
   const [reader, writer] = [new RingReader(memory), new RingWriter(memory)];

@@ -18,8 +18,8 @@ function clientOf(shards: Shards, index: number, port = 1000 + index, options = 
 }
 
 /** An even port in the first shard, its successor reserved; and what asks for it. */
-function reserved(shards: Shards) {
-  const owner = clientOf(shards, 0);
+function reserved(shards: Shards, from?: number) {
+  const owner = clientOf(shards, 0, from);
   const answer = owner.allocate(pair);
   const token = answer.view.bytes(Attribute.ReservationToken)?.slice() as Uint8Array;
   const withToken = (w: StunWriter): void => void w.bytes(Attribute.ReservationToken, token);
@@ -192,6 +192,57 @@ test("the holder dies: before it answers that is 508, after that nothing is lost
   assert.equal(clientOf(shards, 0).allocate().code, 0, "a port that nobody lent does no harm when it comes back");
 });
 
+test("an answer to a shard that has died is not taken for one to its successor", () => {
+  const shards = new Shards(2);
+  const [first, second] = [reserved(shards), reserved(shards, 1004)];
+  const former = clientOf(shards, 1);
+  former.challenge();
+  shards.isSlow = true;
+  ask(former, first.withToken);
+  shards.kill(1);
+  const bearer = clientOf(shards, 1, 1007);
+  bearer.challenge();
+  ask(bearer, second.withToken);
+  shards.isSlow = false;
+  shards.deliver();
+  assert.deepEqual(
+    answersTo(bearer)[0]?.relayed.map(({ port }) => port),
+    [second.even + 1],
+  );
+  assert.equal(shards.declined, 1);
+  assert.equal(shards.sockets.length, 3);
+});
+
+test("only who was asked answers a claim, and only who has borrowed a port returns it, once", () => {
+  const shards = new Shards(3);
+  const { owner, even, withToken } = reserved(shards);
+  const bearer = clientOf(shards, 1);
+  bearer.challenge();
+  shards.isSlow = true;
+  ask(bearer, withToken);
+  const [holder, claimant] = shards.worlds as [World, World];
+  const [letter] = shards.mail;
+  assert.ok(letter?.message.type === "claim");
+  claimant.server.handleShardMessage(2, { type: "refused", claim: letter.message.claim }, claimant.now);
+  claimant.drain();
+  shards.isSlow = false;
+  shards.deliver();
+  assert.deepEqual(
+    answersTo(bearer)[0]?.relayed.map(({ port }) => port),
+    [even + 1],
+  );
+  owner.refresh(0);
+  const bound = address(`9.9.9.1:${even + 1}`);
+  const mine = () => Array.from({ length: 20 }, (_, i) => clientOf(shards, 0, 2000 + i).allocate().code);
+  holder.server.handleShardMessage(2, { type: "port-returned", bound }, holder.now);
+  assert.equal(mine().filter((code) => code === 0).length, 19, "the port is lent");
+  bearer.refresh(0);
+  assert.equal(clientOf(shards, 0, 3000).allocate().code, 0);
+  holder.server.handleShardMessage(1, { type: "port-returned", bound }, holder.now);
+  shards.kill(1);
+  assert.equal(clientOf(shards, 0, 3001).allocate().code, 508, "all ports are in use");
+});
+
 test("the claimant dies: its ports go back to the holder", () => {
   const shards = new Shards(2);
   const { owner, withToken } = reserved(shards);
@@ -338,9 +389,11 @@ test("a relay is reached at its new shard once it was handed over, and not at th
   const { even, withToken } = reserved(shards);
   const bearer = clientOf(shards, 2);
   bearer.allocated(withToken);
-  const sender = clientOf(shards, 1);
-  const from = sender.allocated();
-  assert.equal(sender.bind(0x4001, `9.9.9.1:${even + 1}`).code, 0);
-  assert.equal(bearer.bind(0x4002, `9.9.9.1:${from}`).code, 0);
-  assert.equal(shards.media(sender, channelData(0x4001, "hello"))?.channel, 0x4002);
+  for (const index of [0, 1]) {
+    const sender = clientOf(shards, index, 1009);
+    const from = sender.allocated();
+    assert.equal(sender.bind(0x4001, `9.9.9.1:${even + 1}`).code, 0);
+    assert.equal(bearer.bind(0x4002 + index, `9.9.9.1:${from}`).code, 0);
+    assert.equal(shards.media(sender, channelData(0x4001, "hello"))?.channel, 0x4002 + index);
+  }
 });
