@@ -101,6 +101,9 @@ function addTurnMetrics({ gauge, counter, counters }: Writer<HostStats>): void {
     Object.entries(s.streams.closed),
   );
   counter("stream_media_dropped", "Media dropped for clients that do not read.", (s) => s.streams.mediaDropped);
+
+  counter("shard_packets", "Datagrams handed from one shard to another.", (s) => s.handedOver?.packetsOut ?? 0);
+  counter("shard_packets_lost", "Datagrams that the other shard had no room for.", (s) => s.handedOver?.full ?? 0);
 }
 
 function addShardMetrics({ gauges, counters }: Writer<readonly ShardHealth[]>): void {
