@@ -159,10 +159,8 @@ function reflect({ leg, description }: LegStream, { media }: LegStream): void {
 }
 
 function connect(a: Component, b: Component): void {
-  for (const one of [a, b]) {
-    unsettle(one);
-    one.opposite = one === a ? b : a;
-  }
+  a.opposite = b;
+  b.opposite = a;
 }
 
 export function unlink(leg: Leg): void {

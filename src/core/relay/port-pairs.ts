@@ -3,7 +3,7 @@
  * somebody else on the host holds is replaced by another, pair by pair.
  */
 import type { Address } from "../base/address.ts";
-import { type Component, reroute, unsettle } from "./component.ts";
+import { type Component, reroute } from "./component.ts";
 import type { LegStream } from "./leg.ts";
 import type { LocalPort } from "./local-ports.ts";
 import type { DescriptionRefusal, PortId } from "./outputs.ts";
@@ -75,7 +75,6 @@ export function closePort(state: RelayState, component: Component): void {
 }
 
 function take(state: RelayState, component: Component): void {
-  unsettle(component);
   component.port = undefined;
   component.stream.leg.session.ports--;
   state.stats.ports--;

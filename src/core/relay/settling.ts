@@ -40,9 +40,9 @@ function settledWay(from: Component, to: Component): MediaWay | undefined {
   const { route } = to;
   if (stream.carrier !== "rtp" || !stream.leg.session.isConfirmed) return undefined;
   // An echo's, or one that passes other calls here.
-  if (to === from || from.opposite !== to || to.hop !== undefined) return undefined;
+  if (to === from || from.opposite !== to) return undefined;
   if (port === undefined || route === undefined || endpoint === undefined) return undefined;
-  if (endpoint.isQuestioned || endpoint.isProvisional || !isAgreed(from, to)) return undefined;
+  if (endpoint.isProvisional || !isAgreed(from, to)) return undefined;
   return { from, to, port: port.id, endpoint, route };
 }
 

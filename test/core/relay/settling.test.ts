@@ -143,6 +143,26 @@ suite("it is taken back", () => {
     assert.equal(flows(call), 2);
   });
 
+  test("where the party's signaling comes from another port, so that its media may, too", () => {
+    const call = settled();
+    const { caller } = call;
+    caller.world.relay.handleFlowChanged(caller.leg, { ...caller.from, port: 6_000 });
+    caller.world.drain();
+    assert.equal(flows(call), 0);
+    caller.talk(2);
+    assert.equal(flows(call), 1, "it is where it was");
+  });
+
+  test("both ways, where one phone gives way to another", () => {
+    const call = settled();
+    const { world, leg } = call.callee;
+    world.relay.closeLeg(leg);
+    assert.deepEqual(
+      [0, 1].map(() => world.relay.pollOutput()?.kind),
+      ["withdraw", "withdraw"],
+    );
+  });
+
   test("where a packet that should have been forwarded comes up again and again", () => {
     const call = settled();
     const { world, from, target, ssrc } = call.caller;

@@ -119,6 +119,24 @@ suite("RFC 3550 §A.1: the numbers of a source", () => {
     assert.equal(meter.lost, 0, "what came twice is never less than none");
   });
 
+  test("what somebody else has seen counts as if it had come here, whatever is told first", () => {
+    const meter = new SequenceMeter();
+    meter.handle(1, 65_530, 0, 0);
+    const { source } = meter;
+    meter.handleForwarded(source, 20, 65_555, 3);
+    assert.deepEqual([meter.received, meter.lost, meter.highest, meter.jitter], [21, 5, 19, 3]);
+    meter.handle(1, 30, 0, 0);
+    meter.handleForwarded(source, 9, 65_564, 4);
+    assert.deepEqual([meter.received, meter.lost, meter.highest], [31, 6, 30]);
+    meter.handle(2, 7, 0, 50);
+    meter.handleForwarded(source, 2, 65_569, 9);
+    assert.deepEqual([meter.received, meter.lost, meter.highest], [34, 7, 7], "of the source before");
+    assert.equal(meter.jitter, 4);
+    meter.handle(3, 9, 0, 50);
+    meter.handleForwarded(source, 1, 99_999, 9);
+    assert.deepEqual([meter.received, meter.lost], [36, 6], "of one that nobody remembers: it came, and is not missed");
+  });
+
   test("RFC 3550 §A.8: even packets have no jitter; a steady wobble of 10 ms comes to 10", () => {
     const [even, wobbly] = [new SequenceMeter(), new SequenceMeter()];
     for (let n = 0; n < 400; n++) {
