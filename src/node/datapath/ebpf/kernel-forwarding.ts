@@ -187,8 +187,7 @@ export class KernelForwarding {
     this.#running = undefined;
     this.#leaving = running;
     try {
-      // Where the program is attached by somebody else, it would go on for as long as its lease.
-      running.setLease(0n);
+      // Where a filter is left over, its program would go on for as long as its lease.
       for (const flow of this.#wanted.keys()) running.table.remove(flow);
     } catch (error) {
       this.#reports.flowFailed(error);
