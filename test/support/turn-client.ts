@@ -131,7 +131,7 @@ export class TurnClient implements AsyncDisposable {
 
   async #openUdp(): Promise<Wire> {
     const { host = "127.0.0.1", port, from, fromPort = 0 } = this.#options;
-    const socket: UdpSocket = createSocket(isIPv6(host) ? "udp6" : "udp4");
+    const socket: UdpSocket = createSocket({ type: isIPv6(host) ? "udp6" : "udp4", recvBufferSize: 1 << 20 });
     socket.on("message", (data) => this.#handle(data));
     socket.on("close", () => this.#markClosed());
     socket.on("error", () => {}); // A port that is closed answers with ICMP: the request's patience decides.
