@@ -121,7 +121,7 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     kind: choice("off", "auto"),
     fallback: "off",
     description:
-      "Whether the kernel forwards what goes over channels, and the sound of calls, by itself, so that Postern does not see those packets. It takes Linux 6.6, the capabilities CAP_BPF and CAP_NET_ADMIN, and Ethernet interfaces; where something of that is missing, auto says once in the log what, and everything goes on without. Packets that are forwarded pass the host's firewall by; what the host translates stays in user space.",
+      "Whether the kernel forwards what goes over channels, and the sound of calls, by itself, so that Postern does not see those packets. It takes Linux 5.19, a helper that has the privilege (offload-helper), and Ethernet interfaces; where something of that is missing, auto says once in the log what, and everything goes on without. Packets that are forwarded pass the host's firewall by; what the host translates stays in user space.",
   },
   offloadHelper: {
     group: "General",
