@@ -61,6 +61,9 @@ const literal = (ip: string) => (ip.includes(":") ? `[${ip}]` : ip);
 
 const outcomes = ["forwarded", "passed"].map((name) => `offload_datagrams_total{outcome="${name}"}`);
 
+/** Who is nobody else. */
+const nobody = 65_533;
+
 const hostOf = (source: string) => source.slice(0, source.lastIndexOf(":"));
 
 async function sourcesOf(peer: { ask(command: { do: "heard" }): Promise<{ sources?: readonly string[] }> }) {
@@ -141,6 +144,31 @@ describe("offload beside the host's own rules", { skip, timeout: 400_000 }, () =
       assert.equal((await sourcesOf(asked.peer)).length, 1);
     });
   }
+
+  test("a daemon that may ask the host nothing has its helper ask", async () => {
+    for (const [relayAddress, flows, source] of [
+      ["10.92.0.1", 2, "10.92.0.1"],
+      ["10.93.0.1", 0, "10.92.0.1"],
+    ] as const) {
+      await using world = new OffloadWorld();
+      const { client, relay, peer } = await direct(world);
+      await relay.nft(masquerading);
+      await world.serve(relay, {
+        ...serveAt(relayAddress),
+        owner: nobody,
+        behind: ["helper", "--user", `${nobody}`, "--"],
+      });
+      const asked = await world.allocated(client, `10.91.0.1:${port}`, peer, peerAt);
+      assert.equal(await echoes(asked, 1), 1);
+      await until("what the host makes of it to be known", async () => {
+        await echoes(asked, 1);
+        return flows === 0 ? /this host translates/.test(world.log) : (await world.flows()) === flows;
+      });
+      assert.equal(await echoes(asked, 20), 20);
+      assert.equal(await world.flows(), flows);
+      assert.deepEqual((await sourcesOf(asked.peer)).map(hostOf), [source]);
+    }
+  });
 
   test("what the host does not track, beside rules that would translate it: the kernel forwards", async () => {
     await using world = new OffloadWorld();

@@ -223,15 +223,24 @@ function read(path: string): string | undefined {
   }
 }
 
-/** Tables of iptables as it was before nftables. Their names are for root alone. */
-function hasOlderTable(name: string): boolean | undefined {
+/** Tables of iptables as it was before nftables. Their names are for root alone, and which modules are loaded for all. */
+function hasOlderTable(name: "nat"): boolean | undefined {
   try {
     const names = ["ip_tables_names", "ip6_tables_names"].map((file) => read(`/proc/net/${file}`) ?? "");
     return names.join("\n").split("\n").includes(name);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).errno === -EACCES) return undefined;
-    throw error;
+    if ((error as NodeJS.ErrnoException).errno !== -EACCES) throw error;
+    return mayHaveOlderTable(name, read("/proc/modules") ?? "");
   }
+}
+
+/** `modules`: those that are loaded. What was built into the kernel is not among them, and may be there. */
+export function mayHaveOlderTable(name: "nat", modules: string): false | undefined {
+  const loaded = modules.split("\n").map((line) => line.split(" ")[0] ?? "");
+  const isBuiltIn = !loaded.includes("ip_tables") && !loaded.includes("ip6_tables");
+  return isBuiltIn || loaded.some((module) => /^ip6?table_/.test(module) && module.endsWith(`_${name}`))
+    ? undefined
+    : false;
 }
 
 function isMissing(error: unknown): boolean {
