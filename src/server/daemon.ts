@@ -104,8 +104,9 @@ export class Daemon implements AsyncDisposable {
 
   /** Of calls. Whether the kernel forwards, and why not, is said of TURN's already. */
   #mediaDatapath({ kind }: DatapathChoice): Datapath {
-    const inner = createDatapath(kind, this.#config);
-    if (this.#config.offload === "off") return inner;
+    const { wakeDelay, offload } = this.#config;
+    if (offload === "off") return createDatapath(kind, { wakeDelay, merges: "bursts" });
+    const inner = createDatapath(kind, { wakeDelay });
     return withOffload(inner, this.#config.offloadHelper, { ...offloadReports(this.#log), changed: () => {} });
   }
 

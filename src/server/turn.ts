@@ -59,8 +59,10 @@ export async function createTurn(parts: TurnParts): Promise<TurnService> {
     return new TurnShards({ ...common, shards, wakeDelay, offload: offload === "auto", offloadHelper });
   }
   const { TurnHost } = await import("../node/turn-host.ts");
-  const inner = createDatapath(datapath.kind, config);
-  const outer = config.offload === "off" ? inner : withOffload(inner, config.offloadHelper, offloadReports(log));
+  const { wakeDelay } = config;
+  const isOff = config.offload === "off";
+  const inner = createDatapath(datapath.kind, isOff ? { wakeDelay, merges: "bursts" } : { wakeDelay });
+  const outer = isOff ? inner : withOffload(inner, config.offloadHelper, offloadReports(log));
   return new TurnHost({ ...common, datapath: outer });
 }
 

@@ -6,7 +6,15 @@ import { hearFields, setFields, systemHopLimit } from "../sys/ip-fields.ts";
 import { noteClosing, noteOpened } from "../sys/open-descriptors.ts";
 import { NO_ENTRY } from "../sys/send-batch.ts";
 import { openBeside, type SteeredPair } from "../sys/steering.ts";
-import { closeDescriptor, localAddress, openUdpSocket, setFragmentation, setReceiveBuffer } from "../sys/udp-socket.ts";
+import {
+  closeDescriptor,
+  isReceivedMerged,
+  localAddress,
+  mergeReceived,
+  openUdpSocket,
+  setFragmentation,
+  setReceiveBuffer,
+} from "../sys/udp-socket.ts";
 import { type DatagramSink, RECEIVE_BUFFER, type ReceiveQueue, type SocketId, type SocketPurpose } from "./datapath.ts";
 import { NOTHING_WAITS, type SendQueue } from "./send-queue.ts";
 
@@ -14,6 +22,11 @@ const mostWanted = 64;
 
 /** So many flushes in a row that begin with the same fields are worth making these the socket's own. */
 const worthAssuming = 4;
+
+/** So many datagrams of one length at once are a burst, if they are as long as video's; after so many bursts they are merged. */
+export const leastBurst = 8;
+const leastBurstBytes = 500;
+const worthMerging = 16;
 
 /**
  * To be told with what a datagram came costs a tenth of receiving it alone. So a relay that hears of none with a traffic class
@@ -51,6 +64,9 @@ export class MmsgSocket {
   usual: IpFields = NO_FIELDS;
   /** Of the system; 0 as long as `usual` has it too. */
   systemHops = 0;
+  /** Whether what comes may be several datagrams in one. */
+  isMerging = false;
+  #bursts = 0;
   /** With what the last datagram came that was looked at. */
   heard: IpFields = NO_FIELDS;
   /** How many that come alone are taken to have come with the same. */
@@ -98,6 +114,7 @@ export class MmsgSocket {
     this.isInherited = true;
     this.descriptor = descriptor;
     hearFields(descriptor, this.family);
+    this.isMerging = isReceivedMerged(descriptor);
     // Whoever had it before may have assumed others.
     setFields(descriptor, this.family, NO_FIELDS);
     this.fill = 0;
@@ -131,9 +148,21 @@ export class MmsgSocket {
 
   /** Whether the next datagram, which comes alone, need not be looked at, because it is taken to have come with `heard`. */
   takesNext(): boolean {
-    if (this.receives !== "relay" || this.#toTake === 0) return false;
+    if (this.receives !== "relay" || this.isMerging || this.#toTake === 0) return false;
     this.#toTake--;
     return true;
+  }
+
+  /** Throws `SystemError`. */
+  merge(): void {
+    if (this.isMerging || !this.hearsFields || this.receives === "requests") return;
+    mergeReceived(this.descriptor);
+    this.isMerging = true;
+  }
+
+  /** So many datagrams came at once that are all `length` bytes long. It is not worth it for what comes one by one. */
+  noteBurst(length: number): void {
+    if (length >= leastBurstBytes && ++this.#bursts >= worthMerging) this.merge();
   }
 
   noteHeard(fields: IpFields): void {

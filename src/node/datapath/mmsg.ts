@@ -28,7 +28,7 @@ import {
 } from "./datapath.ts";
 import { ReceiveLosses } from "./mmsg-losses.ts";
 import { Outbox } from "./mmsg-outbox.ts";
-import { MmsgSocket } from "./mmsg-socket.ts";
+import { leastBurst, MmsgSocket } from "./mmsg-socket.ts";
 import { Pace } from "./pace.ts";
 import { isWildcard, wildcardFailure } from "./wildcard.ts";
 
@@ -50,6 +50,11 @@ const roundsInTurn = 8;
 const worthAnotherRound = 4;
 
 export interface MmsgOptions {
+  /**
+   * Whether the kernel may hand over several datagrams as one, which costs less for bursts: where it sees some, or always.
+   * Never when it is not given: a program that looks at packets where they come in, as offload does, passes merged ones by.
+   */
+  readonly merges?: "bursts" | "always";
   /** Microseconds, less than a second; 0, as when it is not given: nothing waits. */
   readonly wakeDelay?: number;
   /** Datagrams, 64 at most, after which everything else in the process gets its turn: for those that cost much each. */
@@ -75,6 +80,7 @@ export class MmsgDatapath implements Datapath {
   readonly #pace: Pace;
   readonly #inherited: NonNullable<MmsgOptions["inherited"]>;
   readonly #wakeDelay: number;
+  readonly #merges: MmsgOptions["merges"];
   readonly #batch: number;
   readonly #rounds: number;
   readonly #sockets: (MmsgSocket | undefined)[] = [];
@@ -100,7 +106,13 @@ export class MmsgDatapath implements Datapath {
   #mayHaveLeft = false;
 
   /** Under load a datagram may wait for `wakeDelay` microseconds until others have come. Throws `PosternError` `foreign-functions-unavailable`, or `SystemError` when no descriptor is left. */
-  constructor({ wakeDelay = 0, mostInTurn, watch = watchReadable, inherited = () => undefined }: MmsgOptions = {}) {
+  constructor({
+    wakeDelay = 0,
+    mostInTurn,
+    merges,
+    watch = watchReadable,
+    inherited = () => undefined,
+  }: MmsgOptions = {}) {
     const losses = () => this.#losses.sum(this.#sockets);
     this.#stats = {
       ...createDatapathStats(),
@@ -110,6 +122,7 @@ export class MmsgDatapath implements Datapath {
     };
     this.#inherited = inherited;
     this.#wakeDelay = wakeDelay;
+    this.#merges = merges;
     this.#batch = mostInTurn ?? batchSize;
     this.#rounds = mostInTurn === undefined ? roundsInTurn : 1;
     this.#pace = new Pace(wakeDelay);
@@ -134,6 +147,7 @@ export class MmsgDatapath implements Datapath {
       const inherited = purpose === "turn-listener" ? this.#inherited(address) : undefined;
       if (inherited === undefined) socket.open(address, purpose);
       else socket.inherit(inherited.media);
+      if (this.#merges === "always") socket.merge();
       this.#epoll.add(socket.descriptor, id);
       if (purpose === "turn-listener") this.#steerRequests(socket, inherited?.requests);
     } catch (error) {
@@ -329,6 +343,7 @@ export class MmsgDatapath implements Datapath {
       this.#handUp();
       // Fewer took no time in which others could have come. But what is left behind while paced waits once more.
       const isSmall = this.#stats.packetsIn - packetsIn < worthAnotherRound;
+      if (this.#stats.packetsIn - before >= this.#rounds * this.#batch) break;
       if (isSmall && !(this.#isPaced && this.#mayHaveLeft)) break;
     }
     this.#isInTurn = false;
@@ -388,10 +403,20 @@ export class MmsgDatapath implements Datapath {
     if (socket.fill !== undefined) this.#gaugeQueue(socket, want, count);
     socket.adapt(want, count, this.#round);
     if (count === want) this.#mayHaveLeft = true;
+    if (this.#merges === "bursts" && count >= leastBurst && !socket.isMerging) this.#lookForBurst(socket, count);
     for (let i = 0; i < count; i++) {
       this.#areTaken[this.#filled] = isTaken ? 1 : 0;
       this.#owners[this.#filled++] = socket;
     }
+  }
+
+  #lookForBurst(socket: MmsgSocket, count: number): void {
+    const received = this.#received;
+    const length = received.lengthOf(this.#filled);
+    for (let i = 1; i < Math.min(count, leastBurst); i++) {
+      if (received.lengthOf(this.#filled + i) !== length) return;
+    }
+    socket.noteBurst(length);
   }
 
   #gaugeQueue(socket: MmsgSocket, asked: number, given: number): void {
@@ -421,11 +446,22 @@ export class MmsgDatapath implements Datapath {
     const fields = socket.hearsFields ? this.#fieldsOf(socket, slot) : undefined;
     // Released by a sink: what came before that is nobody's.
     if (socket.state !== "open") return;
-    const data = received.bytesOf(slot);
     const length = received.lengthOf(slot);
+    const segment = socket.isMerging ? received.segment : 0;
+    const offset = received.offsetOf(slot);
+    if (segment === 0 || segment >= length)
+      return this.#deliver(socket, received.bytesOf(slot), length, offset, fields);
+    // A sink may release it in between.
+    for (let at = 0, i = 0; at < length && socket.state === "open"; at += segment, i++) {
+      const part = received.partOf(slot, i, segment);
+      this.#deliver(socket, part, Math.min(segment, length - at), offset + at, fields);
+    }
+  }
+
+  #deliver(socket: MmsgSocket, data: Uint8Array, length: number, offset: number, fields: IpFields | undefined): void {
     this.#stats.packetsIn++;
     this.#stats.bytesIn += length;
-    this.#outbox.lend(data, received.offsetOf(slot));
+    this.#outbox.lend(data, offset);
     try {
       socket.sink.handleDatagram(data, length, this.#from, socket.fill, fields);
     } catch (error) {

@@ -63,7 +63,8 @@ class ShardProgram {
 
   #datapath({ wakeDelay, offload, offloadHelper }: ShardData): Datapath {
     const inherited = (address: Readonly<Address>) => this.#sockets.get(formatAddress(address));
-    const inner = new MmsgDatapath({ wakeDelay, inherited, watch: this.#loop.watch });
+    const options = { wakeDelay, inherited, watch: this.#loop.watch };
+    const inner = new MmsgDatapath(offload ? options : { ...options, merges: "bursts" });
     return offload ? withOffload(inner, offloadHelper, offloadReports(this.#log)) : inner;
   }
 

@@ -126,6 +126,7 @@ export const IPV6_TCLASS = 67;
 /** Also the level of its options. */
 export const IPPROTO_UDP = 17;
 export const UDP_SEGMENT = 103;
+export const UDP_GRO = 104;
 
 export const EPOLL_CLOEXEC = 0o2000000;
 export const EPOLL_CTL_ADD = 1;

@@ -1,6 +1,7 @@
 /**
  * Datagrams received many at a time. Each has a slot: its bytes, where it came from, how long it is, and with what it came.
- * All of it is laid out once, so that receiving makes nothing.
+ * All of it is laid out once, so that receiving makes nothing. Where the kernel merges (UDP_GRO), a slot holds several
+ * datagrams of one sender, all of one length but the last.
  */
 import type { Address } from "../../core/base/address.ts";
 import type { IpFields } from "../../core/base/ip-fields.ts";
@@ -12,10 +13,12 @@ import {
   IP_TTL,
   IPPROTO_IP,
   IPPROTO_IPV6,
+  IPPROTO_UDP,
   IPV6_HOPLIMIT,
   IPV6_TCLASS,
   MMSGHDR,
   MSGHDR,
+  UDP_GRO,
 } from "./layout.ts";
 import { type Libc, libc } from "./libc.ts";
 import { NativeMemory } from "./native-memory.ts";
@@ -34,6 +37,10 @@ export class ReceiveBatch {
   readonly #headers: NativeMemory;
   readonly #controls: NativeMemory;
   readonly #views: readonly Uint8Array[];
+  /** By slot: of merged datagrams, for as long as the next ones have the same length. */
+  readonly #parts: { length: number; views: Uint8Array[] }[] = [];
+  /** Of the slot whose fields were taken last: the length of each of its datagrams; 0 where there is one. */
+  segment = 0;
 
   constructor(slots: number) {
     this.slots = slots;
@@ -61,6 +68,17 @@ export class ReceiveBatch {
     return this.#views[slot] as Uint8Array;
   }
 
+  /** The same of the `index`th of merged datagrams that are `length` bytes long. */
+  partOf(slot: number, index: number, length: number): Uint8Array {
+    const parts = (this.#parts[slot] ??= { length, views: [] });
+    if (parts.length !== length) {
+      parts.length = length;
+      parts.views = [];
+    }
+    const begin = index * length;
+    return (parts.views[index] ??= this.bytesOf(slot).subarray(begin, begin + length));
+  }
+
   /** Where in `data` the slot begins. */
   offsetOf(slot: number): number {
     return slot * slotSize;
@@ -85,6 +103,7 @@ export class ReceiveBatch {
     const end = at + (this.#headers.u32[lengthAt] as number);
     this.#headers.u32[lengthAt] = CONTROL_ROOM;
     let fields = 0;
+    this.segment = 0;
     for (; at < end; at += CMSGHDR.space) {
       const level = u32[(at + CMSGHDR.level) >> 2];
       const kind = u32[(at + CMSGHDR.type) >> 2];
@@ -96,7 +115,7 @@ export class ReceiveBatch {
       } else if (level === IPPROTO_IPV6) {
         if (kind === IPV6_HOPLIMIT) fields |= value << 8;
         else if (kind === IPV6_TCLASS) fields |= value;
-      }
+      } else if (level === IPPROTO_UDP && kind === UDP_GRO) this.segment = u32[(at + CMSGHDR.data) >> 2] as number;
     }
     return fields;
   }

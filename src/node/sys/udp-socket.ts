@@ -9,6 +9,7 @@ import {
   IP_PMTUDISC_OMIT,
   IPPROTO_IP,
   IPPROTO_IPV6,
+  IPPROTO_UDP,
   IPV6_V6ONLY,
   SO_RCVBUF,
   SO_REUSEPORT,
@@ -16,6 +17,7 @@ import {
   SOCK_DGRAM,
   SOCK_NONBLOCK,
   SOL_SOCKET,
+  UDP_GRO,
 } from "./layout.ts";
 import { libc } from "./libc.ts";
 import { NativeMemory } from "./native-memory.ts";
@@ -73,6 +75,19 @@ export function setReceiveBuffer(socket: number, bytes: number): void {
 export function setFragmentation(socket: number, isAllowed: boolean): void {
   // Not IP_PMTUDISC_DONT, with which the kernel keeps to itself that a datagram was too long for some router.
   setOption(socket, IPPROTO_IP, IP_MTU_DISCOVER, isAllowed ? IP_PMTUDISC_OMIT : IP_PMTUDISC_DO);
+}
+
+/**
+ * From now on the kernel hands over as one what came in a row from one sender, with one length, and tells that length. It
+ * cannot be taken back: what waits in the queue would come without it. Throws `SystemError`.
+ */
+export function mergeReceived(socket: number): void {
+  setOption(socket, IPPROTO_UDP, UDP_GRO, 1);
+}
+
+/** Throws `SystemError`. */
+export function isReceivedMerged(socket: number): boolean {
+  return option(socket, IPPROTO_UDP, UDP_GRO) !== 0;
 }
 
 export function closeDescriptor(descriptor: number): void {

@@ -305,6 +305,40 @@ export function datapathCompliance(name: string, create: () => Datapath, notHere
           assert.deepEqual((await send(...many(17, 0x88))).at(-1), told(0x88)[0]);
         }));
 
+      test("runs of one length, as of a frame of video, come up one by one, in order, and go on", () =>
+        withDatapath(async (datapath) => {
+          const [out, back] = [await bound(datapath, loopback), await bound(datapath, loopback, 0, "turn-listener")];
+          const sink = new Recorder();
+          const fields = ipFieldsOf(0x88, 42);
+          sink.handleDatagram = (data, length, from, fill, came) => {
+            Recorder.prototype.handleDatagram.call(sink, data, length, from, fill, came);
+            if (sink.datagrams.length % 2 === 0) datapath.send(back.socket, data, 1, length - 1, out.address, came);
+            else datapath.sendChannelData(back.socket, 0x4001, data, 0, length, out.address, came);
+          };
+          datapath.bind(parseIp(loopback) as Address, "relay", sink);
+          const { address } = { address: await until("the socket to open", () => sink.address) };
+          const expected: Buffer[] = [];
+          for (let burst = 0; burst < 60; burst++) {
+            // The last of each is shorter, or as long.
+            const count = 2 + ((burst * 7) % 40);
+            for (let i = 0; i < count; i++) {
+              const data = pattern(i + 1 < count ? 1_200 - (burst % 3) * 400 : 1 + ((burst * 31) % 400), burst + i);
+              expected.push(data);
+              datapath.send(out.socket, data, 0, data.length, address, fields);
+            }
+            await until("the burst", () => out.datagrams.length === expected.length);
+          }
+          assert.deepEqual(
+            sink.datagrams.map(({ data }) => data),
+            expected,
+          );
+          assert.deepEqual([...new Set(sink.fields)], [datapath.carriesFields ? fields : undefined]);
+          assert.deepEqual(
+            out.datagrams.map(({ data }) => data),
+            expected.map((data, i) => (i % 2 === 1 ? data.subarray(1) : channelData(0x4001, data))),
+          );
+        }));
+
       test("a listener that is none of TURN's is told nothing of what came besides", () =>
         withDatapath(async (datapath) => {
           const sink = new Recorder();

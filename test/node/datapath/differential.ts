@@ -4,8 +4,9 @@
  * compared. What comes by different ways of the server may overtake each other, so each way has a sum that does not
  * depend on the order; on one way order is checked.
  */
+import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { createSocket, type Socket } from "node:dgram";
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { type Address, blankAddress, formatAddress } from "../../../src/core/base/address.ts";
 import { parsePrefix } from "../../../src/core/base/prefix.ts";
@@ -14,6 +15,7 @@ import { StunView } from "../../../src/core/stun/view.ts";
 import { messageId, StunWriter } from "../../../src/core/stun/writer.ts";
 import type { TurnServerStats } from "../../../src/core/turn/server/stats.ts";
 import type { Datapath, DatapathStats } from "../../../src/node/datapath/datapath.ts";
+import { MmsgDatapath } from "../../../src/node/datapath/mmsg.ts";
 import { mutated } from "../../fuzz/mutate.ts";
 import { SeededRandom } from "../../support/crypto.ts";
 import { TurnClient } from "../../support/turn-client.ts";
@@ -48,11 +50,35 @@ export interface Ground {
   away<T>(work: () => Promise<T>): Promise<T>;
   /** Returns when nothing is on its way any more. */
   quiet(...count: readonly (() => number)[]): Promise<void>;
+  /** Opens what speaks at a peer's address; a socket of Node's when there is none. */
+  readonly openPeer?: typeof openPeer;
+}
+
+/** Something that speaks at a peer's address. */
+interface PeerSocket {
+  send(data: Uint8Array, port: number, ip: string): unknown;
+  close(done: () => void): unknown;
 }
 
 export function onLoopback(family: 4 | 6): Ground {
   const loopback = family === 4 ? "127.0.0.1" : "::1";
   return { relay: loopback, far: loopback, away: (work) => work(), quiet: async () => {} };
+}
+
+/** The same with peers that hand the kernel what they send in a row as one message, so that it may come so. */
+export function onLoopbackInRuns(family: 4 | 6): Ground {
+  return {
+    ...onLoopback(family),
+    openPeer: openBatchingPeer,
+    // All has reached its socket, and some turns of the loop are enough to read it.
+    quiet: async (...counts) => {
+      const counted = () => counts.map((count) => count()).join();
+      for (let before = ""; before !== counted(); ) {
+        before = counted();
+        for (let turn = 0; turn < 20; turn++) await new Promise((done) => setImmediate(done));
+      }
+    },
+  };
 }
 
 const clientCount = 2;
@@ -156,7 +182,26 @@ class Side {
   }
 }
 
-async function peerAt(ip: string, port: number, hear: (data: Buffer, from: string) => void): Promise<Socket> {
+async function openBatchingPeer(
+  ip: string,
+  port: number,
+  hear: (data: Buffer, from: string) => void,
+): Promise<PeerSocket> {
+  const datapath = new MmsgDatapath();
+  const { promise: opened, resolve } = Promise.withResolvers<void>();
+  const socket = datapath.bind(at(ip, port), "relay", {
+    handleBound: () => resolve(),
+    handleBindFailed: (_socket, _why, cause) => assert.ifError(cause),
+    handleDatagram: (data, length, from) => hear(Buffer.from(data.subarray(0, length)), formatAddress(from)),
+  });
+  await opened;
+  return {
+    send: (data, to, toIp) => datapath.send(socket, data, 0, data.length, at(toIp, to)),
+    close: (done) => datapath.close().then(done),
+  };
+}
+
+async function openPeer(ip: string, port: number, hear: (data: Buffer, from: string) => void): Promise<PeerSocket> {
   const socket = createSocket({ type: ip.includes(":") ? "udp6" : "udp4", recvBufferSize: 1 << 20 });
   socket.on("message", (data, from) => hear(data, formatAddress(at(from.address, from.port))));
   socket.bind(port, ip);
@@ -205,12 +250,13 @@ export async function relayRandomly(
   await t.host.listen({ transport: "udp", address: at(ip, ports.listener) });
   const ledger = new Ledger();
   const names = new Map<string, string>();
-  const peers: { socket: Socket; address: Address }[] = [];
+  const peers: { socket: PeerSocket; address: Address }[] = [];
+  const open = ground.openPeer ?? openPeer;
   for (let i = 0; i < peerCount; i++) {
     const socket = await ground.away(() =>
-      peerAt(far, ports.peers + i, (data, from) => ledger.note(names.get(from) ?? "nobody", `peer ${i}`, data)),
+      open(far, ports.peers + i, (data, from) => ledger.note(names.get(from) ?? "nobody", `peer ${i}`, data)),
     );
-    held.defer(() => new Promise((done) => void socket.close(done)));
+    held.defer(() => new Promise<void>((done) => void socket.close(done)));
     peers.push({ socket, address: at(far, ports.peers + i) });
   }
   const sides: Side[] = [];
@@ -252,7 +298,7 @@ export async function relayRandomly(
 
 interface Field {
   readonly sides: readonly Side[];
-  readonly peers: readonly { socket: Socket; address: Address }[];
+  readonly peers: readonly { socket: PeerSocket; address: Address }[];
   readonly ledger: Ledger;
   readonly ip: string;
   readonly family: 4 | 6;

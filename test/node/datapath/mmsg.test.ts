@@ -16,6 +16,9 @@ datapathCompliance("mmsg", () => new MmsgDatapath(), foreign);
 // Compliance is the same when everything waits for company.
 datapathCompliance("paced mmsg", () => new MmsgDatapath({ wakeDelay: 1_000 }), foreign);
 
+datapathCompliance("merging mmsg", () => new MmsgDatapath({ merges: "always" }), foreign);
+datapathCompliance("mmsg that merges bursts", () => new MmsgDatapath({ merges: "bursts" }), foreign);
+
 test("busy or not, every datagram is heard, in order", { skip: foreign }, async () => {
   await using held = new AsyncDisposableStack();
   const datapath = held.adopt(new MmsgDatapath({ wakeDelay: 1_000 }), (closing) => closing.close());
