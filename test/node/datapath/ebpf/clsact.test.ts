@@ -60,6 +60,7 @@ describe("a program behind clsact", { skip, timeout: 120_000 }, () => {
     // Somebody else's, in the same place.
     const others = "prio 20559 protocol all bpf direct-action bytecode".split(" ");
     await place.run(["tc", "filter", "add", "dev", "v0", "ingress", ...others, "1,6 0 0 4294967295"]);
+    await place.run([process.execPath, script, "--as", "postern-of-others", indexes[0]!]);
     const [killed, alive] = [await attach(...indexes), await attach(indexes[0]!)];
     const both = await filters("v1");
     process.kill(killed.pid, "SIGKILL");
@@ -68,7 +69,7 @@ describe("a program behind clsact", { skip, timeout: 120_000 }, () => {
     const before = await filters("v0");
     const next = await attach();
     assert.deepEqual(await filters("v1"), []);
-    assert.equal(before.length, 2);
+    assert.equal(before.length, 3);
     assert.deepEqual(
       await filters("v0"),
       before.filter((name) => name !== both[0]),
