@@ -1,6 +1,7 @@
 /** `postern serve`: the daemon, from its first line of output to its exit. */
 import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
+import { tidyHeap } from "../node/tidy-heap.ts";
 import type { Daemon } from "../server/daemon.ts";
 import type { DaemonLog } from "../server/log.ts";
 import { addConfigFlags, type ConfigFlags, loadFromFlags } from "./config-flags.ts";
@@ -51,6 +52,7 @@ async function serve({ printConfig, ...flags }: ServeFlags & ConfigFlags): Promi
     const { greeting } = await import("../server/greeting.ts");
     process.stdout.write(`${greeting(daemon, version)}\n`);
   }
+  tidyHeap();
   await endWhenAsked(daemon, signals, log);
 }
 

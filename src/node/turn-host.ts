@@ -20,8 +20,8 @@ import { type Log, silentLog } from "./log.ts";
 import type { ListenSpec } from "./net/listen-spec.ts";
 import { StreamClients } from "./net/stream-clients.ts";
 import { defaultStreamLimits, limitsWithin, type StreamLimits } from "./net/stream-limits.ts";
-import { StreamListener } from "./net/stream-listener.ts";
-import { missingIdentity, type TlsIdentity } from "./net/tls-identity.ts";
+import type { StreamListener } from "./net/stream-listener.ts";
+import type { TlsIdentity } from "./net/tls-identity.ts";
 import { PooledRandom } from "./random.ts";
 import type { Neighbours } from "./shard/neighbours.ts";
 import type { ShardLink } from "./shard/shard-link.ts";
@@ -122,7 +122,8 @@ export class TurnHost implements TurnService {
     this.#refuseClosed();
     refuseWildcard(spec.address);
     const id = ++this.#lastListener;
-    const listener = spec.transport === "udp" ? this.#udpListener(id, spec) : this.#streamListener(id, spec);
+    const listener = spec.transport === "udp" ? this.#udpListener(id, spec) : await this.#streamListener(id, spec);
+    this.#refuseClosed();
     const entry: ListenerEntry = { listener, bound: undefined };
     this.#listeners.set(id, entry);
     const abandon = (): void => listener.close();
@@ -150,7 +151,7 @@ export class TurnHost implements TurnService {
 
   updateTls(identity: TlsIdentity): void {
     for (const { listener } of this.#listeners.values()) {
-      if (listener instanceof StreamListener) listener.updateTls(identity);
+      if ("updateTls" in listener) listener.updateTls(identity);
     }
   }
 
@@ -212,10 +213,12 @@ export class TurnHost implements TurnService {
     return new UdpListener(id, address, this.#driver, this.#datapath, this.#egress);
   }
 
-  #streamListener(id: number, { transport, address, tls }: ListenSpec): StreamListener {
+  /** A shard of UDP clients never loads what TCP and TLS are made of. */
+  async #streamListener(id: number, { transport, address, tls }: ListenSpec): Promise<StreamListener> {
     if (transport === "tls" && tls === undefined) {
-      throw missingIdentity();
+      throw new PosternError("missing-tls-identity", "A TLS listener needs a certificate and a key: give `tls`.");
     }
+    const { StreamListener } = await import("./net/stream-listener.ts");
     return new StreamListener(id, address, transport === "tls" ? tls : undefined, this.#streams);
   }
 

@@ -31,7 +31,3 @@ function badIdentity(cause: unknown): PosternError {
   const sentence = "The TLS certificate and key do not work together: give a PEM chain and the key of its first one.";
   return new PosternError("bad-tls-identity", sentence, { cause });
 }
-
-export function missingIdentity(): PosternError {
-  return new PosternError("missing-tls-identity", "A TLS listener needs a certificate and a key: give `tls`.");
-}

@@ -16,6 +16,7 @@ import type { TlsIdentity } from "../net/tls-identity.ts";
 import { Secret } from "../secret.ts";
 import { recordDescriptorsIn } from "../sys/open-descriptors.ts";
 import type { SteeredPair } from "../sys/steering.ts";
+import { tidyHeap } from "../tidy-heap.ts";
 import { TurnHost } from "../turn-host.ts";
 import type { BoundListener } from "../turn-service.ts";
 import {
@@ -198,3 +199,5 @@ if (parentPort === null) throw new PosternError("not-a-worker", "This is the pro
 const data = workerData as ShardData;
 recordDescriptorsIn(data.descriptors);
 new ShardProgram(parentPort, data);
+// While nobody waits for it yet.
+tidyHeap();

@@ -16,7 +16,7 @@ import { KeyLookups } from "../key-lookups.ts";
 import type { Log } from "../log.ts";
 import type { ListenSpec } from "../net/listen-spec.ts";
 import { defaultStreamLimits, limitsWithin, type StreamLimits } from "../net/stream-limits.ts";
-import { missingIdentity, secureOptions, type TlsIdentity } from "../net/tls-identity.ts";
+import { secureOptions, type TlsIdentity } from "../net/tls-identity.ts";
 import { availableForeign } from "../sys/libc.ts";
 import { type Capacity, capacityOf } from "../turn/capacity.ts";
 import type { BoundListener, FindKeys, HostStats, ShardHealth, TurnService } from "../turn-service.ts";
@@ -140,7 +140,9 @@ export class TurnShards implements TurnService {
 
   async #listenStream(id: number, { transport, address, tls }: ListenSpec): Promise<BoundListener> {
     if (transport === "tls") {
-      if (tls === undefined) throw missingIdentity();
+      if (tls === undefined) {
+        throw new PosternError("missing-tls-identity", "A TLS listener needs a certificate and a key: give `tls`.");
+      }
       secureOptions(tls);
       this.#orders.identity = plain(tls);
     }
