@@ -74,6 +74,19 @@ describe("two pages of Chromium see and hear each other through the relay alone"
     }
   });
 
+  test("from two shards: a worker hands over to the other", async (t) => {
+    const { port } = await start({ postern: { shards: 2 } });
+    t.after(() => relay.stop());
+    if (relay.name === "coturn") return t.skip("coturn has no shards of this kind");
+    // Which shard a page's port leads to is chance: each call is one of two with even odds.
+    const crossed = async () => (await relay.metric("postern_shard_packets_total")) ?? 0;
+    for (let calls = 0; calls < 10 && (await crossed()) < 100; calls++) {
+      await talk(`turn:127.0.0.1:${port}?transport=udp`);
+    }
+    assert.ok((await crossed()) >= 100);
+    assert.equal(await relay.metric("postern_shard_packets_lost_total"), 0);
+  });
+
   test("a call outlives its allocations' first lifetimes", async (t) => {
     const { port } = await start({ maxLifetime: 4 });
     t.after(() => relay.stop());

@@ -10,7 +10,7 @@ import { Refused, TurnClient } from "../../support/turn-client.ts";
 import { CONFIG } from "../../support/turn-world.ts";
 import { until } from "../../support/until.ts";
 import { alice, at, LoopbackPeer } from "../host-under-test.ts";
-import { cause, faults } from "./faults.ts";
+import { cause, faults, stall } from "./faults.ts";
 import { freeRelayPorts, openCount, type Session, ShardsUnderTest } from "./shards-under-test.ts";
 
 const skip = requireForeign();
@@ -35,6 +35,20 @@ async function streamSession(t: ShardsUnderTest): Promise<Session> {
   const { address } = await t.host.listen({ transport: "tcp", address: at("127.0.0.1") });
   const client = await TurnClient.connect({ transport: "tcp", port: address.port, ...alice });
   return { client, relayed: (await client.allocate()).relayed[0]! };
+}
+
+/** A client that the kernel gives to this shard, once it is not refused for overload any more. */
+async function sessionOn(t: ShardsUnderTest, shard: number): Promise<Session> {
+  const { min, max } = portShare(t.relayPorts, shard, t.shards + 1);
+  const found = await until("an allocation", async () => {
+    const client = await t.connect();
+    const [relayed] = (await client.allocate().catch(() => undefined))?.relayed ?? [];
+    if (relayed !== undefined && relayed.port >= min && relayed.port <= max) return { client, relayed };
+    if (relayed !== undefined) await client.refresh(0);
+    await client[Symbol.asyncDispose]();
+    return undefined;
+  });
+  return found as Session;
 }
 
 async function end(sessions: readonly Session[]): Promise<void> {
@@ -181,5 +195,36 @@ describe("between shards", { skip, timeout }, () => {
     a.client.sendOnChannel(0x4003, Buffer.from("after"));
     assert.deepEqual(await fresh.client.receive(), { channel: 0x4002, data: Buffer.from("after") });
     for (const client of [a.client, b.client, ...clients]) await client[Symbol.asyncDispose]();
+  });
+
+  test("a shard that ends while its ring is full: drops are counted, the others go on, and it is reached again", async () => {
+    await using t = await ShardsUnderTest.create({ workers: { execArgv: faults } });
+    const [a, b] = (await t.sessionOnEach()) as [Session, Session];
+    const c = await streamSession(t);
+    await meet(a, b);
+    await reaches(a, b, "before");
+    await a.client.bindChannel(0x4005, c.relayed);
+    await c.client.bindChannel(0x4006, a.relayed);
+    const letGo = stall(1);
+    // Twice what a ring holds, no faster than sockets take it.
+    for (let i = 0; i < 1_000; i++) {
+      a.client.sendOnChannel(0x4001, Buffer.alloc(1_200, i));
+      if (i % 20 > 0) continue;
+      a.client.sendOnChannel(0x4005, Buffer.from(`${i}`));
+      assert.equal(Buffer.from((await c.client.receive()).data).toString(), `${i}`);
+    }
+    assert.equal(t.logged("shard-ended").length, 0, "it is there yet, and reads nothing");
+    letGo();
+    await until("the end of the shard", () => t.logged("shard-ended").length === 1);
+    await until("the shard", () => t.host.shards[1]?.isUp);
+    await t.host.refresh();
+    assert.ok((t.host.stats.handedOver?.full ?? 0) > 100);
+    assert.ok((await a.client.refresh(600)) > 0 && (await c.client.refresh(600)) > 0);
+    const fresh = await sessionOn(t, 1);
+    await a.client.bindChannel(0x4003, fresh.relayed);
+    await fresh.client.bindChannel(0x4002, a.relayed);
+    a.client.sendOnChannel(0x4003, Buffer.from("after"));
+    assert.deepEqual(await fresh.client.receive(), { channel: 0x4002, data: Buffer.from("after") });
+    await end([a, b, c, fresh]);
   });
 });

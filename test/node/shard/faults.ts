@@ -1,6 +1,7 @@
 /**
  * Loaded into every thread before anything else (`--import`): breaks a worker when the main thread says so. `error`: throws
- * what nobody catches; `heap`: keeps what it makes until there is no room; `hang`: never comes back.
+ * what nobody catches; `heap`: keeps what it makes until there is no room; `hang`: never comes back; `stall`: does nothing
+ * until it is let go, and throws then.
  */
 import { BroadcastChannel, isMainThread, workerData } from "node:worker_threads";
 
@@ -8,7 +9,8 @@ export type Fault = "error" | "heap" | "hang";
 
 interface Order {
   readonly index: number;
-  readonly fault: Fault;
+  readonly fault: Fault | "stall";
+  readonly latch?: SharedArrayBuffer;
 }
 
 const channel = new BroadcastChannel("faults");
@@ -20,6 +22,20 @@ export function cause(index: number, fault: Fault): void {
   channel.postMessage({ index, fault } satisfies Order);
 }
 
+/** Returns what lets go of it. */
+export function stall(index: number): () => void {
+  const latch = new SharedArrayBuffer(4);
+  channel.postMessage({ index, fault: "stall", latch } satisfies Order);
+  return () => {
+    const word = new Int32Array(latch);
+    Atomics.store(word, 0, 1);
+    Atomics.notify(word, 0);
+  };
+}
+
+/** Longer than any test. */
+const longestStallMs = 300_000;
+
 const kept: unknown[] = [];
 
 function grow(): void {
@@ -30,9 +46,10 @@ function grow(): void {
 if (isMainThread) process.on("SIGUSR2", () => cause(0, "error"));
 else {
   channel.onmessage = (message) => {
-    const { index, fault } = (message as { data: Order }).data;
+    const { index, fault, latch } = (message as { data: Order }).data;
     if (index !== (workerData as { index?: number } | null)?.index) return;
-    if (fault === "error") throw new Error("broken on purpose");
+    if (latch !== undefined) Atomics.wait(new Int32Array(latch), 0, 0, longestStallMs);
+    if (fault === "error" || fault === "stall") throw new Error("broken on purpose");
     if (fault === "heap") grow();
     else for (;;);
   };
