@@ -54,6 +54,9 @@ interface Entry extends FlowEnds {
 /** Fewer are all read every time. */
 const readAtLeast = 256;
 
+/** Every so many calls it is seen to that the program is where it was put. */
+const callsALook = 4;
+
 /** Why packets come to user space that the program should have seen. */
 const [takenOff, unseen] = [
   "the program was taken off an interface, by somebody else",
@@ -80,6 +83,9 @@ export class FlowTable {
   #settled: Entry[] = [];
   /** Whose counters are read next. */
   #turn: IterableIterator<Entry> = [].values();
+  /** Interfaces that the program was not seen on when they were last looked at. */
+  #missing: ReadonlySet<number> = new Set();
+  #calls = 0;
 
   constructor(program: RelayProgram, routes: Routes, rules: HostRules, stats: OffloadStats) {
     this.#program = program;
@@ -154,6 +160,7 @@ export class FlowTable {
     this.#settled = this.#retired;
     this.#retired = [];
     if (this.#stats.flows === 0) this.#program.keepAttached(new Set());
+    this.#heedLosses();
     const due = Math.max(readAtLeast, this.#entries.size >> 4);
     for (let i = 0; i < due && i < this.#entries.size; i++) {
       let { value: entry } = this.#turn.next();
@@ -255,15 +262,32 @@ export class FlowTable {
 
   /** And what goes the other way, which would leave with addresses that are not the right ones either. */
   #giveUp(entry: Entry): void {
-    const hasStayed = entry.arrivesBy === undefined || this.#program.hasStayed(entry.arrivesBy);
-    // What the program sees has other addresses, or it sees nothing.
-    const why = hasStayed ? unseen : takenOff;
+    const { arrivesBy } = entry;
+    if (arrivesBy !== undefined && this.#program.lost().includes(arrivesBy)) return this.#leave(arrivesBy);
     const back = encodeArrival(entry.departure);
     for (const one of this.#entries.values()) {
-      if (one !== entry && Buffer.compare(one.key, back) !== 0) continue;
-      this.#rules.rest(one.standing, why, monotonicNow());
-      this.#settle(one);
+      if (one === entry || Buffer.compare(one.key, back) === 0) this.#rest(one, unseen);
     }
+  }
+
+  /** An interface that is gone loses the program too, and a tick later its flows have another way, or none. */
+  #heedLosses(): void {
+    if (this.#calls++ % callsALook !== 0) return;
+    const lost = this.#program.lost();
+    for (const index of lost) if (this.#missing.has(index)) this.#leave(index);
+    this.#missing = new Set(lost);
+  }
+
+  #leave(interfaceIndex: number): void {
+    this.#program.forget(interfaceIndex);
+    for (const entry of this.#entries.values()) {
+      if (entry.arrivesBy === interfaceIndex) this.#rest(entry, takenOff);
+    }
+  }
+
+  #rest(entry: Entry, why: string): void {
+    this.#rules.rest(entry.standing, why, monotonicNow());
+    this.#settle(entry);
   }
 
   /** Nothing of it is on its way any more: the number may be another's. */

@@ -43,12 +43,15 @@ export class RelayProgram {
     this.#attached.add(interfaceIndex);
   }
 
-  /** False where somebody has taken it off: the next who attaches it there attaches it anew. Throws `SystemError`. */
-  hasStayed(interfaceIndex: number): boolean {
-    if (!this.#attached.has(interfaceIndex) || this.#holder.isAttached(interfaceIndex)) return true;
+  /** Where somebody else has taken it off. Throws `SystemError`. */
+  lost(): number[] {
+    return [...this.#attached].filter((index) => !this.#holder.isAttached(index));
+  }
+
+  /** It is lost there: the next who attaches it attaches it anew. Throws `SystemError`. */
+  forget(interfaceIndex: number): void {
     this.#attached.delete(interfaceIndex);
     this.#holder.detach(interfaceIndex);
-    return false;
   }
 
   /** From now on it does not, on any interface that is not among these. Throws `SystemError`. */
