@@ -123,6 +123,7 @@ export class TurnHost implements TurnService {
     refuseWildcard(spec.address);
     const id = ++this.#lastListener;
     const listener = spec.transport === "udp" ? this.#udpListener(id, spec) : await this.#streamListener(id, spec);
+    signal?.throwIfAborted();
     this.#refuseClosed();
     const entry: ListenerEntry = { listener, bound: undefined };
     this.#listeners.set(id, entry);
