@@ -238,6 +238,18 @@ describe("offload without a privilege", { skip, timeout: 600_000 }, () => {
     }
   });
 
+  test("each shard has a program of its own from the one helper that was started with the daemon", async () => {
+    const settings = { shards: 2 };
+    const server = await network.start({ owner, behind: ["helper", "--user", `${owner}`, "--"], settings });
+    await isOn(server, 2);
+    const made = [await allocated(server, 4, 4), await allocated(server, 6, 6)];
+    for (const one of made) await isForwarded(server, one);
+    process.kill(await childOf(server.pid), "SIGKILL");
+    await isOff(server, 2);
+    assert.equal(await network.attached(), 0);
+    for (const one of made) await isRelayed(server, one);
+  });
+
   test("a helper that is not there, comes, is killed under load and comes again", async () => {
     const server = await startDaemon();
     await isOff(server);
