@@ -267,6 +267,9 @@ describe("offload without a privilege", { skip, timeout: 600_000 }, () => {
     assert.match(server.output(), /offload-helper-gone/);
     await stream.more(100);
     assert.equal(await network.attached(), 0);
+    // Longer than until it is looked for again.
+    await delay(2_500);
+    assert.equal(server.told("offload-is-off"), 2);
     await startHelper();
     await isOn(server, 2);
     await stream.more(100);

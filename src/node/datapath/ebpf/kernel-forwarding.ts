@@ -23,6 +23,9 @@ const leaseNs = 3_000_000_000n;
 /** Until a holder that is gone is looked for again. */
 const searchTicks = 8;
 
+/** By code, why there is no helper. */
+const absences: ReadonlySet<string> = new Set(["offload-helper-gone", "offload-helper-unreachable"]);
+
 export interface OffloadReports {
   /** The kernel refused a flow, which stays in user space, or to be asked about one. */
   flowFailed(error: unknown): void;
@@ -175,7 +178,9 @@ export class KernelForwarding {
   /** Each thing once. */
   #report(because: PosternError | SystemError | undefined): void {
     const what = because?.code ?? "on";
-    if (what === this.#reported) return;
+    const isOff = this.#reported !== undefined && this.#reported !== "on";
+    // That nobody is there any more, or yet, is no news where there was nobody before.
+    if (what === this.#reported || (isOff && absences.has(what))) return;
     this.#reported = what;
     this.#reports.changed(because);
   }
