@@ -107,7 +107,7 @@ export class Daemon implements AsyncDisposable {
     const { wakeDelay, offload } = this.#config;
     if (offload === "off") return createDatapath(kind, { wakeDelay, merges: "bursts" });
     const inner = createDatapath(kind, { wakeDelay });
-    return withOffload(inner, this.#config.offloadHelper, { ...offloadReports(this.#log), changed: () => {} });
+    return withOffload(inner, this.#config, { ...offloadReports(this.#log), changed: () => {} });
   }
 
   /** Resolves when every listener is open. Rejects with `PosternError`, and then nothing is left open. */

@@ -55,14 +55,15 @@ export async function createTurn(parts: TurnParts): Promise<TurnService> {
   const shards = shardCount(config, datapath);
   if (shards > 1) {
     const { TurnShards } = await import("../node/shard/turn-shards.ts");
-    const { wakeDelay, offload, offloadHelper } = config;
-    return new TurnShards({ ...common, shards, wakeDelay, offload: offload === "auto", offloadHelper });
+    const { wakeDelay, offload, offloadHelper, offloadInterfaces } = config;
+    const forwarding = { offload: offload === "auto", offloadHelper, offloadInterfaces };
+    return new TurnShards({ ...common, shards, wakeDelay, ...forwarding });
   }
   const { TurnHost } = await import("../node/turn-host.ts");
   const { wakeDelay } = config;
   const isOff = config.offload === "off";
   const inner = createDatapath(datapath.kind, isOff ? { wakeDelay, merges: "bursts" } : { wakeDelay });
-  const outer = isOff ? inner : withOffload(inner, config.offloadHelper, offloadReports(log));
+  const outer = isOff ? inner : withOffload(inner, config, offloadReports(log));
   return new TurnHost({ ...common, datapath: outer });
 }
 

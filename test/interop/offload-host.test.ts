@@ -256,6 +256,49 @@ describe("offload beside the host's own rules", { skip, timeout: 400_000 }, () =
     assert.equal(await world.flows(), 2, "those of the other channel");
   });
 
+  test("packets that come in by another interface than they leave by: user space, or the kernel where both are named", async () => {
+    for (const [interfaces, flows] of [
+      [[], 0],
+      [["rp", "rc"], 0],
+      [["rp", "rc", "rc1"], 2],
+    ] as const) {
+      await using world = new OffloadWorld();
+      const { client, relay, peer } = await direct(world);
+      await world.link(
+        { place: client, device: "c1", addresses: ["10.95.0.2/24"] },
+        { place: relay, device: "rc1", addresses: ["10.95.0.1/24"] },
+      );
+      await client.ip("route add 10.91.0.1 via 10.95.0.1 dev c1 src 10.91.0.2");
+      for (const place of [client, relay]) {
+        await place.set(
+          "net.ipv4.conf.all.rp_filter=0",
+          "net.ipv4.conf.rc1.rp_filter=0",
+          "net.ipv4.conf.c0.rp_filter=0",
+        );
+      }
+      const options = serveAt("10.92.0.1");
+      await world.serve(relay, { ...options, postern: { ...options.postern, "offload-interfaces": interfaces } });
+      const asked = await world.allocated(client, `10.91.0.1:${port}`, peer, peerAt);
+      await until("both flows to be where they stay", async () => {
+        await echoes(asked, 10);
+        return (await world.flows()) === flows;
+      });
+      assert.equal(await echoes(asked, 20), 20);
+      assert.equal(await world.flows(), flows);
+      if (flows > 0) assert.ok((await world.forwarded()) >= 40);
+    }
+  });
+
+  test("an interface that is not named is left alone", async () => {
+    await using world = new OffloadWorld();
+    const { client, relay, peer } = await direct(world);
+    const options = serveAt("10.92.0.1");
+    await world.serve(relay, { ...options, postern: { ...options.postern, "offload-interfaces": ["rp", "none"] } });
+    const asked = await world.allocated(client, `10.91.0.1:${port}`, peer, peerAt);
+    assert.equal(await echoes(asked, 20), 20);
+    assert.deepEqual([await world.flows(), await world.forwarded()], [0, 0]);
+  });
+
   test("a stateful firewall on the relay's host: what comes up after all is let in", async () => {
     await using world = new OffloadWorld();
     const { client, relay, peer } = await direct(world);

@@ -30,11 +30,19 @@ export function chooseDatapath(wanted: DatapathKind | "auto"): DatapathChoice {
 const privileges =
   "Offload takes a helper that has CAP_BPF and CAP_NET_ADMIN. systemd: install packaging/postern-helper.service and its drop-in. Containers: --network host --user 0 --cap-add BPF --cap-add NET_ADMIN, and the command helper --user node -- serve. Else, as root: postern helper --user USER -- serve. Where a helper has them, a seccomp profile forbids bpf, or the kernel is older than 5.19. See docs/datapaths.md#what-offload-needs.";
 
+export interface OffloadOptions {
+  /** Where a helper is that holds the program; undefined: this process loads it. */
+  readonly offloadHelper: string | undefined;
+  /** By name; none: those that routes name. */
+  readonly offloadInterfaces: readonly string[];
+}
+
 /**
  * The datapath, with the kernel forwarding flows for it where it can; or the same datapath. `reports` hears at once which of
  * them it is and why, and later of what changes.
  */
-export function withOffload(inner: Datapath, helper: string | undefined, reports: OffloadReports): Datapath {
+export function withOffload(inner: Datapath, options: OffloadOptions, reports: OffloadReports): Datapath {
+  const { offloadHelper, offloadInterfaces } = options;
   const found = foreign();
   const told: OffloadReports = { ...reports, changed: (because) => reports.changed(because && explained(because)) };
   if (found instanceof Error) {
@@ -42,7 +50,7 @@ export function withOffload(inner: Datapath, helper: string | undefined, reports
     return inner;
   }
   try {
-    return new EbpfDatapath(inner, programSource(helper), told);
+    return new EbpfDatapath(inner, programSource(offloadHelper), told, offloadInterfaces);
   } catch (error) {
     if (!(error instanceof SystemError || error instanceof PosternError)) throw error;
     told.changed(error);

@@ -21,6 +21,7 @@ export interface ShardData {
   readonly wakeDelay: number;
   readonly offload: boolean;
   readonly offloadHelper: string | undefined;
+  readonly offloadInterfaces: readonly string[];
   readonly streams: Partial<StreamLimits>;
   /** Where it records which descriptors it has open: see `open-descriptors.ts`. */
   readonly descriptors: Int32Array<SharedArrayBuffer>;

@@ -62,11 +62,11 @@ class ShardProgram {
     this.#tell({ type: "ready" });
   }
 
-  #datapath({ wakeDelay, offload, offloadHelper }: ShardData): Datapath {
+  #datapath({ wakeDelay, offload, offloadHelper, offloadInterfaces }: ShardData): Datapath {
     const inherited = (address: Readonly<Address>) => this.#sockets.get(formatAddress(address));
     const options = { wakeDelay, inherited, watch: this.#loop.watch };
     const inner = new MmsgDatapath(offload ? options : { ...options, merges: "bursts" });
-    return offload ? withOffload(inner, offloadHelper, offloadReports(this.#log)) : inner;
+    return offload ? withOffload(inner, { offloadHelper, offloadInterfaces }, offloadReports(this.#log)) : inner;
   }
 
   #tell(message: FromShard): void {

@@ -23,7 +23,8 @@ export interface OpenListener {
 }
 
 /** What is true for all workers now, and what a new one has to be told. */
-export interface Orders extends Pick<ShardData, "count" | "wakeDelay" | "offload" | "offloadHelper" | "streams"> {
+export interface Orders
+  extends Pick<ShardData, "count" | "wakeDelay" | "offload" | "offloadHelper" | "offloadInterfaces" | "streams"> {
   /** How many of the workers serve UDP. */
   readonly shards: number;
   /** As configured for all of them together. */
@@ -104,7 +105,8 @@ export class ShardSeat implements ShardOwner, Correspondent {
   }
 
   data(): Omit<ShardData, "descriptors"> {
-    const { config, count, shards, wakeDelay, offload, offloadHelper, streams, common } = this.#orders;
+    const { config, count, shards, wakeDelay, offload, offloadHelper, offloadInterfaces, streams, common } =
+      this.#orders;
     const { index, incarnation } = this;
     const share = configShare(config, index, count, shards);
     return {
@@ -117,6 +119,7 @@ export class ShardSeat implements ShardOwner, Correspondent {
       common: common.memory,
       offload: offload && index < shards,
       offloadHelper,
+      offloadInterfaces,
     };
   }
 

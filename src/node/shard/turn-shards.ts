@@ -38,6 +38,7 @@ export interface TurnShardsOptions {
   /** Whether the kernel forwards what goes over UDP clients' channels, where that can be. */
   readonly offload?: boolean;
   readonly offloadHelper?: string | undefined;
+  readonly offloadInterfaces?: readonly string[];
   readonly keys: FindKeys;
   readonly onEvent: (event: TurnServerEvent) => void;
   readonly log: Log;
@@ -62,13 +63,24 @@ export class TurnShards implements TurnService {
    * `foreign-functions-unavailable`.
    */
   constructor(options: TurnShardsOptions) {
-    const { config, shards, wakeDelay, offload = false, offloadHelper, streams, log, keys, onEvent } = options;
+    const {
+      config,
+      shards,
+      wakeDelay,
+      offload = false,
+      offloadHelper,
+      offloadInterfaces = [],
+      streams,
+      log,
+      keys,
+      onEvent,
+    } = options;
     for (const { bound } of config.relays) refuseWildcard(bound);
     availableForeign();
     const count = shards + 1;
     portShare(config.relayPorts, 0, count);
     this.#orders = {
-      ...{ config, shards, count, streams, wakeDelay, offload, offloadHelper },
+      ...{ config, shards, count, streams, wakeDelay, offload, offloadHelper, offloadInterfaces },
       ...{ identity: undefined, squares: [], isDraining: false, listeners: new Map() },
       common: new CommonGround(config, count),
     };

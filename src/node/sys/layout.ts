@@ -198,6 +198,7 @@ export const RTA_SRC = 2;
 export const RTA_OIF = 4;
 export const RTA_METRICS = 8;
 export const RTAX_MTU = 2;
+export const IFLA_IFNAME = 3;
 export const IFLA_MTU = 4;
 export const IFF_UP = 1;
 export const ARPHRD_ETHER = 1;

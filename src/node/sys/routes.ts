@@ -7,6 +7,7 @@ import {
   ARPHRD_ETHER,
   IFF_UP,
   IFINFOMSG,
+  IFLA_IFNAME,
   IFLA_MTU,
   NLM_F_REQUEST,
   NLMSGHDR,
@@ -44,6 +45,7 @@ export interface Route {
 }
 
 interface Link {
+  readonly index: number;
   readonly isEthernet: boolean;
   readonly isUp: boolean;
   readonly mtu: number;
@@ -55,14 +57,18 @@ const groups =
 
 export class Routes {
   readonly #libc: Libc = libc();
+  readonly #names: readonly string[];
+  /** The numbers of those named that there are, until something changes. */
+  #named: readonly number[] | undefined;
   readonly #questions: number;
   /** Hears of every change, from before the first question. */
   readonly #changes: number;
   readonly #memory: NativeMemory = new NativeMemory("netlink message", room);
   readonly #view: DataView = new DataView(this.#memory.bytes.buffer);
 
-  /** Throws `SystemError`. */
-  constructor() {
+  /** `names`: of interfaces, of which others are not used; none: any. Throws `SystemError`. */
+  constructor(names: readonly string[] = []) {
+    this.#names = names;
     this.#changes = openNetlink(groups);
     try {
       this.#questions = openNetlink(0);
@@ -92,7 +98,17 @@ export class Routes {
     }
     const link = this.#link(index);
     if (link === undefined || !link.isEthernet || !link.isUp) return undefined;
+    if (this.#names.length > 0 && !this.named.includes(index)) return undefined;
     return { interface: index, mtu: pathMtu === 0 ? link.mtu : Math.min(pathMtu, link.mtu) };
+  }
+
+  /** Those interfaces by number, of those that were named, on which packets may come in. */
+  get named(): readonly number[] {
+    this.#named ??= this.#names.flatMap((name) => {
+      const link = this.#link(0, name);
+      return link?.isEthernet === true ? [link.index] : [];
+    });
+    return this.#named;
   }
 
   /** Whether links, addresses or routes have changed since this was last asked. */
@@ -103,6 +119,7 @@ export class Routes {
       if (length === -EAGAIN) return changed;
       // Whatever else: more was lost than there is room for, and that is a change too.
       changed = true;
+      this.#named = undefined;
     }
   }
 
@@ -112,10 +129,11 @@ export class Routes {
     this.#memory.release();
   }
 
-  #link(index: number): Link | undefined {
+  /** By number, or by name where that is 0. */
+  #link(index: number, name = ""): Link | undefined {
     const length = this.#ask(RTM_GETLINK, (at) => {
       this.#view.setUint32(at + IFINFOMSG.index, index, true);
-      return at + IFINFOMSG.size;
+      return name === "" ? at + IFINFOMSG.size : this.#writeName(at + IFINFOMSG.size, name);
     });
     const header = NLMSGHDR.size;
     if (length < header + IFINFOMSG.size || this.#view.getUint16(NLMSGHDR.type, true) !== RTM_NEWLINK) return undefined;
@@ -125,7 +143,14 @@ export class Routes {
     for (const { type, at } of attributesIn(this.#view, header + IFINFOMSG.size, length)) {
       if (type === IFLA_MTU) mtu = this.#view.getUint32(at, true);
     }
-    return { isEthernet, isUp, mtu };
+    return { index: this.#view.getUint32(header + IFINFOMSG.index, true), isEthernet, isUp, mtu };
+  }
+
+  #writeName(at: number, name: string): number {
+    return putAttribute(this.#view, at, IFLA_IFNAME, (to) => {
+      const { written } = new TextEncoder().encodeInto(`${name}\0`, this.#memory.bytes.subarray(to));
+      return to + written;
+    });
   }
 
   /** The kernel answers before the call returns. Returns the answer's length; minus errno where there is none. */

@@ -24,6 +24,8 @@ export interface Config {
   readonly datapath: DatapathOption;
   readonly offload: "off" | "auto";
   readonly offloadHelper: string | undefined;
+  /** Empty: those that routes name. */
+  readonly offloadInterfaces: readonly string[];
   /** Undefined: as many as there are processors. */
   readonly shards: number | undefined;
   /** Microseconds. */

@@ -60,6 +60,11 @@ function software(): Kind<string> {
 }
 
 /** A path, or what `postern helper` gives a daemon that it starts. */
+function interfaceName(): Kind<string> {
+  // The kernel's: 15 bytes, no slash and no space.
+  return scalar("INTERFACE", "the name of an interface", (text) => (/^[^\s/,]{1,15}$/.test(text) ? text : undefined));
+}
+
 function helperPlace(): Kind<string> {
   return scalar("PATH", "the path at which postern helper listens", (text) =>
     isAbsolute(text) || /^fd:\d+$/.test(text) ? text : undefined,
@@ -130,6 +135,14 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     fallbackText: "none: Postern has the privilege itself, or goes without offload",
     description:
       "Where `postern helper`, which alone has the privilege to load programs into the kernel, listens for the daemon. When it is started again, it is found again. `postern helper -- serve` sets this by itself.",
+  },
+  offloadInterfaces: {
+    group: "General",
+    kind: list(interfaceName()),
+    fallback: [],
+    fallbackText: "those that routes name",
+    description:
+      "Between which interfaces the kernel may forward, by name. A flow that leaves by another stays in user space. Name them where packets come in by another interface than they leave by, or to keep offload off one.",
   },
   shards: {
     group: "General",

@@ -54,12 +54,12 @@ export class EbpfDatapath implements Datapath {
   #isClosed = false;
 
   /**
-   * `inner` and `source` are this datapath's from now on. Throws what the source does where it has none and never will:
+   * `interfaces`: those between which the kernel may forward; none: those that routes name. `inner` and `source` are this datapath's from now on. Throws what the source does where it has none and never will:
    * `SystemError` `EPERM` without the privilege.
    */
-  constructor(inner: Datapath, source: ProgramSource, reports: OffloadReports) {
+  constructor(inner: Datapath, source: ProgramSource, reports: OffloadReports, interfaces: readonly string[] = []) {
     this.#inner = inner;
-    this.#forwarding = new KernelForwarding(source, this.offloaded, reports);
+    this.#forwarding = new KernelForwarding(source, this.offloaded, reports, interfaces);
   }
 
   get carriesFields(): boolean {

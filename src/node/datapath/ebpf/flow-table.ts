@@ -144,6 +144,7 @@ export class FlowTable {
       }
       if (entry.arrivesBy !== undefined) arrivals.add(entry.arrivesBy);
     }
+    if (arrivals.size > 0) for (const index of this.#routes.named) arrivals.add(index);
     this.#program.keepAttached(arrivals);
     if (failure !== undefined) throw failure;
   }
@@ -203,7 +204,7 @@ export class FlowTable {
     const hasWay = here !== undefined && there !== undefined;
     if (!hasWay || entry.isHeldBack || here.interface !== entry.arrivesBy) this.#takeOut(entry);
     if (!hasWay || entry.isHeldBack) return;
-    this.#program.attach(here.interface);
+    for (const index of [here.interface, ...this.#routes.named]) this.#program.attach(index);
     const { key, value } = this.#program.maps.flows;
     key.bytes.set(entry.key);
     const [bucket = 0, otherBucket = 0] = buckets;

@@ -81,7 +81,7 @@ export class KernelForwarding {
   readonly #stats: OffloadStats;
   readonly #source: ProgramSource;
   readonly #reports: OffloadReports;
-  readonly #routes: Routes = new Routes();
+  readonly #routes: Routes;
   /** What is to be forwarded, whether it can be now or not. */
   readonly #wanted: Map<KernelFlow, FlowEnds> = new Map();
   readonly #timer: NodeJS.Timeout;
@@ -95,7 +95,8 @@ export class KernelForwarding {
   #reported: string | undefined;
 
   /** Throws what `source` throws, where it will never say anything else. */
-  constructor(source: ProgramSource, stats: OffloadStats, reports: OffloadReports) {
+  constructor(source: ProgramSource, stats: OffloadStats, reports: OffloadReports, interfaces: readonly string[]) {
+    this.#routes = new Routes(interfaces);
     this.#source = source;
     this.#stats = stats;
     this.#reports = reports;

@@ -9,7 +9,7 @@ import type { Flow } from "../../../../src/core/turn/server/flow.ts";
 import { createStats } from "../../../../src/core/turn/server/stats.ts";
 import { monotonicNow } from "../../../../src/node/clock.ts";
 import { FlowTable } from "../../../../src/node/datapath/ebpf/flow-table.ts";
-import { HostRules } from "../../../../src/node/datapath/ebpf/host-rules.ts";
+import { HostRules, type PrivilegedFilter } from "../../../../src/node/datapath/ebpf/host-rules.ts";
 import { LoadedProgram } from "../../../../src/node/datapath/ebpf/loaded-program.ts";
 import { createOffloadStats } from "../../../../src/node/datapath/ebpf/offload-stats.ts";
 import { RelayProgram } from "../../../../src/node/datapath/ebpf/relay-program.ts";
@@ -21,8 +21,8 @@ import { TestRuns } from "./test-run.ts";
 const skip = requireBpf();
 
 /** Loopback, of which no frame comes in here. */
-const routes = { find: () => ({ interface: 1, mtu: 1_500 }) } as unknown as Routes;
-const filter = { generation: 1, translates: false, tracking: () => "untracked" } as const;
+const routes = { named: [], find: () => ({ interface: 1, mtu: 1_500 }) } as unknown as Routes;
+const filter: PrivilegedFilter = { generation: 1, translates: false, tracking: () => "untracked" };
 const arrival = { local: parseIp("10.0.0.1", 1)!, remote: parseIp("10.0.0.2", 2)!, channel: 0 };
 const departure = { local: parseIp("10.0.1.1", 3)!, remote: parseIp("10.0.1.2", 4)!, channel: 0 };
 

@@ -99,7 +99,8 @@ test("rules that change are heeded: what was shown counts no more", () => {
 });
 
 test("where it cannot be told whether rules change, they are looked at now and then", () => {
-  const filter = Object.assign(new Filter(), { generation: undefined, translates: undefined });
+  const filter = new Filter();
+  filter.generation = filter.translates = undefined;
   const { rules } = rulesOf(filter);
   assert.equal(rules.haveChanged(seconds(11)), false);
   filter.translates = false;

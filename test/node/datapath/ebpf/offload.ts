@@ -7,6 +7,10 @@ const reports = {
   stoodDown: () => {},
   changed: (why: Error | undefined) => void (because = why),
 };
-const datapath = withOffload(createDatapath("dgram"), process.argv[2], reports);
+const datapath = withOffload(
+  createDatapath("dgram"),
+  { offloadHelper: process.argv[2], offloadInterfaces: [] },
+  reports,
+);
 process.stdout.write(JSON.stringify({ isThere: datapath.offloaded !== undefined, because: String(because) }));
 await datapath.close();
