@@ -281,6 +281,30 @@ describe("offload without a privilege", { skip, timeout: 600_000 }, () => {
     await hasCounted(server, 61 + sent);
   });
 
+  test("a helper that hangs is as good as gone, until it goes on", async () => {
+    const helper = await startHelper();
+    const server = await startDaemon();
+    await isOn(server);
+    const made = await allocated(server, 4, 4);
+    const stream = new Stream(made.one);
+    await stream.more(50);
+    process.kill(helper.pid, "SIGSTOP");
+    try {
+      await isOff(server);
+      await stream.more(50);
+      const { sent, heard } = await stream.end();
+      assert.equal(heard, 1 + sent, "nothing was lost");
+      assert.equal(await flowsOf(server), 0);
+      await isRelayed(server, made);
+    } finally {
+      process.kill(helper.pid, "SIGCONT");
+    }
+    await isOn(server, 2);
+    await goesDown(server, 2, made);
+    await isForwarded(server, made);
+    assert.equal(await network.attached(), 2);
+  });
+
   test("a daemon that is killed leaves nothing attached, and the helper serves the next", async () => {
     const helper = await startHelper();
     const server = await startDaemon();
