@@ -77,6 +77,9 @@ export class FlowTable {
   readonly #entries: Map<KernelFlow, Entry> = new Map();
   readonly #freeIndexes: number[] = [];
   #nextIndex = 0;
+  /** For which there is no room. */
+  readonly #waiting: Map<KernelFlow, FlowEnds> = new Map();
+  readonly #capacity: number;
   /** Taken back; a packet of theirs may still have been on its way through the program. */
   #retired: Entry[] = [];
   /** A tick ago already. */
@@ -87,8 +90,16 @@ export class FlowTable {
   #missing: ReadonlySet<number> = new Set();
   #calls = 0;
 
-  constructor(program: RelayProgram, routes: Routes, rules: HostRules, stats: OffloadStats) {
+  /** `capacity`: of flows, for tests. */
+  constructor(
+    program: RelayProgram,
+    routes: Routes,
+    rules: HostRules,
+    stats: OffloadStats,
+    capacity: number = MAPS.flows.entries,
+  ) {
     this.#program = program;
+    this.#capacity = capacity;
     this.#routes = routes;
     this.#rules = rules;
     this.#stats = stats;
@@ -97,14 +108,16 @@ export class FlowTable {
     this.#policing = new Policing(program.maps.buckets);
   }
 
-  /** Throws `SystemError`, and then the flow stays in user space. */
+  /** Throws `SystemError`, and then the flow stays in user space. Where there is no room it waits for some. */
   add(flow: KernelFlow, ends: FlowEnds): void {
     this.remove(flow);
-    const index = this.#freeIndexes.pop() ?? (this.#nextIndex < MAPS.flows.entries ? this.#nextIndex++ : undefined);
-    if (index === undefined) return;
     const limits = limitsOf(flow);
-    const buckets = this.#policing.takeAll(limits);
-    if (buckets === undefined) return void this.#freeIndexes.push(index);
+    const buckets = this.#room > 0 ? this.#policing.takeAll(limits) : undefined;
+    if (buckets === undefined) {
+      this.#waiting.set(flow, ends);
+      return this.#rules.say(`there is room for ${this.#capacity} flows in the kernel, and all of it is taken`);
+    }
+    const index = this.#freeIndexes.pop() ?? this.#nextIndex++;
     const key = encodeArrival(ends.arrival);
     const { until } = flow;
     const counted = {
@@ -121,8 +134,13 @@ export class FlowTable {
     this.#settle(entry);
   }
 
+  get #room(): number {
+    return this.#freeIndexes.length + this.#capacity - this.#nextIndex;
+  }
+
   /** None of its packets is forwarded any more when this returns. Throws `SystemError`. */
   remove(flow: KernelFlow): void {
+    this.#waiting.delete(flow);
     const entry = this.#entries.get(flow);
     if (entry === undefined) return;
     this.#entries.delete(flow);
@@ -160,6 +178,7 @@ export class FlowTable {
     for (const entry of this.#settled) this.#finish(entry);
     this.#settled = this.#retired;
     this.#retired = [];
+    this.#admit();
     if (this.#stats.flows === 0) this.#program.keepAttached(new Set());
     this.#heedLosses();
     const due = Math.max(readAtLeast, this.#entries.size >> 4);
@@ -170,6 +189,15 @@ export class FlowTable {
         entry = this.#turn.next().value;
       }
       if (entry !== undefined) this.#look(entry);
+    }
+  }
+
+  /** Those that wait, as far as there is room. */
+  #admit(): void {
+    let room = this.#room;
+    for (const [flow, ends] of this.#waiting) {
+      if (room-- <= 0) return;
+      this.add(flow, ends);
     }
   }
 

@@ -96,9 +96,9 @@ export class HostRules {
     if (!standing.isShown && carried === standing.carried && standing.askedAt !== longAgo) return false;
     const tracking = ends.map(({ local, remote }) => this.#filter.tracking(local, remote));
     standing.askedAt = now;
-    if (tracking.includes("translated")) this.#say("this host translates the addresses of its packets");
+    if (tracking.includes("translated")) this.say("this host translates the addresses of its packets");
     if (tracking.includes("unknown"))
-      this.#say("this host tracks connections, and does not say whether it translates them");
+      this.say("this host tracks connections, and does not say whether it translates them");
     if (tracking.includes("translated") || tracking.includes("unknown")) {
       standing.isShown = false;
       standing.restsUntil = after(now, shownMs);
@@ -115,10 +115,11 @@ export class HostRules {
     standing.restsUntil = after(now, standing.nextRest);
     standing.nextRest *= restFactor;
     standing.isShown = false;
-    this.#say(why);
+    this.say(why);
   }
 
-  #say(why: string): void {
+  /** Why flows are left to user space, once. */
+  say(why: string): void {
     if (this.#told.has(why)) return;
     this.#told.add(why);
     this.#tell(why);

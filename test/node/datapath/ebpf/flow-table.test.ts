@@ -33,13 +33,16 @@ class Kernel implements Disposable {
   readonly table: FlowTable;
   readonly #runs = new TestRuns(this.#loaded.descriptor);
 
-  constructor() {
+  /** Why flows were left to user space. */
+  readonly said: string[] = [];
+
+  constructor(capacity?: number) {
     const { lease, silence } = this.program.maps;
     lease.value.u32.fill(0x7fffffff);
     lease.put();
-    const rules = new HostRules(filter, silence, assert.fail);
+    const rules = new HostRules(filter, silence, (why) => this.said.push(why));
     rules.haveChanged(monotonicNow());
-    this.table = new FlowTable(this.program, routes, rules, this.stats);
+    this.table = new FlowTable(this.program, routes, rules, this.stats, capacity);
   }
 
   /** A datagram of the flow, with so many bytes. */
@@ -50,6 +53,7 @@ class Kernel implements Disposable {
   [Symbol.dispose](): void {
     this.#runs.close();
     this.program.close();
+    assert.deepEqual(this.said, []);
   }
 }
 
@@ -130,4 +134,20 @@ test("from client to client both allocations' bandwidth counts", { skip }, () =>
     assert.equal(sender.account.traffic.packetsToPeers, 3);
     assert.equal(flow.account.traffic.packetsToClient, 3);
   }
+});
+
+test("what the kernel has no room for stays in user space, which is said once, until there is room", { skip }, () => {
+  using kernel = new Kernel(4);
+  const flows = Array.from({ length: 10 }, () => flowOf(undefined, undefined));
+  const ends = (i: number) => ({ arrival: { ...arrival, channel: 0x4000 + i }, departure });
+  for (const [i, flow] of flows.entries()) kernel.table.add(flow, i === 7 ? { arrival, departure } : ends(i));
+  assert.equal(kernel.stats.flows, 4);
+  assert.deepEqual(kernel.said.splice(0), ["there is room for 4 flows in the kernel, and all of it is taken"]);
+  assert.equal(kernel.run(), "up", "the eighth waits");
+  // One that has gone while it waited takes nobody's place.
+  kernel.table.remove(flows[4]!);
+  for (const flow of flows.slice(0, 3)) kernel.table.remove(flow);
+  for (let ticks = 0; ticks < 3; ticks++) kernel.table.count();
+  assert.equal(kernel.stats.flows, 4);
+  assert.equal(kernel.run(), "forward");
 });
