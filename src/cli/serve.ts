@@ -1,5 +1,4 @@
 /** `postern serve`: the daemon, from its first line of output to its exit. */
-import { setFlagsFromString } from "node:v8";
 import type { Command } from "commander";
 import { tidyHeap } from "../node/tidy-heap.ts";
 import type { Daemon } from "../server/daemon.ts";
@@ -19,14 +18,6 @@ export function addServeCommand(program: Command): void {
   addConfigFlags(command).action(serve);
 }
 
-/**
- * Packets are short-lived, and what survives them is small, so a large young generation is memory for nothing: kept at
- * its first size, a relay with 10,000 allocations takes half, and packets cost the same.
- */
-function keepYoungGenerationSmall(): void {
-  setFlagsFromString("--semi-space-growth-factor=1");
-}
-
 async function serve({ printConfig, ...flags }: ServeFlags & ConfigFlags): Promise<void> {
   const loaded = await loadFromFlags(flags);
   if (printConfig === true) {
@@ -34,7 +25,6 @@ async function serve({ printConfig, ...flags }: ServeFlags & ConfigFlags): Promi
     process.stdout.write(print(loaded.config));
     return;
   }
-  keepYoungGenerationSmall();
   const [{ Daemon }, { openLog }, { version }] = await Promise.all([
     import("../server/daemon.ts"),
     import("../server/log.ts"),
