@@ -3,7 +3,7 @@
  * keeps its timers, messages and streams. Each turn asks libuv how long it would have waited, waits that long for its
  * descriptor and ours, and gives way to it again.
  *
- * Node's own watching, through koffi, would not do: see `watchReadable`. Nothing here is a handle of libuv's, so a worker
+ * Node's own watching would not do: see `watchReadable`. Nothing here is a handle of libuv's, so a worker
  * can be ended at any time, by itself, by its heap's limit or by `terminate`.
  */
 import { Epoll } from "../sys/epoll.ts";
