@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { peerPath } from "./peers.ts";
-import { until } from "./until.ts";
+import { soon, until } from "./until.ts";
 
 export interface Child {
   readonly pid: number;
@@ -75,14 +75,17 @@ export async function startChild(command: readonly string[], options: ChildOptio
       await until(`${program} to end`, () => ending, { within }).catch((cause) => {
         throw new Error(`${command.join(" ")} does not end; it wrote:\n${output}`, { cause });
       });
-      await closed;
+      await soon(`all that ${program} has started to end`, closed, { within: 30_000 });
       return ending!;
     },
     stop: async (signal = "SIGTERM") => {
       if (ending === undefined) child.kill(signal);
       const insist = setTimeout(() => child.kill("SIGKILL"), insistAfterMs);
-      await closed;
-      clearTimeout(insist);
+      try {
+        await soon(`${program} and all that it has started to end`, closed, { within: 30_000 });
+      } finally {
+        clearTimeout(insist);
+      }
       return ending!;
     },
   };
