@@ -15,6 +15,7 @@
  *                                          with --document the next are compared with these
  *   npm run bench -- offload               three minutes, as root: what the kernel forwards by itself; also with --rounds, --seconds
  *   npm run bench -- overload              five minutes; also with --seconds (how long each storm blows), --only, --quick, --report, --document
+ *   npm run bench -- shards                two shards beside one, a minute; also with --rounds, --seconds, --only
  *   npm run bench -- sip                   as long, as root; also with --seconds and --only registering, calling, talking or memory;
  *                                          --datapath dgram measures Postern on Node's own sockets
  */
@@ -36,6 +37,7 @@ import { measureMemory } from "./remembering.ts";
 import { formatReport, type Report } from "./report.ts";
 import { measureRequesting } from "./requesting.ts";
 import { type BenchServer, serverNames, startServer } from "./servers.ts";
+import { benchShards } from "./shards/main.ts";
 import { benchSip } from "./sip/main.ts";
 
 const pacedRate = 20_000;
@@ -56,12 +58,15 @@ const {
   },
 });
 
-if (subject !== undefined && !["relay", "hot-loops", "ice", "offload", "overload", "sip"].includes(subject))
-  throw new Error(`there is no benchmark of ${subject}: relay, hot-loops, ice, offload, overload, sip, or none named`);
+if (subject !== undefined && !["relay", "hot-loops", "ice", "offload", "overload", "shards", "sip"].includes(subject))
+  throw new Error(
+    `there is no benchmark of ${subject}: relay, hot-loops, ice, offload, overload, shards, sip, or none named`,
+  );
 if (subject === "ice") await benchIce(flags);
 else if (subject === "hot-loops") await benchHotLoops(flags);
 else if (subject === "offload") await benchOffload(flags);
 else if (subject === "overload") await benchOverload(flags);
+else if (subject === "shards") await benchShards(flags);
 else if (subject === "sip") await benchSip(flags);
 else if (flags.report === undefined) await bench();
 else await reportOn(JSON.parse(await readFile(flags.report, "utf8")) as Report);
