@@ -1,17 +1,19 @@
 /**
  * A child of the stress tests, with --expose-gc: two datapaths send each other datagrams of every size, each of which comes
- * back with a header in front and is compared byte for byte, while everything that can be collected is, again and again. What
+ * back with a header in front and the marks it had, and is compared byte for byte, while everything that can be collected is, again and again. What
  * native code still needed and JavaScript did not would show as a wrong byte, or as a crash. Datapaths come and go meanwhile.
  */
 import assert from "node:assert/strict";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Address, copyAddress, parseIp } from "../../../src/core/base/address.ts";
-import { MmsgDatapath } from "../../../src/node/datapath/mmsg.ts";
+import { ipFieldsOf } from "../../../src/core/base/ip-fields.ts";
+import { MmsgDatapath, type MmsgOptions } from "../../../src/node/datapath/mmsg.ts";
 import { heldMemory } from "../../../src/node/sys/native-memory.ts";
 import { until } from "../../support/until.ts";
 import { Recorder } from "../datapath/compliance.ts";
 
 const end = performance.now() + 1_000 * Number(process.argv[2]);
+const marks = ipFieldsOf(0xb9, 44);
 const loopback = parseIp("127.0.0.1") as Address;
 const channel = 0x4001;
 const done = { datagrams: 0, collections: 0, datapaths: 0 };
@@ -23,14 +25,15 @@ function message(number: number, length: number): Uint8Array {
 
 class Echo extends Recorder {
   datapath: MmsgDatapath | undefined;
-  override handleDatagram(data: Uint8Array, length: number, from: Readonly<Address>): void {
-    this.datapath?.sendChannelData(this.socket!, channel, data, 0, length, from);
+  override handleDatagram(...[data, length, from, , fields]: Parameters<Recorder["handleDatagram"]>): void {
+    this.datapath?.sendChannelData(this.socket!, channel, data, 0, length, from, fields);
   }
 }
 
 class Comparing extends Recorder {
   expected: Uint8Array[] = [];
-  override handleDatagram(data: Uint8Array, length: number): void {
+  override handleDatagram(...[data, length, , , fields]: Parameters<Recorder["handleDatagram"]>): void {
+    assert.equal(fields, marks);
     const expected = this.expected.shift()!;
     const header = new DataView(data.buffer, data.byteOffset);
     assert.deepEqual([header.getUint16(0), header.getUint16(2)], [channel, expected.length]);
@@ -40,7 +43,7 @@ class Comparing extends Recorder {
 }
 
 async function open<S extends Recorder>(datapath: MmsgDatapath, sink: S): Promise<S> {
-  datapath.bind(loopback, "listener", sink);
+  datapath.bind(loopback, "relay", sink);
   await until("the socket to open", () => sink.address);
   return sink;
 }
@@ -53,9 +56,9 @@ function litter(): void {
   done.collections++;
 }
 
-async function exchange(rounds: number): Promise<void> {
-  const there = new MmsgDatapath();
-  const here = new MmsgDatapath();
+async function exchange(rounds: number, merges: MmsgOptions["merges"]): Promise<void> {
+  const there = new MmsgDatapath(merges && { merges });
+  const here = new MmsgDatapath(merges && { merges });
   done.datapaths += 2;
   const echo = await open(there, new Echo());
   echo.datapath = there;
@@ -66,7 +69,7 @@ async function exchange(rounds: number): Promise<void> {
     for (let i = 0; i < (length > 1_500 ? 3 : 40); i++) {
       const bytes = message(round + i, length);
       comparing.expected.push(bytes);
-      assert.ok(here.send(comparing.socket!, bytes, 0, length, to));
+      assert.ok(here.send(comparing.socket!, bytes, 0, length, to, marks));
     }
     litter();
     await until("everything to come back", async () => {
@@ -77,5 +80,8 @@ async function exchange(rounds: number): Promise<void> {
   await Promise.all([there.close(), here.close()]);
 }
 
-while (performance.now() < end) await exchange(40);
+while (performance.now() < end) {
+  await exchange(40, undefined);
+  await exchange(40, "always");
+}
 process.stdout.write(JSON.stringify({ ...done, memories: heldMemory() }));
