@@ -4,8 +4,7 @@
  * its own. A packet for one of our own relayed addresses is handed to the allocation there and never enters the kernel.
  *
  * RFC 8656 §13, §14: what came with a datagram goes on with it, as the preferred behavior is; over a stream there is
- * nothing of the kind (§15, §16). DEVIATES RFC 8656 §13: where no hops are left nobody is told by ICMP, which only the
- * system may send.
+ * nothing of the kind (§15, §16).
  */
 import type { Address, PeerAddress } from "../../base/address.ts";
 import { readU16 } from "../../base/bytes.ts";
@@ -49,6 +48,7 @@ export function handleChannelData(
   // RFC 8656 §12.6: data on a channel that is not bound is silently discarded.
   if (channel === undefined) return state.drop("no-channel");
   const carried = onward(fields);
+  // DEVIATES RFC 8656 §13: where no hops are left nobody is told by ICMP, which only the system may send.
   if (carried === SPENT) return state.drop("hop-limit");
   if (allocation.account.uplink?.take(length, now) === false) return state.drop("bandwidth");
   if (channel.own) {
