@@ -19,6 +19,7 @@ import type { SteeredPair } from "../sys/steering.ts";
 import { tidyHeap } from "../tidy-heap.ts";
 import { TurnHost } from "../turn-host.ts";
 import type { BoundListener } from "../turn-service.ts";
+import { KeyCache } from "./key-cache.ts";
 import {
   type FromShard,
   type PlainIdentity,
@@ -41,7 +42,10 @@ class ShardProgram {
   /** By the main thread's number. */
   readonly #listeners: Map<number, BoundListener> = new Map();
   readonly #lookups: Map<number, (keys: UserKeys | undefined) => void> = new Map();
+  readonly #keys: KeyCache = new KeyCache();
   #lastLookup = 0;
+  /** Since the last flush. */
+  #said: FromShard[] = [];
 
   constructor(port: MessagePort, data: ShardData) {
     this.#port = port;
@@ -69,14 +73,26 @@ class ShardProgram {
     return offload ? withOffload(inner, { offloadHelper, offloadInterfaces }, offloadReports(this.#log)) : inner;
   }
 
+  /** All that is said in one turn goes in one piece: a message costs more than what is in it. */
   #tell(message: FromShard): void {
-    this.#port.postMessage(message);
+    if (this.#said.push(message) === 1) queueMicrotask(this.#flush);
   }
 
-  #findKeys(user: UserQuery, realm: string, signal: AbortSignal): Promise<UserKeys | undefined> {
+  readonly #flush = (): void => {
+    if (this.#said.length > 0) this.#port.postMessage(this.#said);
+    this.#said = [];
+  };
+
+  #findKeys(user: UserQuery, realm: string, signal: AbortSignal): Promise<UserKeys | undefined> | UserKeys {
+    const username = "username" in user ? user.username : undefined;
+    const known = username === undefined ? undefined : this.#keys.find(username);
+    if (known !== undefined) return known;
     const lookup = ++this.#lastLookup;
     const { promise, resolve } = Promise.withResolvers<UserKeys | undefined>();
-    this.#lookups.set(lookup, resolve);
+    this.#lookups.set(lookup, (keys) => {
+      if (username !== undefined) this.#keys.keep(username, keys);
+      resolve(keys);
+    });
     signal.addEventListener("abort", () => this.#lookups.delete(lookup), { once: true });
     this.#tell({ type: "lookup", lookup, user, realm });
     return promise;
@@ -95,6 +111,7 @@ class ShardProgram {
       case "secrets":
         return this.#host.setSecrets(message.secrets);
       case "userRemoved":
+        this.#keys.forget(message.username);
         return this.#host.removeUser(message.username);
       case "drain":
         await this.#host.drain(0);
@@ -168,6 +185,7 @@ class ShardProgram {
   }
 
   #end(): void {
+    this.#flush();
     this.#port.close();
     this.#loop.close();
   }

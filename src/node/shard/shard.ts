@@ -91,7 +91,9 @@ export class Shard {
       },
       ...(execArgv === undefined ? {} : { execArgv: [...execArgv] }),
     });
-    worker.on("message", (message: FromShard) => this.#handle(message));
+    worker.on("message", (messages: readonly FromShard[]) => {
+      for (const message of messages) this.#handle(message);
+    });
     worker.on("error", (error: Error) => (this.#cause = error));
     worker.once("exit", (code) => this.#handleExit(code));
     this.#worker = worker;

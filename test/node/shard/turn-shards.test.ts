@@ -9,7 +9,7 @@ import { requireForeign, requireIpv6 } from "../../support/peers.ts";
 import { Refused, TurnClient } from "../../support/turn-client.ts";
 import { until } from "../../support/until.ts";
 import { makeIdentity } from "../certificate.ts";
-import { alice, at, LoopbackPeer } from "../host-under-test.ts";
+import { alice, aliceKeys, at, LoopbackPeer } from "../host-under-test.ts";
 import { freeRelayPorts, openCount, ShardsUnderTest } from "./shards-under-test.ts";
 
 const skip = requireForeign();
@@ -78,6 +78,24 @@ describe("a server of two shards", { skip }, () => {
     await until("the end of all that were at the first address", () => t.host.stats.server.allocations === 0);
     for (const { relayed } of await t.sessionOnEach())
       assert.equal(formatAddress({ ...relayed, port: 1 }), "127.0.0.2:1");
+  });
+
+  test("a user is looked up once by each shard, and again after a removal", async () => {
+    let asked = 0;
+    let isThere = true;
+    const keys = () => {
+      asked++;
+      return isThere ? aliceKeys() : undefined;
+    };
+    await using t = await ShardsUnderTest.create({ keys });
+    for (let i = 0; i < 8; i++) await (await t.connect()).allocate();
+    assert.ok(asked <= 2, `${asked} times`);
+    isThere = false;
+    t.host.removeUser(alice.username);
+    for (let i = 0; i < 8; i++) {
+      const late = await t.connect();
+      await assert.rejects(late.allocate(), (error) => error instanceof Refused && error.code === 401);
+    }
   });
 
   test("RFC 8489 §9.2.4: a nonce is good on every shard", async () => {

@@ -1,0 +1,40 @@
+/**
+ * Keys of users that a worker has asked for a moment ago: clients come more than once, and users with more than one. Who is
+ * removed, or has a new password, is forgotten as soon as that is heard; who is not known is asked for again.
+ */
+import type { UserKeys } from "../../core/turn/server/outputs.ts";
+import { monotonicNow } from "../clock.ts";
+
+const freshMs = 10_000;
+const mostKnown = 1_024;
+
+interface Known {
+  readonly keys: UserKeys;
+  readonly until: number;
+}
+
+export class KeyCache {
+  readonly #known: Map<string, Known> = new Map();
+
+  find(username: string): UserKeys | undefined {
+    const known = this.#known.get(username);
+    if (known === undefined || known.until > monotonicNow()) return known?.keys;
+    this.#known.delete(username);
+    return undefined;
+  }
+
+  keep(username: string, keys: UserKeys | undefined): void {
+    if (keys === undefined) return;
+    // The oldest come first.
+    if (this.#known.size >= mostKnown)
+      for (const oldest of this.#known.keys()) {
+        this.#known.delete(oldest);
+        break;
+      }
+    this.#known.set(username, { keys, until: monotonicNow() + freshMs });
+  }
+
+  forget(username: string): void {
+    this.#known.delete(username);
+  }
+}
