@@ -1,11 +1,12 @@
 /**
- * Postern, on each of its datapaths, and coturn, started alike: pinned to one core, long-term credentials, one listening UDP address each. Limits
+ * Postern, built as users get it, on each of its datapaths, and coturn, started alike: pinned to one core, long-term credentials, one listening UDP address each. Limits
  * stay on; only the quotas that a load of one user from one machine would meet are raised.
  */
 import { startCoturn } from "../test/support/coturn.ts";
 import { freePort } from "../test/support/ports.ts";
 import { startPostern } from "../test/support/postern.ts";
 import type { RelayOptions, RelayUnderTest } from "../test/support/relay-under-test.ts";
+import { built } from "./build.ts";
 import { serverCore } from "./generator.ts";
 
 export const serverNames = ["postern mmsg", "postern dgram", "coturn"] as const;
@@ -36,7 +37,9 @@ export async function startServer(name: ServerName): Promise<BenchServer> {
     highQuotas: true,
     port: await freePort(),
     through: serverCore,
-    postern: { datapath: name.replace("postern ", "") },
+    // What is measured is what one core does.
+    postern: { datapath: name.replace("postern ", ""), shards: 1 },
+    program: await built(),
   };
   const relay = await (name === "coturn" ? startCoturn(options) : startPostern(options));
   const flags = {

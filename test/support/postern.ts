@@ -8,7 +8,7 @@ import { freePort } from "./ports.ts";
 import type { RelayOptions, RelayUnderTest } from "./relay-under-test.ts";
 import { until } from "./until.ts";
 
-const postern = [process.execPath, join(import.meta.dirname, "../../src/cli/main.ts")];
+const sources = join(import.meta.dirname, "../../src/cli/main.ts");
 const many = 1_000_000;
 
 export async function startPostern(options: RelayOptions): Promise<RelayUnderTest> {
@@ -30,7 +30,7 @@ async function startIn(directory: string, options: RelayOptions, clean: () => Pr
   await writeFile(file, JSON.stringify(settings), { mode: 0o600 });
   if (options.user !== undefined) await addUser(options.user, file);
   if (options.owner !== undefined) await giveTo(options.owner, directory);
-  const command = [...postern, ...(options.behind ?? []), "serve", "--config", file];
+  const command = [process.execPath, options.program ?? sources, ...(options.behind ?? []), "serve", "--config", file];
   const child = await startChild([...(options.through ?? []), ...command]);
   try {
     await until("Postern to listen", () => isListening(child, options.port, settings.listen.length), {
@@ -69,7 +69,7 @@ function isListening(child: Child, port: number, addresses: number): boolean {
 }
 
 async function addUser({ name, password }: { name: string; password: string }, file: string): Promise<void> {
-  const command = [...postern, "user", "add", name, "--password-stdin", "--config", file];
+  const command = [process.execPath, sources, "user", "add", name, "--password-stdin", "--config", file];
   const child = await startChild(command, { holdInput: true });
   child.write(password);
   child.closeInput();

@@ -33,6 +33,8 @@ export interface RelayOptions {
   readonly postern?: Readonly<Record<string, unknown>>;
   /** Who Postern is to be, by number: its files are theirs. The command before it sees to that they are. */
   readonly owner?: number;
+  /** Where Postern's program is that is started; its source when not given. */
+  readonly program?: string;
   /** What stands between `postern` and `serve`. */
   readonly behind?: readonly string[];
   readonly port: number;
