@@ -38,17 +38,23 @@ async function streamSession(t: ShardsUnderTest): Promise<Session> {
 }
 
 /** A client that the kernel gives to this shard, once it is not refused for overload any more. */
-async function sessionOn(t: ShardsUnderTest, shard: number): Promise<Session> {
+async function sessionOn(
+  t: ShardsUnderTest,
+  shard: number,
+  fill: (writer: StunWriter) => void = () => {},
+): Promise<Session & { readonly token: Uint8Array | undefined }> {
   const { min, max } = portShare(t.relayPorts, shard, t.shards + 1);
-  const found = await until("an allocation", async () => {
+  return until("an allocation", async () => {
     const client = await t.connect();
-    const [relayed] = (await client.allocate().catch(() => undefined))?.relayed ?? [];
-    if (relayed !== undefined && relayed.port >= min && relayed.port <= max) return { client, relayed };
+    const allocated = await client.allocate({ fill }).catch(() => undefined);
+    const relayed = allocated?.relayed[0];
+    if (relayed !== undefined && relayed.port >= min && relayed.port <= max) {
+      return { client, relayed, token: allocated?.reservationToken };
+    }
     if (relayed !== undefined) await client.refresh(0);
     await client[Symbol.asyncDispose]();
     return undefined;
   });
-  return found as Session;
 }
 
 async function end(sessions: readonly Session[]): Promise<void> {
@@ -131,6 +137,23 @@ describe("between shards", { skip, timeout }, () => {
       crossings.add(`${stream}`);
       if (stream) crossings.add("a stream");
     }
+  });
+
+  test("a socket that was handed over lives on when the shard that gave it ends", async () => {
+    await using t = await ShardsUnderTest.create({ workers: { execArgv: faults } });
+    await using peer = await LoopbackPeer.open();
+    const { address } = await t.host.listen({ transport: "tcp", address: at("127.0.0.1") });
+    const owner = await sessionOn(t, 0, pair);
+    await using bearer = await TurnClient.connect({ transport: "tcp", port: address.port, ...alice });
+    const { relayed } = await bearer.allocate({ fill: withToken(owner.token!) });
+    await bearer.bindChannel(0x4001, peer.address);
+    cause(0, "error");
+    await until("the end of the shard", () => t.logged("shard-ended").length === 1);
+    await until("the shard", () => t.host.shards[0]?.isUp);
+    bearer.sendOnChannel(0x4001, Buffer.from("still there"));
+    await until("the payload", () => peer.received.length === 1);
+    assert.equal(peer.received[0]?.from, formatAddress(relayed[0]!));
+    await end([owner]);
   });
 
   test("nothing is left open of sockets that changed hands", async () => {
