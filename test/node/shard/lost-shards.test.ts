@@ -2,9 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
+import { formatIp } from "../../../src/core/base/address.ts";
 import { requireForeign } from "../../support/peers.ts";
+import { Refused, TurnClient } from "../../support/turn-client.ts";
 import { until } from "../../support/until.ts";
-import { LoopbackPeer } from "../host-under-test.ts";
+import { makeIdentity } from "../certificate.ts";
+import { alice, at, LoopbackPeer } from "../host-under-test.ts";
 import { cause, type Fault, faults } from "./faults.ts";
 import { openCount, type Session, ShardsUnderTest } from "./shards-under-test.ts";
 
@@ -86,6 +89,39 @@ describe("one of two workers ends under load", { skip }, () => {
     // The session that it had is gone, relay and all.
     await until("all that it had to be closed", () => openCount() <= before);
     assert.deepEqual(ports(), [4, 0, 0]);
+  });
+
+  test("the next worker is told what has changed meanwhile: addresses, the certificate, a drain", {
+    timeout: 240_000,
+  }, async () => {
+    await using t = await ShardsUnderTest.create({ workers });
+    const [first, second] = [await makeIdentity("first.example"), await makeIdentity("second.example")];
+    const tls = await t.host.listen({ transport: "tls", address: at("127.0.0.1"), tls: first });
+    const isUp = () => t.host.shards.every((shard) => shard.isUp);
+    await until("all to serve", isUp, { within: 60_000 });
+    const other = at("127.0.0.2");
+    t.host.setAddresses([{ bound: other, advertised: other }], []);
+    t.host.updateTls(second);
+    cause(0, "error");
+    cause(2, "error");
+    await until("two ends", () => t.logged("shard-ended").length === 2 && isUp(), { within: 60_000 });
+    for (const { relayed } of await t.sessionOnEach()) assert.equal(formatIp(relayed), "127.0.0.2");
+    await using secure = await until("the TLS port to be open again", () =>
+      TurnClient.connect({
+        transport: "tls",
+        port: tls.address.port,
+        ...alice,
+        tls: { ca: [second.certificate as string], checkServerIdentity: () => undefined, rejectUnauthorized: true },
+      }).catch(() => undefined),
+    );
+    await secure.allocate();
+    await t.host.drain(0);
+    cause(0, "error");
+    await until("another end", () => t.logged("shard-ended").length === 3 && isUp(), { within: 60_000 });
+    for (let i = 0; i < 8; i++) {
+      const late = await t.connect();
+      await assert.rejects(late.allocate(), (error) => error instanceof Refused && error.code === 508);
+    }
   });
 
   test("one that hangs is ended with the others", { timeout: 60_000 }, async () => {
