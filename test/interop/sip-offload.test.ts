@@ -204,10 +204,10 @@ describe("media of calls in the kernel", { skip }, () => {
       const filter = "udp and inbound and portrange 10000-10100 and greater 180";
       const what = ["-i", "outside", "-f", filter, "-c", "100", "-w", file];
       const capture = await startChild([...through(office.network.at(place)), peerPath("dumpcap")!, ...what]);
-      await capture.ended({ within: 20_000 });
+      await capture.ended({ within: 60_000 });
       const fields = ["-T", "fields", "-e", "udp.checksum.status", "-o", "udp.check_checksum:TRUE"];
       const reader = await startChild([peerPath("tshark")!, "-r", file, ...fields]);
-      await reader.ended({ within: 30_000 });
+      await reader.ended({ within: 60_000 });
       return (reader.output().match(/^\d+$/gm) ?? []).map(Number);
     } finally {
       await rm(directory, { recursive: true });
