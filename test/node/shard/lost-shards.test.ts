@@ -7,7 +7,7 @@ import { requireForeign } from "../../support/peers.ts";
 import { Refused, TurnClient } from "../../support/turn-client.ts";
 import { until } from "../../support/until.ts";
 import { makeIdentity } from "../certificate.ts";
-import { alice, at, LoopbackPeer } from "../host-under-test.ts";
+import { alice, at, type LogLine, LoopbackPeer } from "../host-under-test.ts";
 import { cause, type Fault, faults } from "./faults.ts";
 import { openCount, type Session, ShardsUnderTest } from "./shards-under-test.ts";
 
@@ -63,7 +63,7 @@ describe("one of two workers ends under load", { skip }, () => {
         peer.received.map(({ data }) => data.toString()),
         Array.from({ length: sent }, (_, i) => `${i}`),
       );
-      const [{ fields }] = t.logged("shard-ended") as [{ fields: Record<string, unknown> }];
+      const { fields } = t.logged("shard-ended")[0] as LogLine;
       assert.equal(fields["shard"], "udp 0");
       assert.equal((fields["err"] as NodeJS.ErrnoException).code, code);
       assert.equal(fields["lost"], live - t.host.stats.server.allocations);
