@@ -1,30 +1,20 @@
 /** Five minutes behind a firewall that forgets what it does not see, with the timeouts that Linux has by default. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { requireBpf, requirePeer, requirePrivilege } from "../support/peers.ts";
+import { requireBpf, requireLong, requirePeer, requirePrivilege } from "../support/peers.ts";
 import { until } from "../support/until.ts";
-import { firewall, mixed, OffloadWorld, peerPort, port } from "./offload-world.ts";
+import { direct, firewall, mixed, OffloadWorld, peerAt, port, serveAt } from "./offload-world.ts";
 
-const peerAt = `10.92.0.2:${peerPort}`;
-const skip = requireBpf() || requirePrivilege("root", "sys-admin") || requirePeer("ip", "nft");
+const skip = requireLong(6) || requireBpf() || requirePrivilege("root", "sys-admin") || requirePeer("ip", "nft");
 
 test("five minutes of what the kernel forwards and what it does not: nothing is lost", {
   skip,
   timeout: 420_000,
 }, async (t) => {
   await using world = new OffloadWorld();
-  const [client, relay, peer] = await Promise.all(["client", "relay", "peer"].map((name) => world.namespace(name)));
-  assert.ok(client && relay && peer);
-  await world.link(
-    { place: client, device: "c0", addresses: ["10.91.0.2/24"] },
-    { place: relay, device: "rc", addresses: ["10.91.0.1/24"] },
-  );
-  await world.link(
-    { place: peer, device: "p0", addresses: ["10.92.0.2/24"] },
-    { place: relay, device: "rp", addresses: ["10.92.0.1/24"] },
-  );
+  const { client, relay, peer } = await direct(world);
   await relay.nft(firewall);
-  await world.serve(relay, { addresses: ["10.91.0.1"], postern: { "relay-addresses": ["10.92.0.1"] } });
+  await world.serve(relay, serveAt("10.92.0.1"));
   const asked = await world.allocated(client, `10.91.0.1:${port}`, peer, peerAt);
   await until("both flows to be in the kernel", async () => (await world.flows()) === 2);
   // Longer apart than the host remembers a connection that it has seen nothing of.

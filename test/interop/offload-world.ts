@@ -1,4 +1,5 @@
 /** Namespaces with links between them, and a relay that offloads in one of them. */
+import assert from "node:assert/strict";
 import { setTimeout as delay } from "node:timers/promises";
 import { Namespace } from "../../src/lab/namespace.ts";
 import { type RelayOptions, type RelayUnderTest, startRelay } from "../support/relay-under-test.ts";
@@ -10,6 +11,8 @@ export const user = { name: "alice", password: "wonderland" };
 export const port = 3478;
 export const peerPort = 9_000;
 export const channel = 0x4000;
+/** Where `direct` has a peer. */
+export const peerAt = `10.92.0.2:${peerPort}`;
 
 const httpPort = 9_100;
 
@@ -204,3 +207,33 @@ export async function mixed(
     sent: sent.length,
   };
 }
+
+export interface Host {
+  readonly world: OffloadWorld;
+  readonly client: Namespace;
+  readonly relay: Namespace;
+  readonly peer: Namespace;
+}
+
+/** A client's network, the relay's host, and a peer's network. The relay has an address that is on neither. */
+export async function direct(world: OffloadWorld): Promise<Host> {
+  const [client, relay, peer] = await Promise.all(["client", "relay", "peer"].map((name) => world.namespace(name)));
+  assert.ok(client && relay && peer);
+  await world.link(
+    { place: client, device: "c0", addresses: ["10.91.0.2/24", "fd91::2/64"] },
+    { place: relay, device: "rc", addresses: ["10.91.0.1/24", "fd91::1/64"] },
+  );
+  await world.link(
+    { place: peer, device: "p0", addresses: ["10.92.0.2/24", "fd92::2/64"] },
+    { place: relay, device: "rp", addresses: ["10.92.0.1/24", "fd92::1/64"] },
+  );
+  await relay.ip("addr add 10.93.0.1/32 dev rp", "addr add fd93::1/128 dev rp nodad");
+  await peer.ip("route add 10.93.0.1 via 10.92.0.1", "route add fd93::1 via fd92::1");
+  return { world, client, relay, peer };
+}
+
+export const serveAt = (relayAddress: string, address = "10.91.0.1") => ({
+  addresses: [address],
+  // A client that wants IPv6 asks for both.
+  postern: { "relay-addresses": relayAddress.includes(":") ? ["10.92.0.1", relayAddress] : [relayAddress] },
+});

@@ -17,6 +17,12 @@ const packets = process.env.POSTERN_STRESS === "1" ? 500_000 : 10_000;
 const ports = { listener: 3_478, peers: 9_000, clients: 9_100 };
 const reports = { flowFailed: assert.ifError, stoodDown: assert.fail, changed: assert.ifError };
 
+/** Without what there is of requests, which clients send again when the machine is busy. */
+function mediaOf({ ways, drops, server }: Outcome) {
+  const { packetsToPeers, bytesToPeers, packetsToClients, bytesToClients } = server;
+  return { ways, drops, unrelayed: server.drops, packetsToPeers, bytesToPeers, packetsToClients, bytesToClients };
+}
+
 for (const family of [4, 6] as const) {
   describe(`${packets} random packets over virtual links, IPv${family}`, { skip }, () => {
     test("the same go out of dgram, of mmsg, and of either with the kernel forwarding", async (t) => {
@@ -24,9 +30,7 @@ for (const family of [4, 6] as const) {
       const relay = (datapath: Datapath) =>
         relayRandomly(datapath, family, ports, 20_261_121 + family, packets, hosts.ground(family));
       const expected = await relay(new DgramDatapath());
-      const isSame = ({ ways, server, drops }: Outcome) => {
-        assert.deepEqual([ways, server, drops], [expected.ways, expected.server, expected.drops]);
-      };
+      const isSame = (outcome: Outcome) => assert.deepEqual(mediaOf(outcome), mediaOf(expected));
       assert.ok(Object.keys(expected.ways).length > 12, Object.keys(expected.ways).join("; "));
       isSame(await relay(new MmsgDatapath()));
       for (const inner of [new MmsgDatapath(), new DgramDatapath()]) {
