@@ -88,9 +88,10 @@ class ShardProgram {
     const known = username === undefined ? undefined : this.#keys.find(username);
     if (known !== undefined) return known;
     const lookup = ++this.#lastLookup;
+    const { removals } = this.#keys;
     const { promise, resolve } = Promise.withResolvers<UserKeys | undefined>();
     this.#lookups.set(lookup, (keys) => {
-      if (username !== undefined) this.#keys.keep(username, keys);
+      if (username !== undefined) this.#keys.keep(username, keys, removals);
       resolve(keys);
     });
     signal.addEventListener("abort", () => this.#lookups.delete(lookup), { once: true });

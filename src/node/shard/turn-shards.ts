@@ -84,17 +84,17 @@ export class TurnShards implements TurnService {
       ...{ identity: undefined, squares: [], isDraining: false, listeners: new Map() },
       common: new CommonGround(config, count),
     };
-    this.#lookups = new KeyLookups(
-      ({ seat, lookup }, found) => seat.shard.post({ type: "keys", lookup, keys: found }),
-      log,
-    );
+    this.#lookups = new KeyLookups(({ seat, lookup, incarnation }, found) => {
+      // A worker's successor counts its lookups anew: an answer to the dead would be taken for one about another user.
+      if (seat.incarnation === incarnation) seat.post({ type: "keys", lookup, keys: found });
+    }, log);
     const host: SeatHost = {
       handleEvent: (event) => {
         this.#emptying.look();
         onEvent(event);
       },
       lookUp: (seat, lookup, user, realm) =>
-        this.#lookups.start({ seat, lookup }, (signal) => keys(user, realm, signal)),
+        this.#lookups.start({ seat, lookup, incarnation: seat.incarnation }, (signal) => keys(user, realm, signal)),
       handleLost: (seat) => this.#handleLost(seat),
       forward: (seat, letter) => forward(this.#seats, seat.index, letter),
       nextAllocation: () => ++this.#lastAllocation,
@@ -242,9 +242,10 @@ export class TurnShards implements TurnService {
   }
 }
 
-/** Whose question it is, and which. */
+/** Whose question it is, of which worker in that seat, and which. */
 interface Lookup {
   readonly seat: ShardSeat;
+  readonly incarnation: number;
   readonly lookup: number;
 }
 

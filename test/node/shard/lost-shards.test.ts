@@ -3,11 +3,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { formatIp } from "../../../src/core/base/address.ts";
+import type { UserKeys } from "../../../src/core/turn/server/outputs.ts";
+import type { FindKeys } from "../../../src/node/turn-service.ts";
 import { requireForeign } from "../../support/peers.ts";
 import { Refused, TurnClient } from "../../support/turn-client.ts";
 import { until } from "../../support/until.ts";
 import { makeIdentity } from "../certificate.ts";
-import { alice, at, type LogLine, LoopbackPeer } from "../host-under-test.ts";
+import { alice, aliceKeys, at, type LogLine, LoopbackPeer } from "../host-under-test.ts";
 import { cause, type Fault, faults } from "./faults.ts";
 import { openCount, type Session, ShardsUnderTest } from "./shards-under-test.ts";
 
@@ -122,6 +124,41 @@ describe("one of two workers ends under load", { skip }, () => {
       const late = await t.connect();
       await assert.rejects(late.allocate(), (error) => error instanceof Refused && error.code === 508);
     }
+  });
+
+  test("what its predecessor asked is not answered to the next worker, whose questions have the same numbers", {
+    timeout: 120_000,
+  }, async () => {
+    const asked: { name: string; answer: (keys: UserKeys) => void }[] = [];
+    const keys: FindKeys = (user) => {
+      const { promise, resolve } = Promise.withResolvers<UserKeys>();
+      asked.push({ name: user.username ?? "", answer: resolve });
+      return promise;
+    };
+    await using t = await ShardsUnderTest.create({ workers, keys });
+    const { address } = await t.host.listen({ transport: "tcp", address: at("127.0.0.1") });
+    const connect = (user: { username: string; password: string }) =>
+      TurnClient.connect({ transport: "tcp", port: address.port, ...user });
+    const isUp = () => t.host.shards.every((shard) => shard.isUp);
+    await using mallory = await connect({ username: "mallory", password: "hers" });
+    const given = mallory.allocate().catch(() => undefined);
+    await until("the first question", () => asked.length === 1);
+    cause(t.shards, "error");
+    await until("a new worker", () => t.logged("shard-ended").length === 1 && isUp(), { within: 60_000 });
+    await mallory[Symbol.asyncDispose]();
+    await using client = await until("the port to be open again", () => connect(alice).catch(() => undefined));
+    const allocated = client.allocate();
+    await until("the next worker's question", () => asked.length === 2);
+    asked[0]?.answer({ ...aliceKeys(), md5: new Uint8Array(16), sha256: new Uint8Array(32) });
+    // Messages to a worker come in the order in which they are sent.
+    await t.host.refresh();
+    asked[1]?.answer(aliceKeys());
+    await allocated;
+    await given;
+    assert.deepEqual(
+      asked.map(({ name }) => name),
+      ["mallory", alice.username],
+    );
   });
 
   test("one that hangs is ended with the others", { timeout: 60_000 }, async () => {

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { formatAddress } from "../../../src/core/base/address.ts";
 import { PosternError } from "../../../src/core/base/failure.ts";
+import type { UserKeys } from "../../../src/core/turn/server/outputs.ts";
 import { Secret } from "../../../src/node/secret.ts";
+import type { FindKeys } from "../../../src/node/turn-service.ts";
 import { askBinding } from "../../support/binding.ts";
 import { requireForeign, requireIpv6 } from "../../support/peers.ts";
 import { Refused, TurnClient } from "../../support/turn-client.ts";
@@ -95,6 +97,30 @@ describe("a server of two shards", { skip }, () => {
     for (let i = 0; i < 8; i++) {
       const late = await t.connect();
       await assert.rejects(late.allocate(), (error) => error instanceof Refused && error.code === 401);
+    }
+  });
+
+  test("who is removed while asked about is not let in by that answer, later either", async () => {
+    let answer: ((keys: UserKeys) => void) | undefined;
+    let asked = 0;
+    const keys: FindKeys = () => {
+      if (asked++ > 0) return undefined;
+      const { promise, resolve } = Promise.withResolvers<UserKeys>();
+      answer = resolve;
+      return promise;
+    };
+    await using t = await ShardsUnderTest.create({ keys });
+    const { address } = await t.host.listen({ transport: "tcp", address: at("127.0.0.1") });
+    const isRefused = (error: unknown) => error instanceof Refused && error.code === 401;
+    for (let i = 0; i < 3; i++) {
+      await using client = await TurnClient.connect({ transport: "tcp", port: address.port, ...alice });
+      const refused = assert.rejects(client.allocate(), isRefused);
+      if (i === 0) {
+        await until("the question", () => answer);
+        t.host.removeUser(alice.username);
+        answer?.(aliceKeys());
+      }
+      await refused;
     }
   });
 
