@@ -58,8 +58,9 @@ export class HelperSession implements ProgramHolder {
     if (errno !== 0) throw new HelperRefusal(errno, text);
   }
 
+  /** A helper that is gone has detached everything, and one that hangs does so when it finds the session closed. */
   detach(interfaceIndex: number): void {
-    this.#ask({ kind: "detach", interface: interfaceIndex });
+    if (this.isThere()) this.#ask({ kind: "detach", interface: interfaceIndex });
   }
 
   isAttached(interfaceIndex: number): boolean {
@@ -77,6 +78,7 @@ export class HelperSession implements ProgramHolder {
   }
 
   #ask(request: HelperRequest): HelperReply {
+    if (!this.#isThere) throw new HelperRefusal(EPIPE, "the helper does not answer");
     try {
       sendMessage(this.#socket, { bytes: encodeRequest(request), descriptors: [] });
       const message = receiveMessage(this.#socket, { waits: true });

@@ -176,6 +176,27 @@ describe("the helper", { skip: requireBpf(), timeout: 120_000 }, () => {
 });
 
 describe("the daemon's side", { skip: requireForeign() }, () => {
+  test("who has not answered once is asked nothing more, and to let go of it is no failure", () => {
+    const [mine, its] = openSocketPair();
+    const session = new HelperSession({ session: mine, maps: none });
+    assert.throws(() => session.attach(1), { code: "EPIPE" });
+    session.detach(1);
+    assert.throws(() => session.isAttached(1), { code: "EPIPE" });
+    assert.equal(typeof receiveMessage(its, { waits: false }), "object");
+    assert.equal(receiveMessage(its, { waits: false }), "nothing", "it was asked once");
+    closeDescriptor(its);
+    assert.equal(session.isThere(), false);
+    session.close();
+  });
+
+  test("to let go of a helper that has ended is no failure", () => {
+    const [mine, its] = openSocketPair();
+    const session = new HelperSession({ session: mine, maps: none });
+    closeDescriptor(its);
+    session.detach(1);
+    session.close();
+  });
+
   test("does not take a program of another release, and says what to do", () => {
     const [mine, its] = openSocketPair();
     const helper = new Helper(mine);
