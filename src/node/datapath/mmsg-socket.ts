@@ -120,9 +120,10 @@ export class MmsgSocket {
     this.fill = 0;
   }
 
-  /** Takes over one that is this one's from now on. */
+  /** Takes over one that is this one's from now on. Throws `SystemError`. */
   adopt(descriptor: number): void {
     this.descriptor = noteOpened(descriptor);
+    this.isMerging = isReceivedMerged(descriptor);
   }
 
   /** It is somebody else's from now on. */

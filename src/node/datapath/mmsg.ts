@@ -176,7 +176,7 @@ export class MmsgDatapath implements Datapath {
     if (socket?.state !== "open" || socket.isInherited) return undefined;
     this.#forget(id);
     this.#outbox.flushSocket(socket);
-    this.#losses.handleClosing(socket);
+    // What the kernel has counted goes with it.
     this.#epoll.remove(socket.descriptor);
     if (--this.#stats.sockets === 0) this.#hold(false);
     return socket.detach();
@@ -442,8 +442,8 @@ export class MmsgDatapath implements Datapath {
 
   #handUpSlot(socket: MmsgSocket, slot: number): void {
     const received = this.#received;
-    received.takeSource(slot, this.#from);
     const fields = socket.hearsFields ? this.#fieldsOf(socket, slot) : undefined;
+    received.takeSource(slot, this.#from);
     // Released by a sink: what came before that is nobody's.
     if (socket.state !== "open") return;
     const length = received.lengthOf(slot);

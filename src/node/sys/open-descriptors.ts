@@ -26,12 +26,13 @@ export function noteOpened(descriptor: number): number {
 
 /** The thread with this record is given one, and knows it later. */
 export function noteGiven(descriptor: number, to: Int32Array): void {
-  Atomics.or(to, descriptor >>> 5, 1 << (descriptor & 31));
+  if (descriptor >>> 5 < to.length) Atomics.or(to, descriptor >>> 5, 1 << (descriptor & 31));
 }
 
 /** This thread is about to close it, or has given it away. */
 export function noteClosing(descriptor: number): void {
-  if (record !== undefined && descriptor >= 0) Atomics.and(record, descriptor >>> 5, ~(1 << (descriptor & 31)));
+  if (record === undefined || descriptor < 0 || descriptor >>> 5 >= record.length) return;
+  Atomics.and(record, descriptor >>> 5, ~(1 << (descriptor & 31)));
 }
 
 /** What is open according to `from`. */

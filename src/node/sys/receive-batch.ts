@@ -88,20 +88,20 @@ export class ReceiveBatch {
     return this.#headers.u32[(slot * MMSGHDR.size + MMSGHDR.length) >> 2] as number;
   }
 
-  /** Says where the datagram in `slot` came from, once: the slot is ready for the next one then. */
+  /** Says where the datagram in `slot` came from, once and last: the slot is ready for the next one then. */
   takeSource(slot: number, out: Address): void {
     readSocketAddress(this.#names, slot * SOCKET_ADDRESS_ROOM, out);
-    // The kernel has written how long the address is, and takes it for how much room there is.
-    this.#headers.u32[(slot * MMSGHDR.size + MSGHDR.nameLength) >> 2] = SOCKET_ADDRESS_ROOM;
+    const header = slot * MMSGHDR.size;
+    // The kernel has written how long these are, for sockets that hear nothing too, and takes them for how much room there is.
+    this.#headers.u32[(header + MSGHDR.nameLength) >> 2] = SOCKET_ADDRESS_ROOM;
+    this.#headers.u32[(header + MSGHDR.controlLength) >> 2] = CONTROL_ROOM;
   }
 
-  /** Says with what the datagram in `slot` came, once, where its socket hears that. */
+  /** Says with what the datagram in `slot` came, where its socket hears that. */
   takeFields(slot: number): IpFields {
     const { bytes, u32 } = this.#controls;
-    const lengthAt = (slot * MMSGHDR.size + MSGHDR.controlLength) >> 2;
     let at = slot * CONTROL_ROOM;
-    const end = at + (this.#headers.u32[lengthAt] as number);
-    this.#headers.u32[lengthAt] = CONTROL_ROOM;
+    const end = at + (this.#headers.u32[(slot * MMSGHDR.size + MSGHDR.controlLength) >> 2] as number);
     let fields = 0;
     this.segment = 0;
     for (; at < end; at += CMSGHDR.space) {

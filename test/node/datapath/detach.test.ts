@@ -70,6 +70,49 @@ test("what arrives while nobody has the socket waits for the next one, and it se
   }
 });
 
+test("a socket that merges what it receives is known to whoever takes it over", { skip }, async () => {
+  const [giver, taker, sender] = [new MmsgDatapath({ merges: "always" }), new MmsgDatapath(), new MmsgDatapath()];
+  try {
+    const { address, socket } = await bound(giver);
+    const descriptor = giver.detach(socket) as number;
+    const { socket: from } = await bound(sender);
+    const texts = Array.from({ length: 8 }, (_, i) => `${i}`.repeat(600));
+    // All in one turn: they leave, and arrive, in one piece.
+    for (const text of texts) assert.ok(sender.send(from, Buffer.from(text), 0, text.length, address));
+    const next = new Recorder();
+    taker.adopt(descriptor, address, "relay", next);
+    await until("all of it", () => next.datagrams.reduce((sum, { data }) => sum + data.length, 0) === 8 * 600);
+    assert.deepEqual(
+      next.datagrams.map(({ data }) => data.toString()),
+      texts,
+    );
+  } finally {
+    await Promise.all([giver.close(), taker.close(), sender.close()]);
+  }
+});
+
+test("what the kernel did not let in is counted once, by whoever has the socket", { skip }, async () => {
+  const [giver, taker, sender] = [new MmsgDatapath(), new MmsgDatapath(), new MmsgDatapath()];
+  try {
+    const { address, socket } = await bound(giver);
+    const { socket: from } = await bound(sender);
+    const full = () => giver.stats.unreceived.relay > 0;
+    // Nobody reads while this turn lasts.
+    for (let i = 0; i < 20_000 && !full(); i++) {
+      for (let k = 0; k < 128; k++) sender.send(from, Buffer.alloc(1_000, i), 0, 1_000, address);
+    }
+    // What it still had has been sent then.
+    await sender.close();
+    const lost = giver.stats.unreceived.relay;
+    assert.ok(lost > 0);
+    taker.adopt(giver.detach(socket) as number, address, "relay", new Recorder());
+    await until("the socket to be adopted", () => taker.stats.sockets === 1);
+    assert.equal(giver.stats.unreceived.relay + taker.stats.unreceived.relay, lost);
+  } finally {
+    await Promise.all([giver.close(), taker.close(), sender.close()]);
+  }
+});
+
 test("what is not open cannot be given away, and what cannot be adopted fails as a bind does", { skip }, async () => {
   const datapath = new MmsgDatapath();
   try {

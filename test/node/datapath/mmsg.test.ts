@@ -6,6 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { parseIp } from "../../../src/core/base/address.ts";
+import { ipFieldsOf } from "../../../src/core/base/ip-fields.ts";
 import { MmsgDatapath } from "../../../src/node/datapath/mmsg.ts";
 import { requireForeign, requirePeer, requirePrivilege } from "../../support/peers.ts";
 import { until } from "../../support/until.ts";
@@ -43,6 +44,29 @@ test("busy or not, every datagram is heard, in order", { skip: foreign }, async 
     sink.datagrams.map(({ data }) => Number(data.toString())),
     Array.from({ length: sent }, (_, i) => i),
   );
+});
+
+test("a socket that is told with what datagrams come is, after others that are not", { skip: foreign }, async () => {
+  await using held = new AsyncDisposableStack();
+  const open = () => held.adopt(new MmsgDatapath({ merges: "always" }), (closing) => closing.close());
+  const [datapath, sender] = [open(), open()];
+  const [listener, relay, from] = [new Recorder(), new Recorder(), new Recorder()];
+  datapath.bind(parseIp("127.0.0.1")!, "listener", listener);
+  datapath.bind(parseIp("127.0.0.1")!, "relay", relay);
+  sender.bind(parseIp("127.0.0.1")!, "relay", from);
+  await until("the sockets to open", () => listener.address && relay.address && from.address);
+  const marks = ipFieldsOf(0xb8, 44);
+  // So many that several are received at once.
+  for (let i = 0; i < 60; i++) sender.send(from.socket!, Buffer.alloc(64 + i), 0, 64 + i, listener.address!);
+  await until("all for the listener", () => listener.datagrams.length === 60);
+  const texts = Array.from({ length: 8 }, (_, i) => `${i}`.repeat(600));
+  for (const text of texts) sender.send(from.socket!, Buffer.from(text), 0, text.length, relay.address!, marks);
+  await until("all for the relay", () => relay.datagrams.reduce((sum, { data }) => sum + data.length, 0) === 8 * 600);
+  assert.deepEqual(
+    relay.datagrams.map(({ data }) => data.toString()),
+    texts,
+  );
+  assert.deepEqual(new Set(relay.fields), new Set([marks]));
 });
 
 test("after its share of datagrams everything else in the process gets its turn", { skip: foreign }, async () => {
