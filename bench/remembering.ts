@@ -12,8 +12,8 @@ export interface MemoryResult {
   readonly heldKilobytes: number;
 }
 
-/** What was allocated on the way is given back, or not, within this time, every ten seconds: memory is read when it has passed. */
-const settleMs = 13_000;
+/** What was allocated on the way is given back after ten seconds with little to do, which may begin ten seconds late. */
+const settleMs = 23_000;
 
 function residentKilobytes(pid: number): number {
   return Number(/^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
