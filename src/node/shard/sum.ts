@@ -20,11 +20,19 @@ export function sumStats(all: readonly HostStats[]): HostStats {
   return all.reduce((sum, one) => added(sum, one) as HostStats, noStats());
 }
 
-/** What is left of a worker that has ended: all that it counted, and nothing that was open or alive. */
+/**
+ * What is left of a worker that has ended: all that it counted, and nothing that was open or alive. What the kernel did not
+ * let into the listeners it goes on counting itself, for the next worker too.
+ */
 export function remains({ server, datapath, offloaded, streams, handedOver }: HostStats): HostStats {
+  const { unreceived } = datapath;
   return {
     server: { ...server, allocations: 0, permissions: 0, channels: 0 },
-    datapath: { ...datapath, sockets: 0 },
+    datapath: {
+      ...datapath,
+      sockets: 0,
+      ...(unreceived && { unreceived: { ...unreceived, listener: 0, requests: 0 } }),
+    },
     offloaded: offloaded && { ...offloaded, flows: 0 },
     streams: { ...streams, open: 0, halfOpen: 0 },
     handedOver,
