@@ -1,6 +1,6 @@
 /**
  * The helper: it holds the programs in the kernel, and the daemon the maps that say what is forwarded. It trusts nobody: who
- * connects is known by the kernel, what is asked is one of three things, and each costs no more than it may. Whatever
+ * connects is known by the kernel, what is asked is one of a few things, and each costs no more than it may. Whatever
  * belongs to a connection ends with it.
  */
 import type { PollHandle } from "../../sys/foreign.ts";
@@ -209,7 +209,10 @@ function orRefused(work: () => Answer): Answer {
 }
 
 export interface HelperOptions {
-  /** The user who may connect, asked whenever somebody does; undefined when there is none at the moment. */
+  /**
+   * The user who may connect, asked whenever somebody does; undefined when there is none at the moment. May throw
+   * `SystemError`.
+   */
   readonly user: () => number | undefined;
   readonly load: () => LoadedProgram;
   readonly say: (line: string) => void;
@@ -219,7 +222,7 @@ export class HelperService {
   readonly #options: HelperOptions;
   readonly #programs: Programs;
   readonly #daemons: Set<Daemon> = new Set();
-  readonly #refused: Set<number> = new Set();
+  readonly #refused: Set<string> = new Set();
   #listener: { readonly socket: number; readonly watch: PollHandle } | undefined;
 
   constructor(options: HelperOptions) {
@@ -251,13 +254,23 @@ export class HelperService {
 
   #mayConnect(socket: number): boolean {
     if (this.#daemons.size >= mostConnections) return false;
-    const user = peerUser(socket);
-    if (user === this.#options.user()) return true;
-    if (!this.#refused.has(user) && this.#refused.size < mostRefusals) {
-      this.#refused.add(user);
-      this.#options.say(`user ${user} is not the one who is served, and was refused`);
+    try {
+      const user = peerUser(socket);
+      if (user === this.#options.user()) return true;
+      this.#sayRefused(`user ${user}`, "is not the one who is served, and was refused");
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      // Anybody may connect while the system's list of users cannot be asked: that must end nobody's forwarding.
+      this.#sayRefused("somebody", `was refused, for it cannot be told who is served (${error.code})`);
     }
     return false;
+  }
+
+  /** Once for each of them. */
+  #sayRefused(who: string, why: string): void {
+    if (this.#refused.has(who) || this.#refused.size >= mostRefusals) return;
+    this.#refused.add(who);
+    this.#options.say(`${who} ${why}`);
   }
 
   /** Nothing is attached any more when this returns. */

@@ -1,5 +1,6 @@
 /** The helper as somebody sees it who means it no good, and the daemon's side of it. */
 import assert from "node:assert/strict";
+import { constants } from "node:os";
 import { afterEach, describe, test } from "node:test";
 import fc from "fast-check";
 import { parseIp } from "../../../../src/core/base/address.ts";
@@ -15,9 +16,13 @@ import {
 import { HelperService } from "../../../../src/node/datapath/ebpf/helper-service.ts";
 import { LoadedProgram, mapNames } from "../../../../src/node/datapath/ebpf/loaded-program.ts";
 import { RelayProgram } from "../../../../src/node/datapath/ebpf/relay-program.ts";
+import { SystemError } from "../../../../src/node/sys/system-error.ts";
 import { closeDescriptor } from "../../../../src/node/sys/udp-socket.ts";
 import {
+  connectTo,
   DESCRIPTOR_ROOM,
+  isConnected,
+  listenAt,
   MESSAGE_ROOM,
   openSocketPair,
   receiveMessage,
@@ -173,6 +178,25 @@ describe("the helper", { skip: requireBpf(), timeout: 120_000 }, () => {
       return false;
     });
   });
+});
+
+test("whoever connects while the list of users cannot be asked is refused, which is said once", {
+  skip: requireForeign(),
+}, async () => {
+  const said: string[] = [];
+  const user = (): never => {
+    throw new SystemError("getpwnam_r", constants.errno.EIO);
+  };
+  const service = new HelperService({ user, load: assert.fail, say: (line) => said.push(line) });
+  const path = `\0postern-test-${process.pid}`;
+  service.listen(listenAt(path));
+  for (let i = 0; i < 2; i++) {
+    const socket = connectTo(path, 1_000);
+    await until("it to be closed", () => !isConnected(socket));
+    closeDescriptor(socket);
+  }
+  service.close();
+  assert.deepEqual(said, ["somebody was refused, for it cannot be told who is served (EIO)"]);
 });
 
 describe("the daemon's side", { skip: requireForeign() }, () => {
