@@ -15,6 +15,7 @@ interface HelperFlags {
   readonly listen: string;
   readonly attach: AttachmentKind;
   readonly connection?: number;
+  readonly listener?: number;
 }
 
 const defaultPath = `${process.env.RUNTIME_DIRECTORY ?? "/run/postern-helper"}/socket`;
@@ -41,7 +42,8 @@ export function addHelperCommand(program: Command): void {
         .choices(["auto", "tcx", "clsact"])
         .default("auto"),
     )
-    .addOption(inheritedConnection(program))
+    .addOption(inherited(program, "--connection"))
+    .addOption(inherited(program, "--listener"))
     .addHelpText(
       "after",
       "\nExamples:\n  postern helper --user postern\n  postern helper --user node -- serve --offload auto",
@@ -49,9 +51,9 @@ export function addHelperCommand(program: Command): void {
     .action(helper);
 }
 
-/** Given by the process that starts the helper beside a daemon, and by nobody else. */
-function inheritedConnection(program: Command) {
-  return program.createOption("--connection <DESCRIPTOR>").argParser(Number).hideHelp();
+/** Given by the process that starts the helper, or goes on as one, and by nobody else. */
+function inherited(program: Command, flag: "--connection" | "--listener") {
+  return program.createOption(`${flag} <DESCRIPTOR>`).argParser(Number).hideHelp();
 }
 
 async function helper(command: readonly string[], flags: HelperFlags): Promise<void> {
@@ -71,36 +73,48 @@ async function openService(user: () => number | undefined, attach: AttachmentKin
   return new HelperService({ user, load: () => new LoadedProgram(attach), say });
 }
 
-async function serveListener({ listen: path, user, attach }: HelperFlags): Promise<void> {
+async function serveListener({ listen: path, user, attach, listener: opened }: HelperFlags): Promise<void> {
   if (user === undefined)
     throw new PosternError("helper-needs-user", "Say who is served: --user and the daemon's user.");
   const [{ openHelperSocket, sayReady }, { findAccount }] = await Promise.all([
     import("../node/datapath/ebpf/helper-listener.ts"),
     import("../node/sys/accounts.ts"),
   ]);
+  const listener = opened ?? openHelperSocket(path);
+  // Where the path is may be for root alone.
+  await reduce(listener, (kept) => ["--listener", kept, "--listen", path, "--user", user, "--attach", attach]);
   // Asked again each time: a dynamic user is there only while its service runs.
   const service = await openService(() => (/^\d+$/.test(user) ? Number(user) : findAccount(user)?.uid), attach);
-  service.listen(openHelperSocket(path));
+  service.listen(listener);
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
       service.close();
-      unlinkSync(path);
+      removeSocket(path);
       process.exit(0);
     });
   }
   sayReady();
 }
 
+/** Who may not leaves it, and the next helper takes its place. */
+function removeSocket(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!["EACCES", "EPERM", "ENOENT"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  }
+}
+
 /** For one daemon, whose other end it has. What ends the daemon ends this, and nothing else but SIGKILL does. */
 async function serveConnection(connection: number, { attach }: HelperFlags): Promise<void> {
-  await reduce(connection, attach);
+  await reduce(connection, (kept) => connectionArgs(kept, attach));
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => {});
   const service = await openService(() => undefined, attach);
   service.serve(connection, () => process.exit(0));
 }
 
-/** Once more as nobody, with the two capabilities alone, unless it is so already. */
-async function reduce(connection: number, attach: AttachmentKind): Promise<void> {
+/** Once more as nobody, with the two capabilities alone, unless it is so already; `kept` is the descriptor then. */
+async function reduce(descriptor: number, argsFor: (kept: string) => string[]): Promise<void> {
   const [{ continueAs, heldCapabilities }, { CAP_BPF, CAP_NET_ADMIN }, { libc }] = await Promise.all([
     import("../node/sys/privileges.ts"),
     import("../node/sys/privilege-layout.ts"),
@@ -111,16 +125,21 @@ async function reduce(connection: number, attach: AttachmentKind): Promise<void>
   const capabilities = [CAP_BPF, CAP_NET_ADMIN].filter((one) => held.has(one));
   if (!isRoot && held.size === capabilities.length) return;
   // Node has every descriptor closed when the program changes; a copy stays.
-  const args = connectionArgs(libc().dup(connection), attach);
-  continueAs({ user: isRoot ? nobody : undefined, capabilities }, thisProgram(args, process.env));
+  const args = ["helper", ...argsFor(String(libc().dup(descriptor)))];
+  const flags = nodeFlags.filter((flag) => !process.execArgv.includes(flag));
+  continueAs({ user: isRoot ? nobody : undefined, capabilities }, thisProgram(args, process.env, flags));
 }
 
-function connectionArgs(connection: number, attach: AttachmentKind): string[] {
-  return ["helper", "--connection", String(connection), "--attach", attach];
+function connectionArgs(connection: string, attach: AttachmentKind): string[] {
+  return ["--connection", connection, "--attach", attach];
 }
 
-function thisProgram(args: readonly string[], environment: Readonly<Record<string, string | undefined>>) {
-  return { program: process.execPath, args: [...process.execArgv, process.argv[1]!, ...args], environment };
+function thisProgram(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+  flags: readonly string[] = [],
+) {
+  return { program: process.execPath, args: [...process.execArgv, ...flags, process.argv[1]!, ...args], environment };
 }
 
 async function becomeDaemon(command: readonly string[], { user, attach }: HelperFlags): Promise<never> {
@@ -131,7 +150,7 @@ async function becomeDaemon(command: readonly string[], { user, attach }: Helper
   ]);
   const account = await accountOf(user);
   const [mine, its] = openSocketPair();
-  const args = [...nodeFlags, process.argv[1]!, ...connectionArgs(3, attach)];
+  const args = [...nodeFlags, process.argv[1]!, "helper", ...connectionArgs("3", attach)];
   // Nothing of the daemon's environment decides what a privileged Node does.
   const env = { PATH: process.env.PATH };
   spawn(process.execPath, args, { stdio: ["ignore", "inherit", "inherit", its], env, detached: true });

@@ -82,17 +82,21 @@ export class HelpedRelay {
 
   /** Where the helper listens. */
   get path(): string {
-    return join(this.#directory, "socket");
+    return join(this.#directory, "run", "socket");
   }
 
-  async startHelper(...more: readonly string[]): Promise<Child> {
+  startHelper(...more: readonly string[]): Promise<Child> {
+    return this.#startHelper(as(holder, "bpf", "net_admin"), more);
+  }
+
+  /** By hand, as root. */
+  startHelperAsRoot(): Promise<Child> {
+    return this.#startHelper([], []);
+  }
+
+  async #startHelper(who: readonly string[], more: readonly string[]): Promise<Child> {
     const args = ["helper", "--user", `${owner}`, "--listen", this.path, ...more];
-    const helper = await startChild([
-      ...through(this.network.relay),
-      ...as(holder, "bpf", "net_admin"),
-      ...postern,
-      ...args,
-    ]);
+    const helper = await startChild([...through(this.network.relay), ...who, ...postern, ...args]);
     this.#helpers.push(helper);
     return helper;
   }

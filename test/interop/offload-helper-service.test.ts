@@ -2,6 +2,7 @@
  * The helper as a service of its own: the daemon finds it, loses it and finds it again, and relays as a user who may do nothing.
  */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -107,6 +108,23 @@ describe("a daemon and a helper that find each other", { skip, timeout: 300_000 
     await relay.isForwarded(next, await relay.allocated(next, 6, 4));
     assert.equal(helper.ending(), undefined);
     assert.equal(helper.output(), "");
+  });
+
+  test("a helper that root has started by hand keeps two capabilities, and nothing else of root's", async () => {
+    const helper = await relay.startHelperAsRoot();
+    const server = await relay.startDaemon();
+    await relay.isOn(server);
+    const text = await readFile(`/proc/${helper.pid}/status`, "utf8");
+    const said = (name: string) => new RegExp(`^${name}:[ \\t]*(\\S*)`, "m").exec(text)?.[1];
+    const sets = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"].map(said);
+    // CAP_NET_ADMIN is 12, CAP_BPF 39.
+    assert.deepEqual([...new Set(sets)], ["0000008000001000"]);
+    assert.deepEqual(["Uid", "Gid", "Groups", "NoNewPrivs"].map(said), ["65534", "65534", "", "1"]);
+    await relay.isForwarded(server, await relay.allocated(server, 4, 4));
+    await helper.stop("SIGTERM");
+    await relay.isOff(server);
+    await relay.startHelperAsRoot();
+    await relay.isOn(server, 2);
   });
 
   test("another user is not served, not even root", async () => {

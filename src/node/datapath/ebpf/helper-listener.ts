@@ -1,5 +1,6 @@
 /** A helper that daemons find at a path: opened in the place of one that has gone, and told of to the service manager. */
-import { chmodSync, unlinkSync } from "node:fs";
+import { chmodSync, mkdirSync, unlinkSync } from "node:fs";
+import { dirname } from "node:path";
 import { PosternError } from "../../../core/base/failure.ts";
 import { SystemError } from "../../sys/system-error.ts";
 import { closeDescriptor } from "../../sys/udp-socket.ts";
@@ -10,6 +11,7 @@ import { connectTo, listenAt, notify } from "../../sys/unix-socket.ts";
  * by who connects. Throws `PosternError` where another listens, and `SystemError`.
  */
 export function openHelperSocket(path: string): number {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
   const listener = listenOnce(path);
   chmodSync(path, 0o666);
   return listener;
