@@ -144,10 +144,12 @@ export class TurnShards implements TurnService {
     // From now on a worker that begins listens by itself.
     this.#orders.listeners.set(id, listener);
     const opened = await Promise.allSettled(this.#serving(transport).map((seat) => seat.listen(listener)));
-    const failed = opened.find((one) => one.status === "rejected");
-    if (failed === undefined) return bound;
+    const failed = opened.flatMap((one) => (one.status === "rejected" ? [one.reason as Error] : []));
+    // One that is started again soon does not keep the others from serving.
+    const worst = failed.find((reason) => !hasEnded(reason)) ?? failed[0];
+    if (worst === undefined || (hasEnded(worst) && failed.length < opened.length)) return bound;
     this.unlisten(bound);
-    throw failed.reason;
+    throw worst;
   }
 
   async #listenStream(id: number, { transport, address, tls }: ListenSpec): Promise<BoundListener> {
@@ -182,7 +184,7 @@ export class TurnShards implements TurnService {
   updateTls(identity: TlsIdentity): void {
     secureOptions(identity);
     this.#orders.identity = plain(identity);
-    this.#broadcast({ type: "tls", identity: this.#orders.identity });
+    for (const seat of this.#serving("tls")) seat.post({ type: "tls", identity: this.#orders.identity });
   }
 
   setAddresses(relays: readonly RelayAddress[], ownAddresses: readonly Readonly<Address>[]): void {
@@ -247,6 +249,10 @@ interface Lookup {
   readonly seat: ShardSeat;
   readonly incarnation: number;
   readonly lookup: number;
+}
+
+function hasEnded(reason: Error): boolean {
+  return reason instanceof PosternError && reason.code === "shard-ended";
 }
 
 function plain({ certificate, key }: TlsIdentity): PlainIdentity {

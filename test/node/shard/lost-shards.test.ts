@@ -4,7 +4,9 @@ import { describe, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { formatIp } from "../../../src/core/base/address.ts";
 import type { UserKeys } from "../../../src/core/turn/server/outputs.ts";
-import type { FindKeys } from "../../../src/node/turn-service.ts";
+import { type Log, silentLog } from "../../../src/node/log.ts";
+import type { TurnShards } from "../../../src/node/shard/turn-shards.ts";
+import type { BoundListener, FindKeys } from "../../../src/node/turn-service.ts";
 import { requireForeign } from "../../support/peers.ts";
 import { Refused, TurnClient } from "../../support/turn-client.ts";
 import { until } from "../../support/until.ts";
@@ -124,6 +126,24 @@ describe("one of two workers ends under load", { skip }, () => {
       const late = await t.connect();
       await assert.rejects(late.allocate(), (error) => error instanceof Refused && error.code === 508);
     }
+  });
+
+  test("a listener that is opened while there is no worker is served by the others, and by the next one", {
+    timeout: 120_000,
+  }, async () => {
+    let listening: Promise<BoundListener> | undefined;
+    let host: TurnShards | undefined;
+    const log: Log = {
+      ...silentLog,
+      // It has ended, and the next one is not there yet.
+      error: () => (listening ??= host?.listen({ transport: "udp", address: at("127.0.0.1") })),
+    };
+    await using t = await ShardsUnderTest.create({ workers, log });
+    host = t.host;
+    cause(0, "error");
+    t.port = (await until("the listener", () => listening)).address.port;
+    await until("the next worker", () => t.host.shards.every(({ isUp }) => isUp), { within: 60_000 });
+    assert.equal((await t.sessionOnEach()).filter((session) => session !== undefined).length, 2);
   });
 
   test("what its predecessor asked is not answered to the next worker, whose questions have the same numbers", {
