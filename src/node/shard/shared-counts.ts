@@ -57,15 +57,15 @@ export class SharedCounts implements AllocationCounts {
     this.#change(sourceText(source), -1);
   }
 
-  /** Returns the count that there is then. */
+  /**
+   * Returns the count that there is then. Every row is changed before any is looked at: of two that count at once, whoever
+   * was last to change its rows sees the other in all of them.
+   */
   #change(text: Uint8Array, by: 1 | -1): number {
     const hash = this.#crypto.hmacSha256(this.#key, text);
+    for (let row = 0; row < rows; row++) Atomics.add(this.#own, placeIn(row, hash), by);
     let least = Number.POSITIVE_INFINITY;
-    for (let row = 0; row < rows; row++) {
-      const place = row * width + (hash[2 * row] as number) * 256 + (hash[2 * row + 1] as number);
-      Atomics.add(this.#own, place, by);
-      least = Math.min(least, this.#sum(place));
-    }
+    for (let row = 0; row < rows; row++) least = Math.min(least, this.#sum(placeIn(row, hash)));
     return least;
   }
 
@@ -74,6 +74,10 @@ export class SharedCounts implements AllocationCounts {
     for (const sketch of this.#all) sum += Atomics.load(sketch, place);
     return sum;
   }
+}
+
+function placeIn(row: number, hash: Uint8Array): number {
+  return row * width + (hash[2 * row] as number) * 256 + (hash[2 * row + 1] as number);
 }
 
 function userText(user: string): Uint8Array {

@@ -1,4 +1,4 @@
-/** The ring against a queue, on one thread, where every order of steps can be tried; with two in ring-workers.test.ts. */
+/** The ring against a queue, on one thread, where every order of steps can be tried; with two in neighbours.test.ts. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

@@ -5,6 +5,7 @@ import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import type { Address } from "../../../src/core/base/address.ts";
 import { ipv4, parseIp } from "../../../src/core/base/address.ts";
+import type { Counted } from "../../../src/core/turn/server/quota.ts";
 import { createSketch, emptySketch, SharedCounts } from "../../../src/node/shard/shared-counts.ts";
 import { testCrypto } from "../../support/crypto.ts";
 import { done, type Outcome, type Race } from "./quota-racer.ts";
@@ -74,6 +75,37 @@ test("among 20,000 users a count is never too low, and seldom too high", () => {
   const tooHigh = found.filter((count) => count > 1).length;
   assert.ok(tooHigh < 600, `${tooHigh} of 20,000`);
   assert.ok(Math.max(...found) < 8);
+});
+
+test("of two shards that count at once one sees the other, whenever that begins", (t) => {
+  const source = ipv4(1, 1);
+  const { add, load } = Atomics;
+  // The other one does all of it between two steps of the first.
+  for (let interruptedAt = 0, steps = Number.POSITIVE_INFINITY; interruptedAt < steps; interruptedAt++) {
+    const { counts } = countsOf();
+    const [one, other] = counts as [SharedCounts, SharedCounts];
+    let step = 0;
+    let seenByOther: Counted | undefined;
+    const interrupt = (): void => {
+      if (step++ === interruptedAt) seenByOther = other.add("alice", source);
+    };
+    const adding = t.mock.method(Atomics, "add", (...asked: Parameters<typeof add>) => {
+      interrupt();
+      return add(...asked);
+    });
+    const loading = t.mock.method(Atomics, "load", (...asked: Parameters<typeof load>) => {
+      interrupt();
+      return load(...asked);
+    });
+    const seen = one.add("alice", source);
+    adding.mock.restore();
+    loading.mock.restore();
+    steps = step;
+    if (seenByOther === undefined) continue;
+    for (const what of ["total", "ofUser", "ofSource"] as const) {
+      assert.equal(Math.max(seen[what], seenByOther[what]), 2, `${what}, interrupted at step ${interruptedAt}`);
+    }
+  }
 });
 
 test("a quota of one is never held twice, by whatever threads it is asked for", { timeout: 60_000 }, async () => {
