@@ -152,7 +152,7 @@ describe("one of two workers ends under load", { skip }, () => {
     const asked: { name: string; answer: (keys: UserKeys) => void }[] = [];
     const keys: FindKeys = (user) => {
       const { promise, resolve } = Promise.withResolvers<UserKeys>();
-      asked.push({ name: user.username ?? "", answer: resolve });
+      asked.push({ name: "username" in user ? user.username : "", answer: resolve });
       return promise;
     };
     await using t = await ShardsUnderTest.create({ workers, keys });
