@@ -60,6 +60,8 @@ export class Routes {
   readonly #names: readonly string[];
   /** The numbers of those named that there are, until something changes. */
   #named: readonly number[] | undefined;
+  /** By number, until something changes: each flow asks for two. */
+  readonly #links: Map<number, Link | undefined> = new Map();
   readonly #questions: number;
   /** Hears of every change, from before the first question. */
   readonly #changes: number;
@@ -96,7 +98,7 @@ export class Routes {
         if (metric.type === RTAX_MTU) pathMtu = this.#view.getUint32(metric.at, true);
       }
     }
-    const link = this.#link(index);
+    const link = this.#linkOf(index);
     if (link === undefined || !link.isEthernet || !link.isUp) return undefined;
     if (this.#names.length > 0 && !this.named.includes(index)) return undefined;
     return { interface: index, mtu: pathMtu === 0 ? link.mtu : Math.min(pathMtu, link.mtu) };
@@ -120,6 +122,7 @@ export class Routes {
       // Whatever else: more was lost than there is room for, and that is a change too.
       changed = true;
       this.#named = undefined;
+      this.#links.clear();
     }
   }
 
@@ -127,6 +130,11 @@ export class Routes {
     closeDescriptor(this.#changes);
     closeDescriptor(this.#questions);
     this.#memory.release();
+  }
+
+  #linkOf(index: number): Link | undefined {
+    if (!this.#links.has(index)) this.#links.set(index, this.#link(index));
+    return this.#links.get(index);
   }
 
   /** By number, or by name where that is 0. */

@@ -54,6 +54,9 @@ interface Entry extends FlowEnds {
 /** Fewer are all read every time. */
 const readAtLeast = 256;
 
+/** What is left to do is done for so long, in milliseconds, before packets have their turn. */
+const turnMs = 5;
+
 /** Every so many calls it is seen to that the program is where it was put. */
 const callsALook = 4;
 
@@ -77,9 +80,15 @@ export class FlowTable {
   readonly #entries: Map<KernelFlow, Entry> = new Map();
   readonly #freeIndexes: number[] = [];
   #nextIndex = 0;
-  /** For which there is no room. */
+  /** Whose way is to be looked for again. */
+  readonly #due: Set<Entry> = new Set();
+  /** Since the last of them: the program may be on interfaces by which nothing comes any more. */
+  #hasFollowed = false;
+  /** That are yet to come, or for which there is no room. */
   readonly #waiting: Map<KernelFlow, FlowEnds> = new Map();
   readonly #capacity: number;
+  /** Carried by user space, and not seen in the kernel. */
+  #unseen: Entry[] = [];
   /** Taken back; a packet of theirs may still have been on its way through the program. */
   #retired: Entry[] = [];
   /** A tick ago already. */
@@ -134,6 +143,11 @@ export class FlowTable {
     this.#settle(entry);
   }
 
+  /** As `add`, when there is time: see `goOn`. */
+  enqueue(flow: KernelFlow, ends: FlowEnds): void {
+    this.#waiting.set(flow, ends);
+  }
+
   get #room(): number {
     return this.#freeIndexes.length + this.#capacity - this.#nextIndex;
   }
@@ -144,33 +158,58 @@ export class FlowTable {
     const entry = this.#entries.get(flow);
     if (entry === undefined) return;
     this.#entries.delete(flow);
+    this.#due.delete(entry);
     for (const limit of entry.limits) this.#policing.giveBack(limit);
     this.#retired.push(entry);
     this.#takeOut(entry);
     this.#count(entry);
   }
 
-  /** Looks for every flow's way again. Throws `SystemError` when one cannot be put in, after all have been looked at. */
+  /** Looks for every flow's way again, those first that have waited for it longest: see `goOn`. */
   follow(): void {
-    let failure: unknown;
-    const arrivals = new Set<number>();
-    for (const entry of this.#entries.values()) {
-      try {
-        this.#settle(entry);
-      } catch (error) {
-        failure = error;
-      }
-      if (entry.arrivesBy !== undefined) arrivals.add(entry.arrivesBy);
-    }
-    if (arrivals.size > 0) for (const index of this.#routes.named) arrivals.add(index);
-    this.#program.keepAttached(arrivals);
-    if (failure !== undefined) throw failure;
+    for (const entry of this.#entries.values()) this.#due.add(entry);
+    this.#hasFollowed = true;
   }
 
-  /** What flows have shown of the host's rules they have to show again. Throws as `follow`. */
+  /** What flows have shown of the host's rules they have to show again. */
   showAgain(): void {
     for (const { standing } of this.#entries.values()) forget(standing);
     this.follow();
+  }
+
+  /**
+   * Does some of what is left to do: thousands of flows take longer than packets may wait. True when there is more. Throws
+   * `SystemError` when one cannot be put in, and then the others are still to come.
+   */
+  goOn(): boolean {
+    const end = monotonicNow() + turnMs;
+    while (this.#settleNext() || this.#admitNext()) if (monotonicNow() >= end) return true;
+    if (this.#hasFollowed) this.#leaveUnused();
+    return false;
+  }
+
+  #settleNext(): boolean {
+    const [entry] = this.#due;
+    if (entry === undefined) return false;
+    this.#due.delete(entry);
+    this.#settle(entry);
+    return true;
+  }
+
+  /** Of those that wait, as far as there is room. */
+  #admitNext(): boolean {
+    const [next] = this.#room > 0 ? this.#waiting : [];
+    if (next === undefined) return false;
+    this.add(...next);
+    return this.#entries.has(next[0]);
+  }
+
+  #leaveUnused(): void {
+    this.#hasFollowed = false;
+    const arrivals = new Set<number>();
+    for (const { arrivesBy } of this.#entries.values()) if (arrivesBy !== undefined) arrivals.add(arrivesBy);
+    if (arrivals.size > 0) for (const index of this.#routes.named) arrivals.add(index);
+    this.#program.keepAttached(arrivals);
   }
 
   /** Adds what some of the flows have carried meanwhile; a few calls later it was all of them. Throws `SystemError`. */
@@ -178,7 +217,6 @@ export class FlowTable {
     for (const entry of this.#settled) this.#finish(entry);
     this.#settled = this.#retired;
     this.#retired = [];
-    this.#admit();
     if (this.#stats.flows === 0) this.#program.keepAttached(new Set());
     this.#heedLosses();
     const due = Math.max(readAtLeast, this.#entries.size >> 4);
@@ -190,15 +228,7 @@ export class FlowTable {
       }
       if (entry !== undefined) this.#look(entry);
     }
-  }
-
-  /** Those that wait, as far as there is room. */
-  #admit(): void {
-    let room = this.#room;
-    for (const [flow, ends] of this.#waiting) {
-      if (room-- <= 0) return;
-      this.add(flow, ends);
-    }
+    this.#giveUp();
   }
 
   #look(entry: Entry): void {
@@ -286,16 +316,21 @@ export class FlowTable {
     const carried = carriedOf(entry);
     const since = entry.seen;
     if (since === undefined || since.here !== here) entry.seen = { here, carried };
-    else if (carried - since.carried > unseenAtMost) this.#giveUp(entry);
+    else if (carried - since.carried > unseenAtMost) this.#unseen.push(entry);
   }
 
   /** And what goes the other way, which would leave with addresses that are not the right ones either. */
-  #giveUp(entry: Entry): void {
-    const { arrivesBy } = entry;
-    if (arrivesBy !== undefined && this.#program.lost().includes(arrivesBy)) return this.#leave(arrivesBy);
-    const back = encodeArrival(entry.departure);
+  #giveUp(): void {
+    if (this.#unseen.length === 0) return;
+    const unseenOnes = new Set(this.#unseen);
+    this.#unseen = [];
+    const [by, lost] = [new Set([...unseenOnes].map(({ arrivesBy }) => arrivesBy)), this.#program.lost()];
+    for (const index of lost) if (by.has(index)) this.#leave(index);
+    const ones = [...unseenOnes].filter(({ arrivesBy }) => arrivesBy !== undefined);
+    const back = new Set(ones.map(({ departure }) => textOf(encodeArrival(departure))));
+    if (back.size === 0) return;
     for (const one of this.#entries.values()) {
-      if (one === entry || Buffer.compare(one.key, back) === 0) this.#rest(one, unseen);
+      if (unseenOnes.has(one) || back.has(textOf(one.key))) this.#rest(one, unseen);
     }
   }
 
@@ -316,7 +351,8 @@ export class FlowTable {
 
   #rest(entry: Entry, why: string): void {
     this.#rules.rest(entry.standing, why, monotonicNow());
-    this.#settle(entry);
+    entry.isHeldBack = true;
+    this.#takeOut(entry);
   }
 
   /** Nothing of it is on its way any more: the number may be another's. */
@@ -325,6 +361,10 @@ export class FlowTable {
     this.#counters.clear(entry.index);
     this.#freeIndexes.push(entry.index);
   }
+}
+
+function textOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1");
 }
 
 /** By user space. */

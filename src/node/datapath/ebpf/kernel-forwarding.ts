@@ -85,6 +85,8 @@ export class KernelForwarding {
   /** What is to be forwarded, whether it can be now or not. */
   readonly #wanted: Map<KernelFlow, FlowEnds> = new Map();
   readonly #timer: NodeJS.Timeout;
+  /** When flows go on to be looked at that there was no time for. */
+  #turn: NodeJS.Immediate | undefined;
   #running: Running | undefined;
   /** Without a holder; a packet may still be on its way through its program. */
   #leaving: Running | undefined;
@@ -125,6 +127,7 @@ export class KernelForwarding {
 
   close(): void {
     clearInterval(this.#timer);
+    clearImmediate(this.#turn);
     this.#running?.program.close();
     this.#leaving?.program.close();
     this.#running = undefined;
@@ -145,6 +148,19 @@ export class KernelForwarding {
       if (this.#routes.haveChanged()) running.table.follow();
       running.count();
     });
+    this.#goOn();
+  }
+
+  /** By turns with packets. */
+  #goOn(): void {
+    clearImmediate(this.#turn);
+    let isMore = false;
+    this.#try(({ table }) => {
+      // Also after one that was refused.
+      isMore = true;
+      isMore = table.goOn();
+    });
+    this.#turn = isMore && this.#running !== undefined ? setImmediate(() => this.#goOn()) : undefined;
   }
 
   /** Throws what the source throws, and `SystemError` when the maps cannot be written. */
@@ -162,8 +178,8 @@ export class KernelForwarding {
       program.close();
       throw error;
     }
-    for (const [flow, ends] of this.#wanted) this.#try(({ table }) => table.add(flow, ends));
-    if (this.#running !== undefined) this.#report(undefined);
+    for (const [flow, ends] of this.#wanted) this.#running.table.enqueue(flow, ends);
+    this.#report(undefined);
   }
 
   #search(): void {

@@ -36,13 +36,13 @@ class Kernel implements Disposable {
   /** Why flows were left to user space. */
   readonly said: string[] = [];
 
-  constructor(capacity?: number) {
+  constructor(capacity?: number, ways = routes) {
     const { lease, silence } = this.program.maps;
     lease.value.u32.fill(0x7fffffff);
     lease.put();
     const rules = new HostRules(filter, silence, (why) => this.said.push(why));
     rules.haveChanged(monotonicNow());
-    this.table = new FlowTable(this.program, routes, rules, this.stats, capacity);
+    this.table = new FlowTable(this.program, ways, rules, this.stats, capacity);
   }
 
   /** A datagram of the flow, with so many bytes. */
@@ -148,6 +148,35 @@ test("what the kernel has no room for stays in user space, which is said once, u
   kernel.table.remove(flows[4]!);
   for (const flow of flows.slice(0, 3)) kernel.table.remove(flow);
   for (let ticks = 0; ticks < 3; ticks++) kernel.table.count();
+  assert.equal(kernel.table.goOn(), false, "there is no more that has room");
   assert.equal(kernel.stats.flows, 4);
   assert.equal(kernel.run(), "forward");
+});
+
+test("flows are looked at by turns, so that packets have theirs, and those first that have waited longest", {
+  skip,
+}, () => {
+  const asked: number[] = [];
+  let isSlow = false;
+  const find = (_: unknown, { port }: { port: number }) => {
+    asked.push(port);
+    for (const end = monotonicNow() + 20; isSlow && monotonicNow() < end; );
+    return { interface: 1, mtu: 1_500 };
+  };
+  using kernel = new Kernel(undefined, { named: [], find } as unknown as Routes);
+  const endsAt = (port: number) => ({
+    arrival: { ...arrival, remote: { ...arrival.remote, port } },
+    departure: { ...departure, remote: { ...departure.remote, port } },
+  });
+  for (const port of [1, 2, 3]) kernel.table.add(flowOf(undefined, undefined), endsAt(port));
+  asked.length = 0;
+  isSlow = true;
+  kernel.table.follow();
+  assert.equal(kernel.table.goOn(), true);
+  assert.deepEqual(asked, [1, 1], "one flow took all the time that there was");
+  kernel.table.follow();
+  kernel.table.enqueue(flowOf(undefined, undefined), endsAt(4));
+  while (kernel.table.goOn());
+  assert.deepEqual(asked, [1, 1, 2, 2, 3, 3, 1, 1, 4, 4]);
+  assert.equal(kernel.stats.flows, 4);
 });
