@@ -113,6 +113,11 @@ export class Routes {
     return this.#named;
   }
 
+  /** Those names that no interface has, or none that is Ethernet. */
+  get missing(): string[] {
+    return this.#names.filter((name) => this.#link(0, name)?.isEthernet !== true);
+  }
+
   /** Whether links, addresses or routes have changed since this was last asked. */
   haveChanged(): boolean {
     let changed = false;

@@ -180,6 +180,8 @@ export class KernelForwarding {
     }
     for (const [flow, ends] of this.#wanted) this.#running.table.enqueue(flow, ends);
     this.#report(undefined);
+    const missing = this.#routes.missing.join(", ");
+    if (missing !== "") this.#reports.stoodDown(`no Ethernet interface has the name ${missing} (offload-interfaces)`);
   }
 
   #search(): void {
