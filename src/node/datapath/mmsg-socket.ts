@@ -1,6 +1,6 @@
 /** One UDP socket of the `mmsg` datapath: its descriptor, what waits to leave by it, and how much to ask it for. */
 import type { Address } from "../../core/base/address.ts";
-import { type IpFields, NO_FIELDS, trafficClassOf } from "../../core/base/ip-fields.ts";
+import { hopLimitOf, type IpFields, NO_FIELDS, trafficClassOf } from "../../core/base/ip-fields.ts";
 import { keepErrors } from "../sys/error-queue.ts";
 import { hearFields, setFields, systemHopLimit } from "../sys/ip-fields.ts";
 import { noteClosing, noteOpened } from "../sys/open-descriptors.ts";
@@ -34,6 +34,12 @@ const worthMerging = 16;
  */
 const taken = 15;
 const looksAfterMark = 1_000;
+
+/**
+ * Nobody is taken to have come with fewer hops than any way is long: anybody who sends to a relay could have what others send
+ * dropped, there or further on, by sending one of few hops in between.
+ */
+const leastTakenHops = 32;
 
 export class MmsgSocket {
   readonly id: SocketId;
@@ -172,7 +178,7 @@ export class MmsgSocket {
       this.#toLookAt = looksAfterMark;
       this.#toTake = 0;
     } else if (this.#toLookAt > 0) this.#toLookAt--;
-    else this.#toTake = taken;
+    else this.#toTake = hopLimitOf(fields) > leastTakenHops ? taken : 0;
   }
 
   /**

@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { parseIp } from "../../../src/core/base/address.ts";
+import { formatAddress, parseIp } from "../../../src/core/base/address.ts";
 import { ipFieldsOf } from "../../../src/core/base/ip-fields.ts";
 import { MmsgDatapath } from "../../../src/node/datapath/mmsg.ts";
 import { requireForeign, requirePeer, requirePrivilege } from "../../support/peers.ts";
@@ -67,6 +67,30 @@ test("a socket that is told with what datagrams come is, after others that are n
     texts,
   );
   assert.deepEqual(new Set(relay.fields), new Set([marks]));
+});
+
+test("whoever sends with few hops left takes none from others", { skip: foreign }, async () => {
+  await using held = new AsyncDisposableStack();
+  const open = () => held.adopt(new MmsgDatapath(), (closing) => closing.close());
+  const [datapath, sender] = [open(), open()];
+  const [relay, stranger, peer] = [new Recorder(), new Recorder(), new Recorder()];
+  datapath.bind(parseIp("127.0.0.1")!, "relay", relay);
+  for (const one of [stranger, peer]) sender.bind(parseIp("127.0.0.1")!, "relay", one);
+  await until("the sockets to open", () => relay.address && stranger.address && peer.address);
+  let sent = 0;
+  const send = async ({ socket }: Recorder, hops: number): Promise<void> => {
+    sender.send(socket!, Buffer.from("x"), 0, 1, relay.address!, ipFieldsOf(0, hops));
+    await until("it", () => relay.fields.length === sent + 1);
+    sent++;
+  };
+  for (let i = 0; i < 20; i++) {
+    await send(stranger, 1);
+    for (let k = 0; k < 3; k++) await send(peer, 60);
+  }
+  const heard = relay.datagrams.map(({ from }, i) => [from, relay.fields[i]] as const);
+  const ofPeer = heard.filter(([from]) => from === formatAddress(peer.address!));
+  assert.equal(ofPeer.length, 60);
+  assert.deepEqual(new Set(ofPeer.map(([, fields]) => fields)), new Set([ipFieldsOf(0, 60)]));
 });
 
 test("after its share of datagrams everything else in the process gets its turn", { skip: foreign }, async () => {
