@@ -11,9 +11,12 @@ import { accept, openSocketPair, peerUser, receiveMessage, sendMessage } from ".
 import { decodeRequest, encodeReply, type HelperRequest, programDigest } from "./helper-protocol.ts";
 import type { LoadedProgram } from "./loaded-program.ts";
 
-/** One for each thread that relays, of a daemon and of the one before it, which drains. Each is some megabytes of maps. */
-const mostPrograms = 64;
-const mostConnections = 64;
+/**
+ * One for each thread that relays, 64 shards and one for calls, of a daemon and of the one before it, which drains. Each is
+ * some megabytes of maps.
+ */
+export const mostPrograms: number = 2 * (64 + 1);
+const mostConnections = mostPrograms;
 const mostInterfaces = 256;
 /** What is done for one connection before the others have their turn. */
 const mostAtOnce = 16;

@@ -13,7 +13,7 @@ import {
   type HelperRequest,
   programDigest,
 } from "../../../../src/node/datapath/ebpf/helper-protocol.ts";
-import { HelperService } from "../../../../src/node/datapath/ebpf/helper-service.ts";
+import { HelperService, mostPrograms } from "../../../../src/node/datapath/ebpf/helper-service.ts";
 import { LoadedProgram, mapNames } from "../../../../src/node/datapath/ebpf/loaded-program.ts";
 import { RelayProgram } from "../../../../src/node/datapath/ebpf/relay-program.ts";
 import { SystemError } from "../../../../src/node/sys/system-error.ts";
@@ -28,6 +28,7 @@ import {
   receiveMessage,
   sendMessage,
 } from "../../../../src/node/sys/unix-socket.ts";
+import { options } from "../../../../src/server/config/options.ts";
 import { requireBpf, requireForeign } from "../../../support/peers.ts";
 import { until } from "../../../support/until.ts";
 
@@ -164,6 +165,25 @@ describe("the helper", { skip: requireBpf(), timeout: 120_000 }, () => {
     for (const descriptor of descriptors) closeDescriptor(descriptor);
     closeDescriptor(near);
     assert.equal(receiveMessage(far, { waits: false }), undefined, "nobody has the other end");
+  });
+
+  test("has room for the threads of two daemons, and for no more", async () => {
+    const isPossible = (shards: number) => options.shards.kind.type.safeParse(shards).success;
+    const most = Array.from({ length: 1_000 }, (_, i) => i).findLastIndex(isPossible);
+    assert.equal(mostPrograms, 2 * (most + 1));
+    const user = () => process.getuid!();
+    const service = new HelperService({ user, load: () => new LoadedProgram(), say: assert.fail });
+    closing.push(() => service.close());
+    const path = `\0postern-test-room-${process.pid}`;
+    service.listen(listenAt(path));
+    for (let i = 0; i < mostPrograms; i++) {
+      const socket = connectTo(path, 1_000);
+      closing.push(() => closeDescriptor(socket));
+      assert.equal((await ask(socket, encodeRequest({ kind: "attach", interface: 1 })))?.errno, EPERM);
+    }
+    const socket = connectTo(path, 1_000);
+    await until("one more to be refused", () => !isConnected(socket));
+    closeDescriptor(socket);
   });
 
   test("drops who asks and does not listen", async () => {
