@@ -8,13 +8,19 @@ import { connectTo, listenAt, notify } from "../../sys/unix-socket.ts";
 
 /**
  * Everybody may find it: the daemon's user may be one that is there only while the daemon runs. Who is served is decided
- * by who connects. Throws `PosternError` where another listens, and `SystemError`.
+ * by who connects. Throws `PosternError`.
  */
 export function openHelperSocket(path: string): number {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-  const listener = listenOnce(path);
-  chmodSync(path, 0o666);
-  return listener;
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    const listener = listenOnce(path);
+    chmodSync(path, 0o666);
+    return listener;
+  } catch (cause) {
+    if (cause instanceof PosternError) throw cause;
+    const why = `The helper cannot listen at ${path} (${(cause as Error).message}): start it as root, or choose a path by --listen.`;
+    throw new PosternError("helper-cannot-listen", why, { cause });
+  }
 }
 
 function listenOnce(path: string): number {

@@ -1,10 +1,12 @@
 /** The helper as somebody sees it who means it no good, and the daemon's side of it. */
 import assert from "node:assert/strict";
 import { constants } from "node:os";
+import { join } from "node:path";
 import { afterEach, describe, test } from "node:test";
 import fc from "fast-check";
 import { parseIp } from "../../../../src/core/base/address.ts";
 import { Helper, HelperSession } from "../../../../src/node/datapath/ebpf/helper-client.ts";
+import { openHelperSocket } from "../../../../src/node/datapath/ebpf/helper-listener.ts";
 import {
   decodeReply,
   decodeRequest,
@@ -198,6 +200,11 @@ describe("the helper", { skip: requireBpf(), timeout: 120_000 }, () => {
       return false;
     });
   });
+});
+
+test("where a helper cannot listen it says so, and what to do", { skip: requireForeign() }, () => {
+  const path = join(import.meta.filename, "run", "socket");
+  assert.throws(() => openHelperSocket(path), { code: "helper-cannot-listen", message: /ENOTDIR.*--listen/ });
 });
 
 test("whoever connects while the list of users cannot be asked is refused, which is said once", {
