@@ -16,11 +16,14 @@ export function openHelperSocket(path: string): number {
     const listener = listenOnce(path);
     chmodSync(path, 0o666);
     return listener;
-  } catch (cause) {
-    if (cause instanceof PosternError) throw cause;
-    const why = `The helper cannot listen at ${path} (${(cause as Error).message}): start it as root, or choose a path by --listen.`;
-    throw new PosternError("helper-cannot-listen", why, { cause });
+  } catch (error) {
+    throw error instanceof PosternError ? error : cannotListen(path, error as Error);
   }
+}
+
+function cannotListen(path: string, cause: Error): PosternError {
+  const why = `The helper cannot listen at ${path} (${cause.message}): start it as root, or choose a path by --listen.`;
+  return new PosternError("helper-cannot-listen", why, { cause });
 }
 
 function listenOnce(path: string): number {
