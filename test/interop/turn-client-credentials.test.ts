@@ -93,7 +93,7 @@ for (const name of relayNames) {
     }, async () => {
       await using own = await startRelay(name, trust, { sharedSecret });
       const asked: string[] = [];
-      const first = timeLimited(2);
+      const first = timeLimited(8);
       await using session = await startSession(own, trust, "tcp", {
         ...first,
         renewCredentials: async ({ reason }) => {
@@ -112,7 +112,7 @@ for (const name of relayNames) {
 
     test("after a loss, without others, the end is told with its reason", { skip }, async () => {
       await using own = await startRelay(name, trust, { sharedSecret });
-      const first = timeLimited(2);
+      const first = timeLimited(8);
       await using session = await startSession(own, trust, "tcp", {
         ...first,
         renewCredentials: () => Promise.reject(new Error("the application is closed today")),
