@@ -10,8 +10,8 @@
  * are reported behind them. Files `*.thorough.test.ts` compute for minutes, and run when the others are through. The tests
  * of both run with POSTERN_LONG=1, and are skipped without. They count for no coverage.
  *
- * Everything ends. A test has three minutes unless it says otherwise, a file's process eight, those of files that take their
- * time (`long`, `thorough`, `stress`) as long as the run, and the run has 60: `--limits 3,8,60` says so in other words.
+ * Everything ends. A test has three minutes unless it says otherwise, a file's process twelve, those of files that take their
+ * time (`long`, `thorough`, `stress`) as long as the run, and the run has 60: `--limits 3,12,60` says so in other words.
  * What is overdue is killed and named, with what it was doing.
  *
  * The last line is always `N passed, N failed, N skipped`. A test that needs a peer or a privilege which is missing is
@@ -39,7 +39,7 @@ const { values: flags, positionals: words } = parseArgs({
     coverage: { type: "boolean" },
     title: { type: "string", short: "t", multiple: true },
     /** Minutes: of a test, of a file, of the run. */
-    limits: { type: "string", default: "3,8,60" },
+    limits: { type: "string", default: "3,12,60" },
     /** The directory that holds `test/`. */
     root: { type: "string", default: join(import.meta.dirname, "..") },
   },
