@@ -8,7 +8,7 @@
  * `npm pack` and `npm publish` in the working tree refuse (see `prepack`). To publish: npm publish postern-<version>.tgz
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -41,6 +41,7 @@ function stage(directory: string): void {
 
 /** Builds, packs into `directory` and returns the path of the tarball. */
 export function pack(directory: string): string {
+  mkdirSync(directory, { recursive: true });
   const staged = mkdtempSync(join(tmpdir(), "postern-pack-"));
   try {
     stage(staged);

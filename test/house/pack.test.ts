@@ -40,8 +40,10 @@ test("nothing that is published runs a script, or a compiler, when it is install
 test("npm run package does what the refusal says", async () => {
   const directory = await mkdtemp(join(tmpdir(), "postern-package-"));
   try {
-    await run("npm", ["run", "--silent", "package", "--", directory], { cwd: root });
-    assert.deepEqual(await readdir(directory), [`postern-${source.version}.tgz`]);
+    const fresh = join(directory, "fresh");
+    const { stdout } = await run("npm", ["run", "--silent", "package", "--", fresh], { cwd: root });
+    assert.deepEqual(await readdir(fresh), [`postern-${source.version}.tgz`]);
+    assert.equal(stdout.trim(), join(fresh, `postern-${source.version}.tgz`));
   } finally {
     await rm(directory, { recursive: true });
   }
