@@ -23,7 +23,10 @@ import type { ServerState } from "./state.ts";
 /** RFC 8656 §12: a channel binding lasts 10 minutes. */
 const CHANNEL_MS = 600_000;
 const FIRST_CHANNEL = 0x4000;
-const LAST_CHANNEL = { rfc8656: 0x4fff, rfc5766: 0x7fff } as const;
+const CHANNELS = {
+  rfc8656: { last: 0x4fff, refusal: "is missing, or outside 0x4000-0x4FFF: the channel range rfc5766 allows more" },
+  rfc5766: { last: 0x7fff, refusal: "is missing, or outside 0x4000-0x7FFF" },
+} as const;
 
 export function handleChannelBind(
   state: ServerState,
@@ -32,9 +35,9 @@ export function handleChannelBind(
   reply: ReplyTo,
   now: Instant,
 ): void {
-  const number = readChannelNumber(state, view);
-  if (number === undefined)
-    return refuse(state, reply, ErrorCode.BadRequest, "CHANNEL-NUMBER is missing or not allowed");
+  const { last, refusal: why } = CHANNELS[state.config.channelRange];
+  const number = readChannelNumber(view, last);
+  if (number === undefined) return refuse(state, reply, ErrorCode.BadRequest, `CHANNEL-NUMBER ${why}`);
   const peer = blankAddress();
   const index = view.indexOf(Attribute.XorPeerAddress);
   if (index < 0 || !view.xorAddressAt(index, peer)) {
@@ -51,11 +54,11 @@ export function handleChannelBind(
   finishSuccess(state, reply);
 }
 
-function readChannelNumber(state: ServerState, view: StunView): number | undefined {
+function readChannelNumber(view: StunView, last: number): number | undefined {
   const value = view.u32(Attribute.ChannelNumber);
   if (value === undefined) return undefined;
   const number = value >>> 16;
-  return number >= FIRST_CHANNEL && number <= LAST_CHANNEL[state.config.channelRange] ? number : undefined;
+  return number >= FIRST_CHANNEL && number <= last ? number : undefined;
 }
 
 function checkBinding(

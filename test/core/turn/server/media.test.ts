@@ -50,6 +50,16 @@ test("RFC 8656 §12.2: what a ChannelBind is refused for", () => {
   assert.ok(wide.client.bind(0x7fff, `${PEER}:1`).ok);
 });
 
+test("a channel number that is refused is told with the range, and with what allows more", () => {
+  const refused = (channelRange: string, channel: number) => {
+    const { world, client } = allocated({ channelRange });
+    client.bind(channel, `${PEER}:1`);
+    return world.events.find((e) => e.type === "refused")?.why;
+  };
+  assert.match(refused("rfc8656", 0x5000) ?? "", /0x4000-0x4FFF: the channel range rfc5766 allows more$/);
+  assert.match(refused("rfc5766", 0x8000) ?? "", /0x4000-0x7FFF$/);
+});
+
 test("quotas of channels and permissions are 508", () => {
   const { client } = allocated({ quotas: { ...baseConfig.quotas, permissions: 2, channels: 1 } });
   assert.ok(client.bind(0x4000, `${PEER}:1`).ok);
