@@ -1,6 +1,6 @@
 /**
  * What a SIP message costs a proxy, and that nasty ones cost in proportion to their length:
- * `node bench/sip-message.ts`
+ * `npm exec -- node bench/sip-message.ts`
  */
 import { parseMessage } from "../src/core/sip/message/parse.ts";
 import { SipStreamFramer } from "../src/core/sip/message/stream-framer.ts";
