@@ -149,7 +149,7 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     kind: orAuto(count(1, 64)),
     fallback: 1,
     description:
-      "How many threads serve UDP clients, each with its part of them and of relay-ports. With 1 everything is in one thread. From 2 on another thread serves TCP and TLS; a thread that fails takes its own sessions with it, is started again, and the others notice nothing. auto is as many as there are processors, 8 at most. Needs Linux and the datapath mmsg.",
+      "How many threads, 2 to 64, serve UDP clients, each with its part of them and of relay-ports. With 1 everything is in one thread. From 2 on another thread serves TCP and TLS; a thread that fails takes its own sessions with it, is started again, and the others notice nothing. auto is as many as there are processors, 8 at most. Needs Linux and the datapath mmsg.",
   },
   wakeDelay: {
     group: "General",
@@ -432,7 +432,7 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     fallback: [],
     fallbackText: "none",
     description:
-      "Peers that may be reached although they are in a special-purpose range or denied: private networks, say. The host's own addresses must be named one by one.",
+      "Peers that may be reached although they are in a special-purpose range or denied: private networks, say. The host's own addresses must be named one by one, but for loopback: any range inside 127.0.0.0/8 opens it.",
   },
   denyPeers: {
     group: "Peers",
