@@ -12,7 +12,12 @@ import { isSelfSigned } from "./tls/identity.ts";
 
 const privateRanges = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"].map((t) => parsePrefix(t)!);
 
-const limits = { descriptors: "the open-descriptor limit", ports: "relay-ports", quota: "the option allocations" };
+const limits = {
+  descriptors:
+    "the open-descriptor limit: a higher one (ulimit -n)\nmakes room for more. Each takes a descriptor for each relay address family",
+  ports: "relay-ports",
+  quota: "the option allocations",
+};
 
 /** How to call the command line: in a checkout there is none on the PATH. */
 const command = import.meta.filename.endsWith(".ts") ? "npm run -s postern --" : "postern";

@@ -128,6 +128,28 @@ test("the first start needs nothing, says what to paste, and keeps its secrets t
     }
   }));
 
+test(
+  "where few descriptors may be open, the greeting says what makes room for more",
+  { skip: process.platform !== "linux" },
+  () =>
+    inTemporaryDirectory(async (home) => {
+      const few = ["/bin/sh", "-c", 'ulimit -n 1024 && exec "$@"', "sh"];
+      // Nothing is relayed, so no port of these is taken.
+      const ports = { ...(await freeDaemonPorts()), relayPorts: { low: 49152, high: 65535 } };
+      const command = [...few, ...postern("serve", ...portFlags(ports))];
+      const child = await startChild(command, { env: { ...cleanEnvironment, XDG_DATA_HOME: home } });
+      try {
+        await until("the greeting", () => child.output().includes("Next:"));
+        assert.match(
+          child.output(),
+          /^Room for .* limit: a higher one \(ulimit -n\)\n.* for each relay address family\.$/m,
+        );
+      } finally {
+        await child.stop();
+      }
+    }),
+);
+
 test("the first Binding is answered within a second of the start", async (t) => {
   const { wall, cpu } = await inTemporaryDirectory(firstStart);
   t.diagnostic(`first Binding after ${wall.toFixed(0)} ms, ${cpu} ms of them on the processor`);
