@@ -24,6 +24,7 @@ import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { peerPath } from "../test/support/peers.ts";
+import { helpIfAsked } from "../tools/usage.ts";
 import { documentReport } from "./document.ts";
 import { buildGenerators } from "./generator.ts";
 import { judge } from "./goals.ts";
@@ -39,6 +40,8 @@ import { measureRequesting } from "./requesting.ts";
 import { type BenchServer, serverNames, startServer } from "./servers.ts";
 import { benchShards } from "./shards/main.ts";
 import { benchSip } from "./sip/main.ts";
+
+helpIfAsked(import.meta.filename);
 
 const pacedRate = 20_000;
 

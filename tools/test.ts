@@ -25,6 +25,9 @@ import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { parseArgs } from "node:util";
 import { RunningTests } from "./running-tests.ts";
+import { helpIfAsked } from "./usage.ts";
+
+helpIfAsked(import.meta.filename);
 
 /** The least that is covered when everything runs, in percent; an area without files yet is not asked for. */
 const floors: readonly { area: string; lines: number; branches: number }[] = [
@@ -104,6 +107,7 @@ function close(): never {
   let failed = counts.failed;
   if (files.length === 0) {
     console.log(`No test file's path contains ${words.join(" or ")}.`);
+    for (const word of words) for (const near of nearest(word)) console.log(`  near ${word}: ${near}`);
     failed++;
   }
   if (skips.size > 0) {
@@ -117,6 +121,15 @@ function close(): never {
   console.log(`${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped`);
   // What was killed may have left somebody who holds on to this process's ears.
   process.exit(failed > 0 ? 1 : 0);
+}
+
+/** Test files that share most with `word`, three letters at a time: five at most. */
+function nearest(word: string): string[] {
+  const parts = Array.from({ length: Math.max(0, word.length - 2) }, (_, i) => word.slice(i, i + 3));
+  const shared = (file: string) => parts.filter((part) => file.includes(part)).length;
+  const all = globSync("test/**/*.test.ts", { cwd: root }).sort();
+  const most = Math.max(...all.map(shared));
+  return most <= 0 ? [] : all.filter((file) => shared(file) === most).slice(0, 5);
 }
 
 /** Runs `paths`, and hands what is reported of them to `write`. */

@@ -4,11 +4,14 @@
  * The seed is printed, and repeats the run. With `--steps` it counts the work of that many inputs instead.
  */
 import { parseArgs } from "node:util";
+import { helpIfAsked } from "../../tools/usage.ts";
 import { SeededRandom } from "../support/crypto.ts";
 import { boundedWork, StepCounter } from "./steps.ts";
 import { fuzz, replay } from "./target.ts";
 import { targets } from "./targets.ts";
 import { boundedTurnWork, fuzzTurnServer } from "./turn-server.ts";
+
+helpIfAsked(import.meta.filename);
 
 const { values: flags } = parseArgs({
   options: {

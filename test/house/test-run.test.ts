@@ -46,6 +46,25 @@ function childIn(output: string): number {
   return Number(/child (\d+)/.exec(output)?.[1] ?? assert.fail(output));
 }
 
+test("a word that no test file's path contains is answered with those that are near it", () => {
+  const { status, stdout } = spawnSync(process.execPath, [runner, "server/medai"], { encoding: "utf8" });
+  assert.equal(status, 1);
+  assert.match(stdout, /contains server\/medai\.\n {2}near server\/medai: test\/core\/turn\/server\/media\.test\.ts\n/);
+});
+
+test("--help prints how the repository's programs are called, and does nothing else", () => {
+  for (const [program, call] of [
+    ["tools/test.ts", "  npm test -- turn codec "],
+    ["bench/main.ts", "  npm run bench -- --quick "],
+    ["test/fuzz/main.ts", "`npm run fuzz -- [--inputs "],
+  ] as const) {
+    const path = join(import.meta.dirname, "../..", program);
+    const { status, stdout, stderr } = spawnSync(process.execPath, [path, "--help"], { encoding: "utf8" });
+    assert.deepEqual([status, stderr], [0, ""], program);
+    assert.ok(stdout.includes(call) && !stdout.includes("\n *"), stdout);
+  }
+});
+
 suite("npm test", { concurrency: true, skip: requirePeer("ps") }, () => {
   test("a test that waits for ever fails at its limit, and the rest is run", async () => {
     const { code, output, last } = await runTests([0.2, 2, 2], {
