@@ -57,6 +57,8 @@ describe("a daemon beside a helper that was started with it", { skip, timeout: 3
     await stream.more(100);
     process.kill(helper, "SIGKILL");
     await relay.isOff(server);
+    assert.match(server.output(), /"offload-helper-gone".*until the service is restarted/);
+    assert.equal(await server.metric("offload_up"), 0);
     await stream.more(100);
     const { sent, heard } = await stream.end();
     assert.ok(heard >= 21 + sent - 2, `${sent} sent, ${heard - 21} heard`);

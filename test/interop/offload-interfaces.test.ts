@@ -65,6 +65,7 @@ describe("offload by the interfaces that there are", { skip, timeout: 350_000 },
     const asked = await world.allocated(client, `10.91.0.1:${port}`, peer, peerAt);
     assert.equal(await echoes(asked, 20), 20);
     assert.deepEqual([await world.flows(), await world.forwarded()], [0, 0]);
+    assert.match(world.log, /"interfaces":\["rp"\].*"offload-is-on"/);
     assert.match(world.log, /no Ethernet interface has the name none \(offload-interfaces\)/);
   });
 });

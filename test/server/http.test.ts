@@ -57,6 +57,8 @@ test("/metrics has the server's numbers in Prometheus' form, and the same twice"
   };
   for (const text of [await scrape(), await scrape()]) {
     assert.match(text, /^postern_turn_allocations 0$/m);
+    // Nobody asked for offload.
+    assert.doesNotMatch(text, /^postern_offload_up /m);
     assert.match(text, /^postern_turn_drops_total\{reason="no-permission"\} 0$/m);
     assert.match(text, /^process_resident_memory_bytes \d+$/m);
   }

@@ -7,6 +7,7 @@ import type { Datapath } from "./datapath.ts";
 import { DgramDatapath } from "./dgram.ts";
 import { EbpfDatapath } from "./ebpf/ebpf.ts";
 import type { OffloadReports } from "./ebpf/kernel-forwarding.ts";
+import { createOffloadStats } from "./ebpf/offload-stats.ts";
 import { programSource } from "./ebpf/program-source.ts";
 import { MmsgDatapath, type MmsgOptions } from "./mmsg.ts";
 
@@ -44,18 +45,26 @@ export interface OffloadOptions {
 export function withOffload(inner: Datapath, options: OffloadOptions, reports: OffloadReports): Datapath {
   const { offloadHelper, offloadInterfaces } = options;
   const found = foreign();
-  const told: OffloadReports = { ...reports, changed: (because) => reports.changed(because && explained(because)) };
+  const told: OffloadReports = {
+    ...reports,
+    changed: (because, interfaces) => reports.changed(because && explained(because), interfaces),
+  };
   if (found instanceof Error) {
     reports.changed(found);
-    return inner;
+    return withoutProgram(inner);
   }
   try {
     return new EbpfDatapath(inner, programSource(offloadHelper), told, offloadInterfaces);
   } catch (error) {
     if (!(error instanceof SystemError || error instanceof PosternError)) throw error;
     told.changed(error);
-    return inner;
+    return withoutProgram(inner);
   }
+}
+
+function withoutProgram(datapath: Datapath): Datapath {
+  datapath.offloaded = { ...createOffloadStats(), missing: 1 };
+  return datapath;
 }
 
 /** In words that say what to do. */

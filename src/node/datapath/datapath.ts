@@ -107,8 +107,8 @@ export interface Datapath {
   /** Whether traffic class and hop limit of what comes are told, and those of what leaves can be said. */
   readonly carriesFields: boolean;
   readonly stats: Readonly<DatapathStats>;
-  /** Of flows that it forwards without their packets coming up; undefined where it forwards none. */
-  readonly offloaded?: Readonly<OffloadStats>;
+  /** Of flows that it forwards without their packets coming up; undefined where nobody asked for that. */
+  offloaded?: Readonly<OffloadStats>;
 
   /**
    * Opens a UDP socket on exactly this address and port (0: any free one), never a wildcard; IPv6 sockets take no

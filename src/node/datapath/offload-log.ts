@@ -7,10 +7,17 @@ export function offloadReports(log: Log): OffloadReports {
   const failures = new FailureLog(log, "offload-failed");
   return {
     flowFailed: (error) => failures.report(error),
-    changed: (because) => {
-      if (because === undefined) log.info({}, "offload-is-on");
-      else log.warn({ err: because }, "offload-is-off");
+    changed: (because, interfaces = []) => {
+      if (because === undefined) log.info(interfaces.length === 0 ? {} : { interfaces }, "offload-is-on");
+      else log.warn({ code: (because as NodeJS.ErrnoException).code, problem: sentence(because) }, "offload-is-off");
     },
     stoodDown: (why) => log.warn({ why }, "offload-stands-down"),
   };
+}
+
+/** What is wrong, with its cause in parentheses where the words do not name it. */
+function sentence({ message, cause }: Error): string {
+  if (!(cause instanceof Error)) return message;
+  const { code = cause.message } = cause as NodeJS.ErrnoException;
+  return message.includes(code) ? message : `${message.replace(/\.$/, "")} (${cause.message}).`;
 }

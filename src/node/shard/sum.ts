@@ -33,7 +33,7 @@ export function remains({ server, datapath, offloaded, streams, handedOver }: Ho
       sockets: 0,
       ...(unreceived && { unreceived: { ...unreceived, listener: 0, requests: 0 } }),
     },
-    offloaded: offloaded && { ...offloaded, flows: 0 },
+    offloaded: offloaded && { ...offloaded, flows: 0, missing: 0 },
     streams: { ...streams, open: 0, halfOpen: 0 },
     handedOver,
   };

@@ -115,7 +115,12 @@ export class Routes {
 
   /** Those names that no interface has, or none that is Ethernet. */
   get missing(): string[] {
-    return this.#names.filter((name) => this.#link(0, name)?.isEthernet !== true);
+    return this.#names.filter((name) => !this.#isEthernet(name));
+  }
+
+  /** The other names. */
+  get present(): string[] {
+    return this.#names.filter((name) => this.#isEthernet(name));
   }
 
   /** Whether links, addresses or routes have changed since this was last asked. */
@@ -135,6 +140,10 @@ export class Routes {
     closeDescriptor(this.#changes);
     closeDescriptor(this.#questions);
     this.#memory.release();
+  }
+
+  #isEthernet(name: string): boolean {
+    return this.#link(0, name)?.isEthernet === true;
   }
 
   #linkOf(index: number): Link | undefined {

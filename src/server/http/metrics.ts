@@ -27,11 +27,14 @@ export function createMetrics(turn: Pick<TurnService, "stats" | "shards">, sip?:
 function writerFor<Source>(registry: Registry, source: () => Source) {
   const registers = [registry];
   return {
-    gauge(name: string, help: string, read: (s: Source) => number): void {
+    /** Undefined: there is none now. */
+    gauge(name: string, help: string, read: (s: Source) => number | undefined): void {
       new Gauge({
         ...{ name: `postern_${name}`, help, registers },
         collect() {
-          this.set(read(source()));
+          const value = read(source());
+          if (value === undefined) this.remove();
+          else this.set(value);
         },
       });
     },
@@ -156,6 +159,9 @@ function addSipMetrics({ gauge, counter, counters }: Writer<SipView>): void {
 function addOffloadMetrics({ gauge, counter, counters }: Writer<readonly Readonly<OffloadStats>[]>): void {
   const total = (all: readonly Readonly<OffloadStats>[], of: (one: Readonly<OffloadStats>) => number): number =>
     all.reduce((sum, one) => sum + of(one), 0);
+  gauge("offload_up", "Whether the kernel forwards, in every thread.", (all) => {
+    return all.length === 0 ? undefined : Number(total(all, (s) => s.missing) === 0);
+  });
   gauge("offloaded_flows", "Flows that the kernel forwards by itself now.", (all) => total(all, (s) => s.flows));
   counters("offload_datagrams", "What the kernel's program did with datagrams.", "outcome", (all) =>
     all.length === 0 ? [] : outcomes.map((outcome) => [outcome, total(all, (s) => s.datagrams[outcome])]),

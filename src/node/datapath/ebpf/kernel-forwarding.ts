@@ -29,8 +29,8 @@ const absences: ReadonlySet<string> = new Set(["offload-helper-gone", "offload-h
 export interface OffloadReports {
   /** The kernel refused a flow, which stays in user space, or to be asked about one. */
   flowFailed(error: unknown): void;
-  /** Whether the kernel forwards from now on, and if it does not, why. */
-  changed(because: Error | undefined): void;
+  /** Whether the kernel forwards from now on, and if it does not, why; `interfaces`: those named that there are. */
+  changed(because: Error | undefined, interfaces?: readonly string[]): void;
   /** Flows are left to user space although they could be forwarded; said once for each reason. */
   stoodDown(why: string): void;
 }
@@ -102,6 +102,7 @@ export class KernelForwarding {
     this.#source = source;
     this.#stats = stats;
     this.#reports = reports;
+    stats.missing = 1;
     try {
       this.#start();
     } catch (error) {
@@ -174,12 +175,13 @@ export class KernelForwarding {
       const running = new Running(program, this.#routes, this.#stats, this.#reports);
       running.setLease(process.hrtime.bigint() + leaseNs);
       this.#running = running;
+      this.#stats.missing = 0;
     } catch (error) {
       program.close();
       throw error;
     }
     for (const [flow, ends] of this.#wanted) this.#running.table.enqueue(flow, ends);
-    this.#report(undefined);
+    this.#report(undefined, this.#routes.present);
     const missing = this.#routes.missing.join(", ");
     if (missing !== "") this.#reports.stoodDown(`no Ethernet interface has the name ${missing} (offload-interfaces)`);
   }
@@ -195,13 +197,13 @@ export class KernelForwarding {
   }
 
   /** Each thing once. */
-  #report(because: PosternError | SystemError | undefined): void {
+  #report(because: PosternError | SystemError | undefined, interfaces?: readonly string[]): void {
     const what = because?.code ?? "on";
     const isOff = this.#reported !== undefined && this.#reported !== "on";
     // That nobody is there any more, or yet, is no news where there was nobody before.
     if (what === this.#reported || (isOff && absences.has(what))) return;
     this.#reported = what;
-    this.#reports.changed(because);
+    this.#reports.changed(because, interfaces);
   }
 
   /** Everything comes up from now on. */
@@ -209,6 +211,7 @@ export class KernelForwarding {
     const running = this.#running;
     if (running === undefined) return;
     this.#running = undefined;
+    this.#stats.missing = 1;
     this.#leaving = running;
     try {
       // Where a filter is left over, its program would go on for as long as its lease.
@@ -216,7 +219,7 @@ export class KernelForwarding {
     } catch (error) {
       this.#reports.flowFailed(error);
     }
-    this.#report(holderIsGone());
+    this.#report(holderIsGone(this.#source.isReplaceable));
   }
 
   #forget(): void {

@@ -20,9 +20,11 @@ export interface OffloadStats {
   readonly datagrams: Record<Outcome, number>;
   /** How often the kernel refused to take a flow, or to be asked about one. */
   failures: number;
+  /** 1 while there is no program in the kernel: of several threads, how many have none. */
+  missing: number;
 }
 
 export function createOffloadStats(): OffloadStats {
   const datagrams = Object.fromEntries(outcomes.map((name) => [name, 0])) as Record<Outcome, number>;
-  return { flows: 0, datagrams, failures: 0 };
+  return { flows: 0, datagrams, failures: 0, missing: 0 };
 }

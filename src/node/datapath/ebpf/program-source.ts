@@ -6,6 +6,8 @@ import { LoadedProgram, type ProgramHolder } from "./loaded-program.ts";
 export interface ProgramSource {
   /** Whether there may be one later when there is none now. */
   readonly canReturn: boolean;
+  /** Whether another holder can take the place of one that has gone. */
+  readonly isReplaceable: boolean;
   /** Undefined while it has been asked for and is not there yet. Never waits. Throws `SystemError` and `PosternError`. */
   next(): ProgramHolder | undefined;
   close(): void;
@@ -13,7 +15,7 @@ export interface ProgramSource {
 
 /** This process loads it, which takes a privilege. */
 export function ownProgram(): ProgramSource {
-  return { canReturn: false, next: () => new LoadedProgram(), close: () => {} };
+  return { canReturn: false, isReplaceable: false, next: () => new LoadedProgram(), close: () => {} };
 }
 
 /** Who loads the program: this process, or a helper at a path or at the other end of a descriptor (`fd:3`). */
@@ -30,6 +32,7 @@ function helpedProgram(at: string | number): ProgramSource {
     get canReturn() {
       return helper.canReturn;
     },
+    isReplaceable: typeof at === "string",
     next: () => {
       const program = helper.open();
       return program && new HelperSession(program);
@@ -38,9 +41,10 @@ function helpedProgram(at: string | number): ProgramSource {
   };
 }
 
-export function holderIsGone(): PosternError {
-  return new PosternError(
-    "offload-helper-gone",
-    "The helper has ended, and with it what the kernel forwarded: user space does, until there is a helper again.",
-  );
+export function holderIsGone(isReplaceable: boolean): PosternError {
+  const until = isReplaceable
+    ? "until there is a helper again."
+    : "until the service is restarted: the helper that was started with the daemon comes back only with it.";
+  const why = `The helper has ended, and with it what the kernel forwarded: user space does, ${until}`;
+  return new PosternError("offload-helper-gone", why);
 }

@@ -12,5 +12,5 @@ const datapath = withOffload(
   { offloadHelper: process.argv[2], offloadInterfaces: [] },
   reports,
 );
-process.stdout.write(JSON.stringify({ isThere: datapath.offloaded !== undefined, because: String(because) }));
+process.stdout.write(JSON.stringify({ isThere: datapath.offloaded?.missing === 0, because: String(because) }));
 await datapath.close();
