@@ -86,6 +86,9 @@ async function serveListener({ listen: path, user, attach, listener: opened }: H
   // Asked again each time: a dynamic user is there only while its service runs.
   const service = await openService(() => (/^\d+$/.test(user) ? Number(user) : findAccount(user)?.uid), attach);
   service.listen(listener);
+  if (process.env.NOTIFY_SOCKET === undefined) {
+    console.error(`postern helper: listens at ${path} for the user ${user}`);
+  }
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
       service.close();
@@ -173,7 +176,10 @@ async function accountOf(user: string | undefined) {
   const account: (Account & { groupsOf?: string }) | undefined = /^\d+$/.test(user)
     ? { uid: Number(user), gid: Number(user), home: "/" }
     : findAccount(user) && { ...findAccount(user)!, groupsOf: user };
-  if (account === undefined) throw new PosternError("helper-unknown-user", `There is no user ${user}: --user.`);
+  if (account === undefined) {
+    const why = `There is no user ${user}: make one, with useradd --system ${user}, or name another by --user.`;
+    throw new PosternError("helper-unknown-user", why);
+  }
   if (account.uid === 0) throw new PosternError("helper-needs-user", "The daemon must not be root: --user.");
   return account;
 }

@@ -7,7 +7,7 @@ import { after, before, suite, test } from "node:test";
 import { version } from "../../src/server/version.ts";
 import { startChild } from "../support/child.ts";
 import { cleanEnvironment, postern } from "../support/daemon.ts";
-import { requirePrivilege } from "../support/peers.ts";
+import { requireForeign, requirePrivilege } from "../support/peers.ts";
 
 let home: string;
 before(async () => {
@@ -165,4 +165,12 @@ test("root goes on as the owner of the data directory, and follows no link for i
   } finally {
     await rm(directory, { recursive: true });
   }
+});
+
+test("a helper for a user that there is not says how to make one", {
+  skip: requirePrivilege("root") || requireForeign(),
+}, async () => {
+  const { code, output } = await run(["helper", "--user", "nobody-else", "--", "serve"]);
+  assert.equal(code, 1);
+  assert.match(output, /^postern: There is no user nobody-else: make one, with useradd --system nobody-else, or /);
 });

@@ -10,7 +10,7 @@ import { Helper } from "../../src/node/datapath/ebpf/helper-client.ts";
 import { startChild } from "../support/child.ts";
 import { requirePeer } from "../support/peers.ts";
 import { until } from "../support/until.ts";
-import { as, HelpedRelay, Stream, slow } from "./helped-relay.ts";
+import { as, HelpedRelay, owner, Stream, slow } from "./helped-relay.ts";
 import { requireOffload } from "./offload-network.ts";
 
 const skip = requireOffload() || requirePeer("setpriv");
@@ -42,18 +42,21 @@ describe("a daemon and a helper that find each other", { skip, timeout: 300_000 
   test("a helper that is not there, comes, is killed under load and comes again", async () => {
     const server = await relay.startDaemon();
     await relay.isOff(server);
-    assert.match(server.output(), /offload-helper-unreachable/);
+    assert.match(server.output(), /"code":"offload-helper-unreachable","problem":"No helper listens at/);
+    assert.equal(await server.metric("offload_up"), 0);
     const made = await relay.network.allocated(server, 4, 4, 0);
     await relay.isRelayed(server, made);
     const first = await relay.startHelper();
     await relay.isOn(server);
+    assert.equal(await server.metric("offload_up"), 1);
     await relay.goesDown(server, 2, made);
     await relay.isForwarded(server, made);
     const stream = new Stream(made.one);
     await stream.more(100);
     process.kill(first.pid, "SIGKILL");
     await relay.isOff(server, 2);
-    assert.match(server.output(), /offload-helper-gone/);
+    assert.match(server.output(), /"code":"offload-helper-gone".*until there is a helper again\./);
+    assert.equal(await server.metric("offload_up"), 0);
     await stream.more(100);
     assert.equal(await relay.network.attached(), 0);
     // Longer than until it is looked for again.
@@ -107,7 +110,7 @@ describe("a daemon and a helper that find each other", { skip, timeout: 300_000 
     await relay.isOn(next);
     await relay.isForwarded(next, await relay.allocated(next, 6, 4));
     assert.equal(helper.ending(), undefined);
-    assert.equal(helper.output(), "");
+    assert.equal(helper.output(), `postern helper: listens at ${relay.path} for the user ${owner}\n`);
   });
 
   test("a helper that root has started by hand keeps two capabilities, and nothing else of root's", async () => {
