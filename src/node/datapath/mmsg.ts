@@ -16,8 +16,6 @@ import { type Watch, type WatchReadable, watchReadable } from "../sys/readiness.
 import { ReceiveBatch } from "../sys/receive-batch.ts";
 import { QueueGauge, type SteeredPair } from "../sys/steering.ts";
 import { Timer } from "../sys/timer.ts";
-import { localAddress } from "../sys/udp-socket.ts";
-import { bindFailure } from "./bind-failure.ts";
 import {
   createDatapathStats,
   type DatagramSink,
@@ -26,9 +24,9 @@ import {
   type SocketId,
   type SocketPurpose,
 } from "./datapath.ts";
-import { ReceiveLosses } from "./mmsg-losses.ts";
 import { Outbox } from "./mmsg-outbox.ts";
-import { leastBurst, MmsgSocket } from "./mmsg-socket.ts";
+import { leastBurst, type MmsgSocket } from "./mmsg-socket.ts";
+import { MmsgSockets } from "./mmsg-sockets.ts";
 import { Pace } from "./pace.ts";
 import { isWildcard, wildcardFailure } from "./wildcard.ts";
 
@@ -73,23 +71,18 @@ export class MmsgDatapath implements Datapath {
   readonly #outbox: Outbox;
   readonly #errors: ErrorQueue = new ErrorQueue();
   readonly #gauge: QueueGauge = new QueueGauge();
-  readonly #losses: ReceiveLosses = new ReceiveLosses(this.#gauge);
   readonly #watch: Watch;
   readonly #timer: Timer = new Timer();
   readonly #timerWatch: Watch;
   readonly #pace: Pace;
-  readonly #inherited: NonNullable<MmsgOptions["inherited"]>;
   readonly #wakeDelay: number;
   readonly #merges: MmsgOptions["merges"];
   readonly #batch: number;
   readonly #rounds: number;
-  readonly #sockets: (MmsgSocket | undefined)[] = [];
-  readonly #free: SocketId[] = [];
+  readonly #sockets: MmsgSockets;
   readonly #from: Address = blankAddress();
   readonly #turn = (): void => this.#takeTurn();
   readonly #flush = (): void => this.#flushLater();
-  /** Sockets whose sinks have not heard yet how binding ended. */
-  #opening: MmsgSocket[] = [];
   /** By slot of `#received`: whose datagram it holds. */
   readonly #owners: MmsgSocket[] = [];
   /** By slot: whether the datagram is taken to have come with what its socket heard last. */
@@ -113,14 +106,13 @@ export class MmsgDatapath implements Datapath {
     watch = watchReadable,
     inherited = () => undefined,
   }: MmsgOptions = {}) {
-    const losses = () => this.#losses.sum(this.#sockets);
+    const unreceived = () => this.#sockets.unreceived;
     this.#stats = {
       ...createDatapathStats(),
       get unreceived() {
-        return losses();
+        return unreceived();
       },
     };
-    this.#inherited = inherited;
     this.#wakeDelay = wakeDelay;
     this.#merges = merges;
     this.#batch = mostInTurn ?? batchSize;
@@ -129,6 +121,15 @@ export class MmsgDatapath implements Datapath {
     this.#outbox = new Outbox(this.#stats, this.#received, ({ descriptor, id }, isWaiting) =>
       this.#epoll.watchWritable(descriptor, id, isWaiting),
     );
+    this.#sockets = new MmsgSockets({
+      epoll: this.#epoll,
+      gauge: this.#gauge,
+      stats: this.#stats,
+      inherited,
+      isMerging: merges === "always",
+      flush: (socket) => this.#outbox.flushSocket(socket),
+      hold: (isNeeded) => this.#hold(isNeeded),
+    });
     this.#watch = watch(this.#epoll.descriptor, this.#turn);
     this.#timerWatch = watch(this.#timer.descriptor, this.#turn);
     this.#hold(false);
@@ -140,57 +141,19 @@ export class MmsgDatapath implements Datapath {
 
   bind(address: Readonly<Address>, purpose: SocketPurpose, sink: DatagramSink): SocketId {
     if (isWildcard(address)) throw wildcardFailure(address);
-    const id = this.#free.pop() ?? this.#sockets.length;
-    const socket = new MmsgSocket(id, address.family, sink, purpose);
-    this.#sockets[id] = socket;
-    try {
-      const inherited = purpose === "turn-listener" ? this.#inherited(address) : undefined;
-      if (inherited === undefined) socket.open(address, purpose);
-      else socket.inherit(inherited.media);
-      if (this.#merges === "always") socket.merge();
-      this.#epoll.add(socket.descriptor, id);
-      if (purpose === "turn-listener") this.#steerRequests(socket, inherited?.requests);
-    } catch (error) {
-      socket.fail(error as Error);
-    }
-    if (this.#opening.push(socket) === 1) queueMicrotask(() => this.#finishBinds());
-    return id;
+    return this.#sockets.bind(address, purpose, sink);
   }
 
-  adopt(descriptor: number, { family }: Readonly<Address>, purpose: SocketPurpose, sink: DatagramSink): SocketId {
-    const id = this.#free.pop() ?? this.#sockets.length;
-    const socket = new MmsgSocket(id, family, sink, purpose === "relay" ? "relay" : "listener");
-    this.#sockets[id] = socket;
-    try {
-      socket.adopt(descriptor);
-      this.#epoll.add(descriptor, id);
-    } catch (error) {
-      socket.fail(error as Error);
-    }
-    if (this.#opening.push(socket) === 1) queueMicrotask(() => this.#finishBinds());
-    return id;
+  adopt(descriptor: number, address: Readonly<Address>, purpose: SocketPurpose, sink: DatagramSink): SocketId {
+    return this.#sockets.adopt(descriptor, address, purpose, sink);
   }
 
   detach(id: SocketId): number | undefined {
-    const socket = this.#sockets[id];
-    if (socket?.state !== "open" || socket.isInherited) return undefined;
-    this.#forget(id);
-    this.#outbox.flushSocket(socket);
-    // What the kernel has counted goes with it.
-    this.#epoll.remove(socket.descriptor);
-    if (--this.#stats.sockets === 0) this.#hold(false);
-    return socket.detach();
+    return this.#sockets.detach(id);
   }
 
   release(id: SocketId): void {
-    const socket = this.#sockets[id];
-    if (socket === undefined) return;
-    this.#forget(id);
-    this.#outbox.flushSocket(socket);
-    if (socket.state === "open") this.#losses.handleClosing(socket);
-    if (socket.requests !== undefined) this.#closeRequests(socket.requests);
-    if (socket.state === "open" && --this.#stats.sockets === 0) this.#hold(false);
-    this.#close(socket);
+    this.#sockets.release(id);
   }
 
   send(
@@ -201,7 +164,7 @@ export class MmsgDatapath implements Datapath {
     to: Readonly<Address>,
     fields: IpFields = NO_FIELDS,
   ): boolean {
-    const socket = this.#sockets[id];
+    const socket = this.#sockets.at(id);
     if (socket?.state !== "open") return this.#dropClosed();
     const isAccepted =
       mustNotFragment(fields) && to.family === 4
@@ -220,7 +183,7 @@ export class MmsgDatapath implements Datapath {
     to: Readonly<Address>,
     fields: IpFields = NO_FIELDS,
   ): boolean {
-    const socket = this.#sockets[id];
+    const socket = this.#sockets.at(id);
     if (socket?.state !== "open") return this.#dropClosed();
     const isAccepted = this.#outbox.sendChannelData(socket, channel, data, offset, length, to, fields);
     this.#scheduleFlush();
@@ -236,7 +199,7 @@ export class MmsgDatapath implements Datapath {
 
   close(): Promise<void> {
     if (this.#isClosed) return Promise.resolve();
-    for (const id of this.#sockets.keys()) this.release(id);
+    this.#sockets.releaseAll();
     this.#isClosed = true;
     this.#watch.close();
     this.#timerWatch.close();
@@ -255,62 +218,6 @@ export class MmsgDatapath implements Datapath {
       if (isNeeded) watch.ref();
       else watch.unref();
     }
-  }
-
-  /** Gives requests a socket, and a queue, of their own; where that cannot be they come with the rest. */
-  #steerRequests(listener: MmsgSocket, inherited: number | undefined): void {
-    const id = this.#free.pop() ?? this.#sockets.length;
-    const requests = new MmsgSocket(id, listener.family, listener.sink, "requests");
-    this.#sockets[id] = requests;
-    try {
-      if (inherited === undefined) requests.openBeside(listener);
-      else requests.inherit(inherited);
-      this.#epoll.add(requests.descriptor, id);
-      listener.requests = requests;
-    } catch {
-      this.#closeRequests(requests);
-    }
-  }
-
-  #closeRequests(requests: MmsgSocket): void {
-    this.#forget(requests.id);
-    if (requests.state === "open") this.#losses.handleClosing(requests);
-    this.#close(requests);
-  }
-
-  #close(socket: MmsgSocket): void {
-    // What stays open would be told of for ever.
-    if (socket.isInherited) this.#epoll.remove(socket.descriptor);
-    socket.close();
-  }
-
-  #finishBinds(): void {
-    const opening = this.#opening;
-    this.#opening = [];
-    for (const socket of opening) {
-      // First, because the sink may bind again, or release, from inside the call.
-      if (socket.state === "failed") this.#finishFailed(socket);
-      else if (socket.state === "opening") this.#finishOpen(socket);
-    }
-  }
-
-  #finishFailed({ id, sink, failure }: MmsgSocket): void {
-    this.#forget(id);
-    const why = bindFailure(failure as Error);
-    this.#stats.bindFailures[why]++;
-    sink.handleBindFailed(id, why, failure as Error);
-  }
-
-  #finishOpen(socket: MmsgSocket): void {
-    socket.state = "open";
-    if (socket.requests !== undefined) socket.requests.state = "open";
-    if (this.#stats.sockets++ === 0) this.#hold(true);
-    socket.sink.handleBound(socket.id, localAddress(socket.descriptor));
-  }
-
-  #forget(id: SocketId): void {
-    this.#sockets[id] = undefined;
-    this.#free.push(id);
   }
 
   #dropClosed(): boolean {
@@ -364,7 +271,7 @@ export class MmsgDatapath implements Datapath {
 
   /** What the `index`th ready socket has room for, and has, if it is one for requests, or is not. */
   #serve(index: number, forRequests: boolean): void {
-    const socket = this.#sockets[this.#epoll.idAt(index)];
+    const socket = this.#sockets.at(this.#epoll.idAt(index));
     // Released meanwhile, or not heard of yet by its sink.
     if (socket?.state !== "open" || (socket.receives === "requests") !== forRequests) return;
     if (this.#epoll.hasError(index)) this.#readErrors(socket);
