@@ -80,9 +80,10 @@ describe("behind NATs that forget soon", { skip, concurrency: true }, () => {
   test("P14: a call that was on hold for two minutes is resumed, through other mappings", async () => {
     const two = { outside: ["server"], sites: sites.slice(0, 2) };
     await using office = await Office.open(two, { users: ["alice", "bob"] });
+    const speaksFor = 5 * 60;
     const [alice, bob] = await Promise.all([
-      office.phone("alice", { user: "alice", tone: 440 }),
-      office.phone("bob", { user: "bob", tone: 1_000 }),
+      office.phone("alice", { user: "alice", tone: 440, speaksFor }),
+      office.phone("bob", { user: "bob", tone: 1_000, speaksFor }),
     ]);
     await connect(alice, bob);
     await talk(alice, bob);
