@@ -48,6 +48,7 @@ const LASTS_MS = 3_600_000;
 export class MediaFlow {
   readonly arrival: { readonly port: PortId; readonly remote: Readonly<Address> };
   readonly departure: Route;
+  readonly since: Instant;
   /** Nobody has to take it back then: whatever comes is seen again, and another flow may follow. */
   readonly until: Instant;
   readonly #state: RelayState;
@@ -73,6 +74,7 @@ export class MediaFlow {
     this.#ssrc = meter.ssrc ?? 0;
     this.#clockRate = stream.clockRate;
     this.#payloadTypes = stream.payloadTypes.slice();
+    this.since = now;
     this.until = after(now, LASTS_MS);
     from.flow = this;
     state.outputs.push({ kind: "offload", flow: this });

@@ -11,12 +11,15 @@ import type { RelayState } from "./state.ts";
 
 /** Between two packets that come up in a row. */
 const ROW_MS = 1000;
+/** What had come before it was left to others may have waited for so long. */
+const BACKLOG_MS = 3000;
 /** Over a minute of speech, where nothing else is configured. */
 const MOST_PATIENCE = 512;
 
 /** A packet of RTP was carried to `to`; `goesOn`: with what its source has sent before. */
 export function noteCarried(state: RelayState, from: Component, to: Component, goesOn: boolean, now: Instant): void {
   const { flow } = from;
+  if (flow !== undefined && goesOn && now - flow.since < BACKLOG_MS) return;
   // One now and then is shown to the host's connection tracking on purpose.
   const isInRow = flow === undefined || now - from.usualAt < ROW_MS;
   from.usual = !goesOn ? 0 : isInRow ? from.usual + 1 : 1;

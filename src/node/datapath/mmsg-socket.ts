@@ -20,6 +20,9 @@ import { NOTHING_WAITS, type SendQueue } from "./send-queue.ts";
 
 const mostWanted = 64;
 
+/** When there was not more than one has asked for, one asks for as much again for so many looks. */
+const looksBetweenTries = 8;
+
 /** So many flushes in a row that begin with the same fields are worth making these the socket's own. */
 const worthAssuming = 4;
 
@@ -84,8 +87,8 @@ export class MmsgSocket {
   #unusualFlushes = 0;
   /** Where the last datagram was going that was too long for the way. */
   refusedPort = 0;
-  /** The round in which it last gave as many as were asked for. */
-  #fullRound = -1;
+  /** How many looks that give all that is asked for are to pass before more is asked for. */
+  #looksBeforeMore = 0;
 
   constructor(id: SocketId, family: 4 | 6, sink: DatagramSink, purpose: SocketPurpose | "requests") {
     this.id = id;
@@ -202,10 +205,15 @@ export class MmsgSocket {
     this.usual = fields;
   }
 
-  /** `asked` for and `given` in `round`: more is wanted when it was full twice in a row. */
-  adapt(asked: number, given: number, round: number): void {
-    if (given < asked) this.want = Math.max(1, given);
-    else if (this.#fullRound === round - 1) this.want = Math.min(2 * this.want, mostWanted);
-    if (given >= asked) this.#fullRound = round;
+  /**
+   * `asked` for and `given`. What waits in many sockets is caught up with by asking each for more; but of packets that come
+   * evenly spaced there is one at a time, and asking for a second fails.
+   */
+  adapt(asked: number, given: number): void {
+    if (given < asked) {
+      if (2 * given <= asked) this.#looksBeforeMore = looksBetweenTries;
+      this.want = Math.max(1, given);
+    } else if (this.#looksBeforeMore > 0) this.#looksBeforeMore--;
+    else this.want = Math.min(2 * this.want, mostWanted);
   }
 }

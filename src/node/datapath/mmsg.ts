@@ -89,7 +89,6 @@ export class MmsgDatapath implements Datapath {
   readonly #areTaken: Uint8Array = new Uint8Array(batchSize);
   /** Slots that hold a datagram. */
   #filled = 0;
-  #round = 0;
   #isInTurn = false;
   #isFlushDue = false;
   #isClosed = false;
@@ -240,7 +239,6 @@ export class MmsgDatapath implements Datapath {
     this.#isInTurn = true;
     const before = this.#stats.packetsIn;
     for (let round = 0; round < this.#rounds && !this.#isClosed; round++) {
-      this.#round++;
       this.#mayHaveLeft = false;
       const { packetsIn } = this.#stats;
       const ready = this.#epoll.wait(0);
@@ -308,7 +306,7 @@ export class MmsgDatapath implements Datapath {
       return;
     }
     if (socket.fill !== undefined) this.#gaugeQueue(socket, want, count);
-    socket.adapt(want, count, this.#round);
+    socket.adapt(want, count);
     if (count === want) this.#mayHaveLeft = true;
     if (this.#merges === "bursts" && count >= leastBurst && !socket.isMerging) this.#lookForBurst(socket, count);
     for (let i = 0; i < count; i++) {

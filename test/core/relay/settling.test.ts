@@ -166,11 +166,18 @@ suite("it is taken back", () => {
   test("where a packet that should have been forwarded comes up again and again", () => {
     const call = settled();
     const { world, from, target, ssrc } = call.caller;
-    // As where the kernel has forgotten the flow.
     const port = world.portAt(target) ?? assert.fail();
-    const data = rtp({ ssrc, sequence: call.caller.sequence + 1 });
-    assert.ok(world.relay.handlePacket(data, data.length, from, port, world.now));
-    world.drain();
+    const comesUp = (sequence: number) => {
+      const data = rtp({ ssrc, sequence });
+      assert.ok(world.relay.handlePacket(data, data.length, from, port, world.now));
+      world.drain();
+    };
+    // What waited in the queue of its socket when the others were left to the kernel.
+    for (let n = 1; n <= 30; n++) comesUp(call.caller.sequence + n);
+    assert.equal(flows(call), 2);
+    // As where the kernel has forgotten the flow.
+    world.pass(3_000);
+    comesUp(call.caller.sequence + 31);
     assert.equal(flows(call), 1);
   });
 
