@@ -258,10 +258,16 @@ export class TurnServer implements Machine<TurnServerOutput> {
   #setOwn(channel: Channel, own: boolean): void {
     if (channel.own === own) return;
     channel.own = own;
+    // A hand-over begins where the flow toward the peer does: whichever ends is withdrawn before the other is there.
+    if (own) this.#hintFlows("withdraw", channel);
     settleHandOvers(this.#state, channel);
-    const kind = own ? "withdraw" : "offload";
-    this.#state.outputs.push({ kind, flow: channel.toPeer });
-    if (channel.permission !== undefined) this.#state.outputs.push({ kind, flow: channel.toClient });
+    if (!own) this.#hintFlows("offload", channel);
+  }
+
+  #hintFlows(kind: "offload" | "withdraw", { toPeer, toClient, permission }: Channel): void {
+    const { outputs } = this.#state;
+    outputs.push({ kind, flow: toPeer });
+    if (permission !== undefined) outputs.push({ kind, flow: toClient });
   }
 
   /** Serves NAT behaviour discovery (RFC 5780) on these listeners, and on no others; at first on none. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatAddress } from "../../../../src/core/base/address.ts";
 import { countOffloaded, type Flow } from "../../../../src/core/turn/server/flow.ts";
-import { baseConfig, Client, World } from "./world.ts";
+import { address, baseConfig, Client, World } from "./world.ts";
 
 const RELAY = "9.9.9.1";
 
@@ -134,4 +134,30 @@ test("what a datapath handed over counts for both allocations, and for both band
     { ...nothing, packetsToPeers: 10, bytesToPeers: 200_000 },
     { ...nothing, packetsToClient: 10, bytesToClient: 200_000 },
   ]);
+});
+
+test("a flow is withdrawn before another begins where it does, whichever way a peer turns", () => {
+  // Nobody changes an address under a server that relays there: it stands for what may yet make a peer its own.
+  const place = { bound: address("10.0.0.1:0"), advertised: address(`${RELAY}:0`) };
+  const pair = new Pair({ relays: [place], ownAddresses: [] });
+  const kernel = new Map<string, Flow>();
+  pair.world.onHint = (kind, flow) => {
+    const from = flow.sender ?? (flow.toward === "peer" ? flow : undefined);
+    if (from === undefined) return;
+    const key = `${formatAddress(from.client.remote)} ${from.channel}`;
+    if (kind === "withdraw") kernel.delete(key);
+    else kernel.set(key, flow);
+  };
+  pair.bind();
+  const ways = () => [...kernel.values()].map(({ sender }) => (sender === undefined ? "to the relay" : "over"));
+  for (const [advertised, way] of [
+    ["9.9.9.7:0", "to the relay"],
+    [`${RELAY}:0`, "over"],
+    ["9.9.9.7:0", "to the relay"],
+  ] as const) {
+    Object.assign(place.advertised, address(advertised));
+    pair.world.server.handleAddresses([place], [], pair.world.now);
+    pair.world.drain();
+    assert.deepEqual(ways(), [way, way]);
+  }
 });
