@@ -25,6 +25,8 @@ export interface ShardData {
   readonly streams: Partial<StreamLimits>;
   /** Where it records which descriptors it has open: see `open-descriptors.ts`. */
   readonly descriptors: Int32Array<SharedArrayBuffer>;
+  /** Where it shows that it takes turns: see `pulse.ts`. */
+  readonly pulse: Int32Array<SharedArrayBuffer>;
   /** What it shares with the other workers. */
   readonly common: CommonMemory;
   /** How many workers have had this index before. */

@@ -29,12 +29,13 @@ import {
   type TaskResult,
   type ToShard,
 } from "./messages.ts";
+import { Pulse } from "./pulse.ts";
 import { shardLink } from "./shard-link.ts";
 import { WaitLoop } from "./wait-loop.ts";
 
 class ShardProgram {
   readonly #port: MessagePort;
-  readonly #loop: WaitLoop = new WaitLoop();
+  readonly #loop: WaitLoop;
   readonly #log: Log;
   readonly #host: TurnHost;
   /** By address: sockets that are about to be listened on. */
@@ -49,6 +50,7 @@ class ShardProgram {
 
   constructor(port: MessagePort, data: ShardData) {
     this.#port = port;
+    this.#loop = new WaitLoop(new Pulse(data.pulse));
     this.#log = logTo((message) => this.#tell(message));
     const { config, streams } = data;
     this.#host = new TurnHost({

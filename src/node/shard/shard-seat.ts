@@ -104,7 +104,7 @@ export class ShardSeat implements ShardOwner, Correspondent {
     if (result?.stats !== undefined) this.#latest = result.stats;
   }
 
-  data(): Omit<ShardData, "descriptors"> {
+  data(): Omit<ShardData, "descriptors" | "pulse"> {
     const { config, count, shards, wakeDelay, offload, offloadHelper, offloadInterfaces, streams, common } =
       this.#orders;
     const { index, incarnation } = this;

@@ -9,6 +9,7 @@ import { monotonicNow } from "../clock.ts";
 import { createDescriptorRecord, noteGiven, openDescriptors } from "../sys/open-descriptors.ts";
 import { closeDescriptor } from "../sys/udp-socket.ts";
 import type { FromShard, PlainError, ShardData, ShardTask, TaskResult, ToShard } from "./messages.ts";
+import { createPulse, PulseWatch } from "./pulse.ts";
 
 /** How a worker is run; what is not given is as in the main thread. */
 export interface WorkerSettings {
@@ -16,11 +17,13 @@ export interface WorkerSettings {
   readonly heapMegabytes?: number;
   /** Flags of Node's. */
   readonly execArgv?: readonly string[];
+  /** How long it may be at work without coming to the end of a turn, before it is ended; 10 s when not given. */
+  readonly longestTurnMs?: number;
 }
 
 export interface ShardOwner {
   /** With what the next worker begins; without what is this class's own. */
-  data(): Omit<ShardData, "descriptors">;
+  data(): Omit<ShardData, "descriptors" | "pulse">;
   /** A new worker listens to messages. */
   begin(): void;
   handle(message: Exclude<FromShard, { type: "ready" | "done" }>): void;
@@ -32,6 +35,10 @@ export interface ShardOwner {
 const firstWaitMs = 100;
 const longestWaitMs = 30_000;
 const longLifeMs = 60_000;
+
+const longestTurnMs = 10_000;
+/** In the time that a turn may last. */
+const looks = 5;
 
 /**
  * Little survives a packet. And what is young moves at once into a heap that has reached its limit: Node ends a worker
@@ -60,6 +67,7 @@ export class Shard {
   #failures = 0;
   #lastTask = 0;
   #timer: NodeJS.Timeout | undefined;
+  #looking: NodeJS.Timeout | undefined;
   #isReady = false;
   #isClosing = false;
 
@@ -82,9 +90,10 @@ export class Shard {
 
   #start(): void {
     const { heapMegabytes, execArgv } = this.#settings;
+    const pulse = createPulse();
     const worker = new Worker(program, {
       name: this.name,
-      workerData: { ...this.#owner.data(), descriptors: this.#descriptors } satisfies ShardData,
+      workerData: { ...this.#owner.data(), descriptors: this.#descriptors, pulse } satisfies ShardData,
       resourceLimits: {
         maxYoungGenerationSizeMb: youngMegabytes,
         ...(heapMegabytes === undefined ? {} : { maxOldGenerationSizeMb: heapMegabytes }),
@@ -98,7 +107,23 @@ export class Shard {
     worker.once("exit", (code) => this.#handleExit(code));
     this.#worker = worker;
     this.#since = monotonicNow();
+    this.#watch(worker, new PulseWatch(pulse, looks));
     this.#owner.begin();
+  }
+
+  #watch(worker: Worker, pulse: PulseWatch): void {
+    const longest = this.#settings.longestTurnMs ?? longestTurnMs;
+    this.#looking = setInterval(() => {
+      if (!pulse.look()) return;
+      clearInterval(this.#looking);
+      // Until it has ended, which it cannot inside a system call.
+      this.#isReady = false;
+      this.#cause = new PosternError(
+        "shard-hung",
+        `The worker ${this.name} was at work for more than ${longest / 1_000} s without end, and was ended.`,
+      );
+      void worker.terminate();
+    }, longest / looks).unref();
   }
 
   /** Lost where there is no worker now. */
@@ -151,6 +176,7 @@ export class Shard {
   #handleExit(code: number): void {
     this.#worker = undefined;
     this.#isReady = false;
+    clearInterval(this.#looking);
     // What it had opened through foreign functions is nobody's now.
     for (const descriptor of openDescriptors(this.#descriptors)) closeDescriptor(descriptor);
     this.#descriptors.fill(0);

@@ -9,6 +9,7 @@
 import { Epoll } from "../sys/epoll.ts";
 import { EventLoop } from "../sys/event-loop.ts";
 import type { Watch, WatchReadable } from "../sys/readiness.ts";
+import type { Pulse } from "./pulse.ts";
 
 /** The event loop's own place among what is waited for. */
 const LOOP = 0;
@@ -27,10 +28,12 @@ export class WaitLoop {
   readonly #loop: EventLoop = new EventLoop();
   readonly #watched: (Watched | undefined)[] = [undefined];
   readonly #turn = (): void => this.#takeTurn();
+  readonly #pulse: Pulse;
   #next: NodeJS.Immediate;
 
   /** Begins at once. Throws `PosternError` `foreign-functions-unavailable`, or `SystemError`. */
-  constructor() {
+  constructor(pulse: Pulse) {
+    this.#pulse = pulse;
     this.#epoll.add(this.#loop.descriptor, LOOP);
     this.#next = setImmediate(this.#turn);
   }
@@ -71,7 +74,9 @@ export class WaitLoop {
     this.#next.unref();
     const timeout = this.#loop.timeout;
     this.#next.ref();
+    this.#pulse.rest();
     const ready = this.#epoll.wait(timeout);
+    this.#pulse.beat();
     for (let i = 0; i < ready; i++) {
       const watched = this.#watched[this.#epoll.idAt(i)];
       if (watched?.isOn === true) watched.whenReady();

@@ -1,11 +1,11 @@
 /**
  * Loaded into every thread before anything else (`--import`): breaks a worker when the main thread says so. `error`: throws
- * what nobody catches; `heap`: keeps what it makes until there is no room; `hang`: never comes back; `stall`: does nothing
- * until it is let go, and throws then.
+ * what nobody catches; `heap`: keeps what it makes until there is no room; `hang`: never comes back; `sleep`: neither, and
+ * takes no processor; `stall`: does nothing until it is let go, and throws then.
  */
 import { BroadcastChannel, isMainThread, workerData } from "node:worker_threads";
 
-export type Fault = "error" | "heap" | "hang";
+export type Fault = "error" | "heap" | "hang" | "sleep";
 
 interface Order {
   readonly index: number;
@@ -51,6 +51,7 @@ else {
     if (latch !== undefined) Atomics.wait(new Int32Array(latch), 0, 0, longestStallMs);
     if (fault === "error" || fault === "stall") throw new Error("broken on purpose");
     if (fault === "heap") grow();
+    else if (fault === "sleep") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
     else for (;;);
   };
 }

@@ -35,11 +35,13 @@ describe("one of two workers ends under load", { skip }, () => {
   for (const [fault, code] of [
     ["error", undefined],
     ["heap", "ERR_WORKER_OUT_OF_MEMORY"],
+    ["hang", "shard-hung"],
+    ["sleep", "shard-hung"],
   ] as const) {
     test(`by ${fault}: the other loses no packet, it is said what was lost, and it serves again`, {
       timeout: 120_000,
     }, async () => {
-      await using t = await ShardsUnderTest.create({ workers });
+      await using t = await ShardsUnderTest.create({ workers: { ...workers, longestTurnMs: 3_000 } });
       const [dying, other] = (await t.sessionOnEach()) as [Session, Session];
       await using lost = await LoopbackPeer.open();
       await using peer = await LoopbackPeer.open();

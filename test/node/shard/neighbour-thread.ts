@@ -6,6 +6,7 @@ import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import { ipv4 } from "../../../src/core/base/address.ts";
 import { NO_FIELDS } from "../../../src/core/base/ip-fields.ts";
 import { Neighbours, type RingMemories } from "../../../src/node/shard/neighbours.ts";
+import { createPulse, Pulse } from "../../../src/node/shard/pulse.ts";
 import { WaitLoop } from "../../../src/node/shard/wait-loop.ts";
 import { SeededRandom } from "../../support/crypto.ts";
 
@@ -44,7 +45,7 @@ function put(packet: Buffer, number: number, length: number): void {
 }
 
 class NeighbourThread {
-  readonly #loop: WaitLoop = new WaitLoop();
+  readonly #loop: WaitLoop = new WaitLoop(new Pulse(createPulse()));
   readonly #neighbours: Neighbours;
   readonly #index: number;
   readonly #packet: Buffer = Buffer.alloc(longest);
