@@ -36,10 +36,10 @@ export class TokenBucket {
     return this.#tokens;
   }
 
-  /** Takes what somebody else has let through already, but never so much that more than one burst is owed. */
-  spend(amount: number, now: Instant): void {
+  /** Has so many from now on, as somebody knows who keeps it too; less than none are owed. */
+  settle(left: number, now: Instant): void {
     this.#fill(now);
-    this.#tokens = Math.max(-this.size.burst, this.#tokens - amount);
+    this.#tokens = left;
   }
 
   #fill(now: Instant): void {

@@ -41,9 +41,11 @@ test("a clock that stands still, or goes back, gives nothing", () => {
   assert.equal(drain(bucket, 5_400), 1);
 });
 
-test("one burst may be owed, and not more", () => {
+test("what is owed is waited for, and what somebody else knows to be left is what there is", () => {
   const bucket = new TokenBucket(size, 0 as Instant);
-  bucket.spend(1_000, 0 as Instant);
+  bucket.settle(-5, 0 as Instant);
   assert.equal(drain(bucket, 1_900), 0);
   assert.equal(drain(bucket, 2_001), 1);
+  bucket.settle(2, 2_001 as Instant);
+  assert.equal(drain(bucket, 2_001), 2);
 });

@@ -48,13 +48,10 @@ export function countForwarded(flow: Flow, packets: number, bytes: number): void
   else flow.account.countToClient(packets, bytes);
 }
 
-/** What a datapath has forwarded without asking, which leaves less of the allocation's bandwidth for the rest. */
-export function countOffloaded(flow: Flow, packets: number, bytes: number, now: Instant): void {
+/** What a datapath has forwarded without asking. What that leaves of the bandwidth is for it to tell the account's buckets. */
+export function countOffloaded(flow: Flow, packets: number, bytes: number): void {
   countForwarded(flow, packets, bytes);
-  const { uplink, downlink } = flow.account;
-  (flow.toward === "peer" ? uplink : downlink)?.spend(bytes, now);
   flow.sender?.account.countToPeer(packets, bytes);
-  flow.sender?.account.uplink?.spend(bytes, now);
 }
 
 /**

@@ -5,15 +5,15 @@
  */
 import { sameIp } from "../../../core/base/address.ts";
 import type { Instant } from "../../../core/base/machine.ts";
-import type { TokenBucket } from "../../../core/base/token-bucket.ts";
 import { MediaFlow } from "../../../core/relay/media-flow.ts";
+import type { Account } from "../../../core/turn/server/account.ts";
 import { countOffloaded, type Flow } from "../../../core/turn/server/flow.ts";
 import { instantOf, kernelTime, monotonicNow } from "../../clock.ts";
 import type { Routes } from "../../sys/routes.ts";
 import { Counters } from "./counters.ts";
 import { forget, type HostRules, newStanding, type Standing } from "./host-rules.ts";
 import type { OffloadStats } from "./offload-stats.ts";
-import { Policing } from "./policing.ts";
+import { type Limit, type Place, Policing } from "./policing.ts";
 import { COUNTER, MAPS } from "./program.ts";
 import { Qualities } from "./qualities.ts";
 import { type Arrival, encodeArrival, encodeDeparture } from "./records.ts";
@@ -32,9 +32,8 @@ interface Entry extends FlowEnds {
   /** Computed once, for putting in and for taking out. */
   readonly key: Uint8Array;
   readonly index: number;
-  /** As `limits` are. */
-  readonly buckets: readonly number[];
-  readonly limits: readonly TokenBucket[];
+  /** In the buckets. */
+  places: readonly Place<Entry>[];
   /** Until when the kernel has it. */
   until: Instant;
   /** Where its packets come in, while it is in the kernel. */
@@ -76,7 +75,7 @@ export class FlowTable {
   readonly #stats: OffloadStats;
   readonly #counters: Counters;
   readonly #qualities: Qualities;
-  readonly #policing: Policing;
+  readonly #policing: Policing<Entry>;
   readonly #entries: Map<KernelFlow, Entry> = new Map();
   readonly #freeIndexes: number[] = [];
   #nextIndex = 0;
@@ -95,6 +94,8 @@ export class FlowTable {
   #settled: Entry[] = [];
   /** Whose counters are read next. */
   #turn: IterableIterator<Entry> = [].values();
+  /** When it was the first one's. */
+  #turnBegan: Instant = 0 as Instant;
   /** Interfaces that the program was not seen on when they were last looked at. */
   #missing: ReadonlySet<number> = new Set();
   #calls = 0;
@@ -120,16 +121,24 @@ export class FlowTable {
   /** Throws `SystemError`, and then the flow stays in user space. Where there is no room it waits for some. */
   add(flow: KernelFlow, ends: FlowEnds): void {
     this.remove(flow);
-    const limits = limitsOf(flow);
-    const buckets = this.#room > 0 ? this.#policing.takeAll(limits) : undefined;
-    if (buckets === undefined) {
+    const entry = this.#room > 0 ? this.#newEntry(flow, ends) : undefined;
+    if (entry === undefined) {
       this.#waiting.set(flow, ends);
       return this.#rules.say(`there is room for ${this.#capacity} flows in the kernel, and all of it is taken`);
     }
-    const index = this.#freeIndexes.pop() ?? this.#nextIndex++;
-    const key = encodeArrival(ends.arrival);
-    const { until } = flow;
-    const counted = {
+    this.#entries.set(flow, entry);
+    this.#settle(entry);
+  }
+
+  /** Undefined where there is no room for its bandwidth. */
+  #newEntry(flow: KernelFlow, ends: FlowEnds): Entry | undefined {
+    const entry: Entry = {
+      ...ends,
+      flow,
+      key: encodeArrival(ends.arrival),
+      index: this.#freeIndexes.at(-1) ?? this.#nextIndex,
+      places: [],
+      until: flow.until,
       arrivesBy: undefined,
       placedAt: 0 as Instant,
       isHeldBack: false,
@@ -138,9 +147,11 @@ export class FlowTable {
       packets: 0,
       bytes: 0,
     };
-    const entry: Entry = { ...ends, flow, key, index, buckets, limits, until, ...counted };
-    this.#entries.set(flow, entry);
-    this.#settle(entry);
+    const places = this.#policing.takeAll(limitsOf(flow), entry);
+    if (places === undefined) return undefined;
+    entry.places = places;
+    if (this.#freeIndexes.pop() === undefined) this.#nextIndex++;
+    return entry;
   }
 
   /** As `add`, when there is time: see `goOn`. */
@@ -159,10 +170,10 @@ export class FlowTable {
     if (entry === undefined) return;
     this.#entries.delete(flow);
     this.#due.delete(entry);
-    for (const limit of entry.limits) this.#policing.giveBack(limit);
     this.#retired.push(entry);
     this.#takeOut(entry);
     this.#count(entry);
+    for (const place of entry.places) this.#settleLimit(place);
   }
 
   /** Looks for every flow's way again, those first that have waited for it longest: see `goOn`. */
@@ -224,6 +235,7 @@ export class FlowTable {
       let { value: entry } = this.#turn.next();
       if (entry === undefined) {
         this.#turn = this.#entries.values();
+        this.#turnBegan = monotonicNow();
         entry = this.#turn.next().value;
       }
       if (entry !== undefined) this.#look(entry);
@@ -232,12 +244,19 @@ export class FlowTable {
   }
 
   #look(entry: Entry): void {
-    if (entry.arrivesBy !== undefined) this.#count(entry);
+    for (const place of entry.places) if (place.at <= this.#turnBegan) this.#settleLimit(place);
+    if (entry.places.length === 0 && entry.arrivesBy !== undefined) this.#count(entry);
     const isAllowed = this.#isAllowed(entry);
     const isThere = entry.arrivesBy !== undefined;
     // One that may be there and is not has no way, and waits until there is another.
     const isDue = isAllowed ? isThere && entry.flow.until !== entry.until : isThere;
     if (isDue || (isAllowed && entry.isHeldBack)) this.#settle(entry);
+  }
+
+  /** What everybody has carried who shares this bandwidth counts at the same time. */
+  #settleLimit(place: Place<Entry>): void {
+    for (const user of place.users) this.#count(user);
+    this.#policing.settle(place);
   }
 
   #isAllowed(entry: Entry): boolean {
@@ -256,7 +275,7 @@ export class FlowTable {
   }
 
   #place(entry: Entry): void {
-    const { arrival, departure, index, buckets, flow } = entry;
+    const { arrival, departure, index, places, flow } = entry;
     const [here, there] = [this.#way(arrival), this.#way(departure)];
     entry.isHeldBack = !this.#isAllowed(entry);
     const hasWay = here !== undefined && there !== undefined;
@@ -265,7 +284,7 @@ export class FlowTable {
     for (const index of [here.interface, ...this.#routes.named]) this.#program.attach(index);
     const { key, value } = this.#program.maps.flows;
     key.bytes.set(entry.key);
-    const [bucket = 0, otherBucket = 0] = buckets;
+    const [bucket = 0, otherBucket = 0] = places.map((place) => place.index);
     const media = flow instanceof MediaFlow ? flow.traits : undefined;
     if (media !== undefined && entry.arrivesBy === undefined) this.#qualities.begin(index, media);
     if (entry.arrivesBy === undefined) entry.placedAt = monotonicNow();
@@ -300,7 +319,7 @@ export class FlowTable {
     const [more, longer] = [packets - entry.packets, bytes - entry.bytes];
     if (more === 0) return;
     if (flow instanceof MediaFlow) this.#tell(flow, index, more, longer);
-    else countOffloaded(flow, more, longer, monotonicNow());
+    else countOffloaded(flow, more, longer);
     entry.packets = packets;
     entry.bytes = bytes;
   }
@@ -359,6 +378,7 @@ export class FlowTable {
   #finish(entry: Entry): void {
     this.#count(entry);
     this.#counters.clear(entry.index);
+    for (const place of entry.places) this.#policing.release(place, entry);
     this.#freeIndexes.push(entry.index);
   }
 }
@@ -372,10 +392,18 @@ function carriedOf({ flow, packets }: Pick<Entry, "flow" | "packets">): number {
   return (flow instanceof MediaFlow ? flow.departure.packets : flow.packets) - packets;
 }
 
-/** Of what it may carry: toward the peer the sender's, toward the client the receiver's, and from client to client both. */
-function limitsOf(flow: KernelFlow): TokenBucket[] {
+/** Toward the peer the sender's, toward the client the receiver's, and from client to client both. */
+function limitsOf(flow: KernelFlow): Limit[] {
   if (flow instanceof MediaFlow) return [];
   const { toward, account, sender } = flow;
-  const limits = [toward === "peer" ? account.uplink : account.downlink, sender?.account.uplink];
-  return limits.filter((limit) => limit !== undefined);
+  const own = toward === "peer" ? uplinkOf(account) : downlinkOf(account);
+  return [...own, ...(sender === undefined ? [] : uplinkOf(sender.account))];
+}
+
+function uplinkOf(account: Account): Limit[] {
+  return account.uplink === undefined ? [] : [{ bucket: account.uplink, account, way: "bytesToPeers" }];
+}
+
+function downlinkOf(account: Account): Limit[] {
+  return account.downlink === undefined ? [] : [{ bucket: account.downlink, account, way: "bytesToClient" }];
 }

@@ -1,24 +1,40 @@
 /**
  * The bandwidth of allocations, kept in the kernel for what is forwarded there. All flows of an allocation that go the same
- * way share one bucket, as they do above.
+ * way share one bucket, as they do above. User space goes on with its own beside it, and neither sees what the other lets
+ * through: now and then both are told what is left when everything counts.
  */
 import type { Instant } from "../../../core/base/machine.ts";
 import type { TokenBucket } from "../../../core/base/token-bucket.ts";
+import type { Account } from "../../../core/turn/server/account.ts";
 import { kernelTime, monotonicNow } from "../../clock.ts";
 import type { BpfMap } from "../../sys/bpf.ts";
 import { BUCKET, MAPS } from "./program.ts";
 
-interface Place {
+/** What an allocation may carry one way. */
+export interface Limit {
+  readonly bucket: TokenBucket;
+  readonly account: Account;
+  /** What of the account counts. */
+  readonly way: "bytesToPeers" | "bytesToClient";
+}
+
+/** A bucket in the kernel, as long as anybody uses it. */
+export interface Place<User> {
   readonly index: number;
-  users: number;
+  readonly limit: Limit;
+  users: readonly User[];
+  /** When both buckets were last told the same: how many bytes they were short of a burst, and how many had been carried. */
+  at: Instant;
+  short: number;
+  carried: number;
 }
 
 const billion = 1_000_000_000n;
 
-export class Policing {
+export class Policing<User> {
   readonly #map: BpfMap;
   readonly #view: DataView;
-  readonly #places: Map<TokenBucket, Place> = new Map();
+  readonly #places: Map<TokenBucket, Place<User>> = new Map();
   readonly #free: number[] = [];
   /** 0 means that nothing is policed. */
   #next = 1;
@@ -28,46 +44,73 @@ export class Policing {
     this.#view = new DataView(map.value.bytes.buffer);
   }
 
-  /** The number of this bucket; undefined when there is no room for another. Throws `SystemError`. */
-  take(bucket: TokenBucket): number | undefined {
-    const known = this.#places.get(bucket);
-    if (known !== undefined) {
-      known.users++;
-      return known.index;
-    }
-    const index = this.#free.pop() ?? (this.#next < MAPS.buckets.entries ? this.#next++ : undefined);
-    if (index === undefined) return undefined;
-    this.#write(index, bucket);
-    this.#places.set(bucket, { index, users: 1 });
-    return index;
-  }
-
-  /** As `take`, of every one, or of none. */
-  takeAll(buckets: readonly TokenBucket[]): number[] | undefined {
-    const taken: number[] = [];
-    for (const bucket of buckets) {
-      const index = this.take(bucket);
-      if (index === undefined) {
-        for (const one of buckets.slice(0, taken.length)) this.giveBack(one);
+  /** One for each limit; undefined when there is no room for all of them, and then it has none. Throws `SystemError`. */
+  takeAll(limits: readonly Limit[], user: User): Place<User>[] | undefined {
+    const taken: Place<User>[] = [];
+    for (const limit of limits) {
+      const place = this.#places.get(limit.bucket) ?? this.#open(limit);
+      if (place === undefined) {
+        for (const one of taken) this.release(one, user);
         return undefined;
       }
-      taken.push(index);
+      place.users = [...place.users, user];
+      taken.push(place);
     }
     return taken;
   }
 
-  giveBack(bucket: TokenBucket): void {
-    const place = this.#places.get(bucket);
-    if (place === undefined || --place.users > 0) return;
-    this.#places.delete(bucket);
+  /** Once nothing of the user's is on its way through the program: then the place may be another's. */
+  release(place: Place<User>, user: User): void {
+    place.users = place.users.filter((one) => one !== user);
+    if (place.users.length > 0) return;
+    this.#places.delete(place.limit.bucket);
     this.#free.push(place.index);
   }
 
-  /** As full as it is: who comes and goes has no burst more for it. */
-  #write(index: number, bucket: TokenBucket): void {
+  /**
+   * Lets both buckets know of everything that the account has counted; what the kernel has forwarded is to be counted first.
+   * Each alone knows exactly when its own packets came, and so a lower bound of what is missing now; the third is that no
+   * more has come in since they last agreed than the time was good for. Throws `SystemError`.
+   */
+  settle(place: Place<User>): void {
+    const { bucket, account, way } = place.limit;
     const { rate, burst } = bucket.size;
     const now = monotonicNow();
-    const fullAt = (now + (1_000 * (burst - bucket.left(now))) / rate) as Instant;
+    const carried = account.traffic[way];
+    const net = place.short + (carried - place.carried) - (rate * (now - place.at)) / 1_000;
+    const here = this.#shortOf(place);
+    const short = Math.max(0, here, burst - bucket.left(now), net);
+    if (short > here) this.#write(place, short);
+    bucket.settle(burst - short, now);
+    place.at = now;
+    place.short = short;
+    place.carried = carried;
+  }
+
+  /** As full as it is: who comes and goes has no burst more for it. */
+  #open(limit: Limit): Place<User> | undefined {
+    const index = this.#free.pop() ?? (this.#next < MAPS.buckets.entries ? this.#next++ : undefined);
+    if (index === undefined) return undefined;
+    const { bucket, account, way } = limit;
+    const now = monotonicNow();
+    const short = bucket.size.burst - bucket.left(now);
+    const place = { index, limit, users: [], at: now, short, carried: account.traffic[way] };
+    this.#write(place, short);
+    this.#places.set(bucket, place);
+    return place;
+  }
+
+  /** Bytes that the kernel's bucket is short of a burst. */
+  #shortOf({ index, limit }: Place<User>): number {
+    this.#map.key.u32[0] = index;
+    this.#map.read();
+    const ahead = Number(this.#view.getBigUint64(BUCKET.arrival, true) - process.hrtime.bigint());
+    return Math.max(0, (ahead * limit.bucket.size.rate) / 1e9);
+  }
+
+  #write({ index, limit }: Place<User>, short: number): void {
+    const { rate, burst } = limit.bucket.size;
+    const fullAt = (monotonicNow() + (1_000 * short) / rate) as Instant;
     this.#map.key.u32[0] = index;
     this.#view.setBigUint64(BUCKET.arrival, kernelTime(fullAt), true);
     this.#view.setBigUint64(BUCKET.tolerance, (BigInt(Math.round(burst)) * billion) / BigInt(Math.round(rate)), true);

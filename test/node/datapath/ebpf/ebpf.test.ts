@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseIp } from "../../../../src/core/base/address.ts";
-import type { Instant } from "../../../../src/core/base/machine.ts";
-import { TokenBucket } from "../../../../src/core/base/token-bucket.ts";
+import { type BucketSize, TokenBucket } from "../../../../src/core/base/token-bucket.ts";
+import { Account } from "../../../../src/core/turn/server/account.ts";
+import { createStats } from "../../../../src/core/turn/server/stats.ts";
+import { monotonicNow } from "../../../../src/node/clock.ts";
 import { EbpfDatapath } from "../../../../src/node/datapath/ebpf/ebpf.ts";
 import { LoadedProgram } from "../../../../src/node/datapath/ebpf/loaded-program.ts";
-import { Policing } from "../../../../src/node/datapath/ebpf/policing.ts";
+import { type Limit, Policing } from "../../../../src/node/datapath/ebpf/policing.ts";
 import { ownProgram } from "../../../../src/node/datapath/ebpf/program-source.ts";
 import { encodeArrival, encodeDeparture } from "../../../../src/node/datapath/ebpf/records.ts";
 import { possibleCpus, RelayProgram } from "../../../../src/node/datapath/ebpf/relay-program.ts";
@@ -47,19 +49,24 @@ test("an allocation's bandwidth in the kernel is what it is in user space", { sk
     const { flows, lease } = program.maps;
     lease.value.u32.fill(0x7fffffff);
     lease.put();
-    const policing = new Policing(program.maps.buckets);
+    const policing = new Policing<number>(program.maps.buckets);
+    const limitOf = (size: BucketSize) => {
+      const bucket = new TokenBucket(size, monotonicNow());
+      return { bucket, account: new Account(createStats(), bucket, undefined), way: "bytesToPeers" as const };
+    };
+    const take = (limit: Limit, user: number) => policing.takeAll([limit], user)?.[0] ?? assert.fail("there is room");
     const [rate, burst] = [100_000, 150_000];
-    const bucket = new TokenBucket({ rate, burst }, 0 as Instant);
-    const index = policing.take(bucket);
-    assert.equal(index, 1);
-    assert.equal(policing.take(bucket), 1, "flows of one allocation share it");
+    const limit = limitOf({ rate, burst });
+    const place = take(limit, 1);
+    assert.equal(place.index, 1);
+    assert.equal(take(limit, 2), place, "flows of one allocation share it");
     const arrival = { local: parseIp("10.0.0.1", 1)!, remote: parseIp("10.0.0.2", 2)!, channel: 0 };
     flows.key.bytes.set(encodeArrival(arrival));
     flows.value.bytes.set(
       encodeDeparture({
         ...arrival,
         index: 0,
-        bucket: index,
+        bucket: place.index,
         expires: 1n << 62n,
         passed: 0n,
         interface: 1,
@@ -75,10 +82,10 @@ test("an allocation's bandwidth in the kernel is what it is in user space", { sk
     // What a burst holds, and what has come in meanwhile.
     assert.ok(forwarded >= burst / 1_000, `${forwarded} forwarded`);
     assert.ok(forwarded <= (burst + rate * elapsed) / 1_000 + 1, `${forwarded} forwarded in ${elapsed} s`);
-    policing.giveBack(bucket);
-    assert.equal(policing.take(new TokenBucket({ rate: 1, burst: 1 }, 0 as Instant)), 2, "one flow has it still");
-    policing.giveBack(bucket);
-    assert.equal(policing.take(new TokenBucket({ rate: 1, burst: 1 }, 0 as Instant)), 1);
+    policing.release(place, 1);
+    assert.equal(take(limitOf({ rate: 1, burst: 1 }), 3).index, 2, "one flow has it still");
+    policing.release(place, 2);
+    assert.equal(take(limitOf({ rate: 1, burst: 1 }), 4).index, 1);
   } finally {
     runs.close();
     program.close();

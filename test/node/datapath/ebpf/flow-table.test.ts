@@ -5,13 +5,15 @@ import { blankAddress, parseIp } from "../../../../src/core/base/address.ts";
 import type { Instant } from "../../../../src/core/base/machine.ts";
 import { TokenBucket } from "../../../../src/core/base/token-bucket.ts";
 import { Account } from "../../../../src/core/turn/server/account.ts";
-import type { Flow } from "../../../../src/core/turn/server/flow.ts";
+import { countForwarded, type Flow } from "../../../../src/core/turn/server/flow.ts";
 import { createStats } from "../../../../src/core/turn/server/stats.ts";
 import { monotonicNow } from "../../../../src/node/clock.ts";
 import { FlowTable } from "../../../../src/node/datapath/ebpf/flow-table.ts";
 import { HostRules, type PrivilegedFilter } from "../../../../src/node/datapath/ebpf/host-rules.ts";
 import { LoadedProgram } from "../../../../src/node/datapath/ebpf/loaded-program.ts";
 import { createOffloadStats } from "../../../../src/node/datapath/ebpf/offload-stats.ts";
+import { FLOW } from "../../../../src/node/datapath/ebpf/program.ts";
+import { encodeArrival } from "../../../../src/node/datapath/ebpf/records.ts";
 import { RelayProgram } from "../../../../src/node/datapath/ebpf/relay-program.ts";
 import type { Routes } from "../../../../src/node/sys/routes.ts";
 import { requireBpf } from "../../../support/peers.ts";
@@ -133,7 +135,88 @@ test("from client to client both allocations' bandwidth counts", { skip }, () =>
     kernel.table.remove(flow);
     assert.equal(sender.account.traffic.packetsToPeers, 3);
     assert.equal(flow.account.traffic.packetsToClient, 3);
+    const left = [sender.account.uplink, flow.account.downlink].map((limit) => limit?.take(1_000, monotonicNow()));
+    assert.deepEqual(left, [sending > 3_000, receiving > 3_000], "above, too");
   }
+});
+
+/** As the core carries a packet of it. */
+function carry(flow: Flow, bytes: number): boolean {
+  if (flow.account.uplink?.take(bytes, monotonicNow()) === false) return false;
+  countForwarded(flow, 1, bytes);
+  return true;
+}
+
+test("what user space carries leaves less of an allocation's bandwidth for the kernel, and the other way round", {
+  skip,
+}, () => {
+  using kernel = new Kernel();
+  const flow = flowOf(new TokenBucket({ rate: 1, burst: 10_000 }, monotonicNow()), undefined);
+  kernel.table.add(flow, { arrival, departure });
+  const forwarded = (most: number) => Array.from({ length: most }, () => kernel.run(1_000)).indexOf("drop");
+  for (let i = 0; i < 6; i++) assert.ok(carry(flow, 1_000));
+  kernel.table.count();
+  assert.equal(kernel.run(1_000), "forward");
+  kernel.table.count();
+  assert.ok(carry(flow, 1_000));
+  assert.ok(carry(flow, 1_000));
+  assert.equal(carry(flow, 1_000 + 1), false, "9,000 of 10,000 have gone");
+  kernel.table.count();
+  assert.equal(forwarded(3), 1);
+  kernel.table.count();
+  assert.equal(carry(flow, 1_000), false);
+  assert.deepEqual(flow.account.traffic.bytesToPeers, 10_000);
+});
+
+test("what both carry at once beyond an allocation's bandwidth is owed, and waited for", { skip }, () => {
+  using kernel = new Kernel();
+  const bucket = new TokenBucket({ rate: 1, burst: 10_000 }, monotonicNow());
+  const flow = flowOf(bucket, undefined);
+  kernel.table.add(flow, { arrival, departure });
+  for (let i = 0; i < 10; i++) assert.deepEqual([kernel.run(1_000), carry(flow, 1_000)], ["forward", true]);
+  kernel.table.count();
+  const left = bucket.left(monotonicNow());
+  assert.ok(left < -9_900, `${left} are left`);
+  assert.equal(kernel.run(1_000), "drop");
+});
+
+test("what an allocation's bandwidth allows owes nothing, however late it is counted", { skip }, () => {
+  for (const isAbove of [true, false]) {
+    using kernel = new Kernel();
+    const flow = flowOf(new TokenBucket({ rate: 1_000_000, burst: 2_000 }, monotonicNow()), undefined);
+    kernel.table.add(flow, { arrival, departure });
+    // Half of what may pass, for many bursts' time.
+    for (let i = 0, next = 0; i < 50; i++) {
+      while (monotonicNow() < next);
+      if (isAbove) assert.ok(carry(flow, 500));
+      else assert.equal(kernel.run(500), "forward");
+      next = monotonicNow() + 1;
+    }
+    kernel.table.count();
+    assert.deepEqual([kernel.run(1_000), carry(flow, 400)], ["forward", true]);
+  }
+});
+
+test("a bucket is another allocation's when nothing of its flow is on its way any more", { skip }, () => {
+  using kernel = new Kernel();
+  const { flows } = kernel.program.maps;
+  const bucketOf = (flow: Flow) => {
+    kernel.table.add(flow, { arrival, departure });
+    flows.key.bytes.set(encodeArrival(arrival));
+    assert.ok(flows.read());
+    return flows.value.u32[FLOW.bucket >> 2];
+  };
+  const limited = () => flowOf(new TokenBucket({ rate: 1, burst: 1 }, monotonicNow()), undefined);
+  const [first, second] = [limited(), limited()];
+  assert.equal(bucketOf(first), 1);
+  kernel.table.remove(first);
+  assert.equal(bucketOf(second), 2);
+  kernel.table.remove(second);
+  kernel.table.count();
+  assert.equal(bucketOf(second), 2, "it is the same one's again");
+  kernel.table.remove(second);
+  for (let ticks = 0; ticks < 2; ticks++) kernel.table.count();
+  assert.deepEqual([bucketOf(limited()), bucketOf(limited())], [1, 2].toReversed());
 });
 
 test("what the kernel has no room for stays in user space, which is said once, until there is room", { skip }, () => {
