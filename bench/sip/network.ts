@@ -69,6 +69,8 @@ export class BenchNetwork implements AsyncDisposable {
       for (const thread of receiversOf(name)) {
         await runChild(["taskset", "-pc", core, String(thread)]);
         if (name === device.server) this.receivers.push(thread);
+        // Else the generator, which takes all of its core, loses what came back before it has looked.
+        else await runChild(["chrt", "--fifo", "--pid", "1", String(thread)]);
       }
     }
   }

@@ -30,11 +30,11 @@ const each = <Run>(runs: readonly Run[], field: (run: Run) => number) => spread(
 function over<Run>(
   runs: Record<SipServerName, readonly Run[]>,
   field: (run: Run) => number,
-  name: "postern" | "ebpf" = "postern",
+  { name = "postern", ofOther = field }: { name?: "postern" | "ebpf"; ofOther?: (run: Run) => number } = {},
 ): Spread | undefined {
   const ratios = runs[name].flatMap((run, i) => {
     const other = runs.kamailio[i];
-    const [own, others] = [field(run), other === undefined ? 0 : field(other)];
+    const [own, others] = [field(run), other === undefined ? 0 : ofOther(other)];
     return own > 0 && others > 0 ? [own / others] : [];
   });
   return ratios.length === 0 ? undefined : spread(ratios);
@@ -50,9 +50,15 @@ function ratioVerdict(goal: string, ratio: Spread | undefined, least: number): V
 /** A second of CPU does so many. */
 const perCpuSecond = ({ cpuMicroseconds }: { cpuMicroseconds: number }) => 1e6 / cpuMicroseconds;
 const fellBehind = (run: TalkRun, calls: number) => run.packetsPerSecond < 99 * calls;
-/** 0 where the server fell behind, or calls went past the relay: that is not the same load. */
-const perCpuSecondAt = (calls: number) => (run: TalkRun) =>
-  fellBehind(run, calls) || run.direct > 0 ? 0 : perCpuSecond(run);
+/** Of packets that were carried; 0 where calls went past the relay. */
+const carriedPerCpuSecond = (run: TalkRun) => (run.direct > 0 ? 0 : perCpuSecond(run));
+
+/** Postern's over rtpengine's. Postern must have carried the whole load; where the other fell behind, it is over what that carried. */
+function talkRatio(runs: TalkResult["runs"], calls: number, name: "postern" | "ebpf"): Spread | undefined {
+  const whole = (run: TalkRun) => (fellBehind(run, calls) ? 0 : carriedPerCpuSecond(run));
+  return over(runs, whole, { name, ofOther: carriedPerCpuSecond });
+}
+
 const countedRate = ({ counted }: RateRun) => counted?.perSecond ?? 0;
 
 function rateTable(results: readonly RateResult[]): string {
@@ -120,7 +126,7 @@ function talkTable(results: readonly TalkResult[]): string {
           each(all, ({ cpuMicroseconds }) => cpuMicroseconds),
           1,
         ),
-        name === "kamailio" ? "" : shown(over(runs, perCpuSecondAt(calls), name)),
+        name === "kamailio" ? "" : shown(talkRatio(runs, calls, name)),
         range(
           each(all, ({ lossPercent }) => lossPercent),
           3,
@@ -187,7 +193,7 @@ export function judgeSip({ rates, talks, memory }: SipReport): Verdict[] {
   for (const { calls, runs } of talks) {
     for (const name of ["postern", "ebpf"] as const) {
       const goal = `${calls} calls with sound, ${titles[name]}: ${talkGoals[name]} × rtpengine's packets a CPU second`;
-      verdicts.push(ratioVerdict(goal, over(runs, perCpuSecondAt(calls), name), talkGoals[name]));
+      verdicts.push(ratioVerdict(goal, talkRatio(runs, calls, name), talkGoals[name]));
     }
     const loss = each(runs.postern, ({ lossPercent }) => lossPercent).median;
     verdicts.push({ goal: `${calls} calls: loss under 0.1 %`, reached: `${loss.toFixed(3)} %`, met: loss < 0.1 });
