@@ -94,7 +94,7 @@ for (const [ip, port, skip] of [
       await until("an indication", () => heard.length === 1);
       client.sendOnChannel(0x4000, Buffer.from("is anybody there?"));
       await until("another", () => heard.length === 2);
-      const icmp = ip === "::1" ? "0000010400000000" : "0000030300000000";
+      const icmp = ip === "::1" ? "0000020400000000" : "0000060300000000";
       assert.deepEqual(heard, [`${formatAddress(nowhere)} ${icmp}`, `${formatAddress(nowhere)} ${icmp}`]);
     });
 

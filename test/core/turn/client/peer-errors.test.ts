@@ -46,7 +46,7 @@ test("RFC 8656 §11.6: what the server hears of a peer that it does not reach, t
 
 test("RFC 8656 §11.6: of an address without a permission nothing is told", () => {
   const pair = allocated();
-  const icmp = Uint8Array.of(0, 0, 3, 1, 0, 0, 0, 0);
+  const icmp = Uint8Array.of(0, 0, 6, 1, 0, 0, 0, 0);
   tell(pair, (w) => w.xorAddress(Attribute.XorPeerAddress, address("8.8.8.8:1")).bytes(Attribute.Icmp, icmp));
   assert.deepEqual(errors(pair), []);
   assert.equal(pair.client.drops["no-permission"], 1);
@@ -58,13 +58,13 @@ test("RFC 8656 §18.13: reserved bits are ignored, and what has another length i
     tell(pair, (w) =>
       w.xorAddress(Attribute.XorPeerAddress, address(peer)).bytes(Attribute.Icmp, Uint8Array.from(icmp)),
     );
-  of(255, 255, 3, 1, 9, 9, 9, 9);
+  of(255, 255, 6, 1, 9, 9, 9, 9);
   assert.deepEqual(errors(pair), [`${peer} 3/1 0`]);
-  of(0, 0, 3, 1);
+  of(0, 0, 6, 1);
   of();
-  of(0, 0, 3, 1, 0, 0, 0, 0, 0);
+  of(0, 0, 6, 1, 0, 0, 0, 0, 0);
   tell(pair, (w) => w.xorAddress(Attribute.XorPeerAddress, address(peer)));
-  tell(pair, (w) => w.bytes(Attribute.Icmp, Uint8Array.of(0, 0, 3, 1, 0, 0, 0, 0)));
+  tell(pair, (w) => w.bytes(Attribute.Icmp, Uint8Array.of(0, 0, 6, 1, 0, 0, 0, 0)));
   assert.deepEqual(errors(pair).length, 1);
   assert.equal(pair.client.drops.malformed, 5);
 });

@@ -39,13 +39,13 @@ class Told {
 test("RFC 8656 §11.5: an ICMP message becomes a Data indication with an ICMP attribute", () => {
   const told = new Told();
   told.client.permit(PEER);
-  // RFC 8656 §18.13: the error data is zero, but for an MTU.
-  assert.deepEqual(told.icmp(`${PEER}:9`, unreachable), [`5.6.7.8:1000 hears of ${PEER}:9: 0000030300000000`]);
+  // RFC 8656 §18.13: seven bits of the type, nine of the code; the error data is zero, but for an MTU.
+  assert.deepEqual(told.icmp(`${PEER}:9`, unreachable), [`5.6.7.8:1000 hears of ${PEER}:9: 0000060300000000`]);
   assert.deepEqual(told.icmp(`${PEER}:9`, { type: 11, code: 0, mtu: 9 }), [
-    `5.6.7.8:1000 hears of ${PEER}:9: 00000b0000000000`,
+    `5.6.7.8:1000 hears of ${PEER}:9: 0000160000000000`,
   ]);
   assert.deepEqual(told.icmp(`${PEER}:9`, { type: 3, code: 4, mtu: 1400 }), [
-    `5.6.7.8:1000 hears of ${PEER}:9: 0000030400000578`,
+    `5.6.7.8:1000 hears of ${PEER}:9: 0000060400000578`,
   ]);
 });
 
@@ -53,11 +53,15 @@ test("RFC 8656 §11.5: ICMPv6 has other types, and its MTU another", () => {
   const told = new Told(6);
   told.client.permit(PEER6);
   const hears = (value: string) => [`5.6.7.8:1000 hears of [${PEER6}]:9: ${value}`];
-  assert.deepEqual(told.icmp(`[${PEER6}]:9`, { type: 1, code: 4, mtu: 1 }), hears("0000010400000000"));
-  assert.deepEqual(told.icmp(`[${PEER6}]:9`, { type: 2, code: 0, mtu: 0x12345678 }), hears("0000020012345678"));
-  assert.deepEqual(told.icmp(`[${PEER6}]:9`, { type: 3, code: 4, mtu: 1 }), hears("0000030400000000"));
+  assert.deepEqual(told.icmp(`[${PEER6}]:9`, { type: 1, code: 4, mtu: 1 }), hears("0000020400000000"));
+  assert.deepEqual(told.icmp(`[${PEER6}]:9`, { type: 2, code: 0, mtu: 0x12345678 }), hears("0000040012345678"));
+  assert.deepEqual(told.icmp(`[${PEER6}]:9`, { type: 3, code: 4, mtu: 1 }), hears("0000060400000000"));
   assert.deepEqual(told.icmp(`[${PEER6}]:9`, { type: 4, code: 0, mtu: 0 }), [], "a parameter problem");
   assert.deepEqual(told.icmp(`[${PEER6}]:9`, { type: 11, code: 0, mtu: 0 }), [], "an ICMPv4 type");
+  // RFC 4443 §2.1: from 128 on they tell of no error; these would be types of errors in seven bits.
+  for (const type of [128, 129, 130, 131, 255]) {
+    assert.deepEqual(told.icmp(`[${PEER6}]:9`, { type, code: 0, mtu: 0 }), []);
+  }
 });
 
 test("RFC 8656 §11.5: other types, other allocations and peers without a permission are silently dropped", () => {
@@ -68,6 +72,9 @@ test("RFC 8656 §11.5: other types, other allocations and peers without a permis
   told.client.permit(PEER);
   for (const type of [0, 1, 2, 4, 5, 8, 12]) assert.deepEqual(told.icmp(`${PEER}:9`, { ...unreachable, type }), []);
   assert.equal(drops.unexpected, 7);
+  // What would be an error's type if it had seven bits alone.
+  for (const type of [128 + 3, 128 + 11, 255]) assert.deepEqual(told.icmp(`${PEER}:9`, { ...unreachable, type }), []);
+  assert.equal(drops.unexpected, 10);
   assert.deepEqual(told.icmp(`${PEER}:9`, unreachable, 4711), []);
   assert.equal(drops["no-allocation"], 1);
   assert.equal(told.icmp(`${PEER}:10`, unreachable).length, 1, "ports are not considered");
