@@ -9,7 +9,7 @@ import type { Ground } from "../differential.ts";
 const CLONE_NEWNET = 0x4000_0000;
 const setns = process.arch === "x64" ? 308 : 268;
 
-const at = {
+export const at = {
   relay: { 4: "10.85.0.1", 6: "fd85::1" },
   far: { 4: "10.85.0.2", 6: "fd85::2" },
 } as const;
@@ -51,14 +51,7 @@ export class LinkedHosts implements AsyncDisposable {
     return {
       relay: at.relay[family],
       far: at.far[family],
-      away: async (work) => {
-        this.#enter("far");
-        try {
-          return await work();
-        } finally {
-          this.#enter("relay");
-        }
-      },
+      away: (work) => this.away(work),
       quiet: async (...counts) => {
         let [last, since] = ["", performance.now()];
         await until(
@@ -72,6 +65,16 @@ export class LinkedHosts implements AsyncDisposable {
         );
       },
     };
+  }
+
+  /** Does it on the other host. */
+  async away<T>(work: () => Promise<T>): Promise<T> {
+    this.#enter("far");
+    try {
+      return await work();
+    } finally {
+      this.#enter("relay");
+    }
   }
 
   #enter(where: "home" | "relay" | "far"): void {
