@@ -223,11 +223,20 @@ export class FlowTable {
     this.#program.keepAttached(arrivals);
   }
 
-  /** Adds what some of the flows have carried meanwhile; a few calls later it was all of them. Throws `SystemError`. */
-  count(): void {
+  /**
+   * Reads for the last time what was taken back before the last call: nothing of it is on its way any more. True when
+   * nothing is left. Throws `SystemError`.
+   */
+  finish(): boolean {
     for (const entry of this.#settled) this.#finish(entry);
     this.#settled = this.#retired;
     this.#retired = [];
+    return this.#settled.length === 0;
+  }
+
+  /** Adds what some of the flows have carried meanwhile; a few calls later it was all of them. Throws `SystemError`. */
+  count(): void {
+    this.finish();
     if (this.#stats.flows === 0) this.#program.keepAttached(new Set());
     this.#heedLosses();
     const due = Math.max(readAtLeast, this.#entries.size >> 4);

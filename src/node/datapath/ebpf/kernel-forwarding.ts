@@ -42,8 +42,8 @@ class Running {
   readonly #rules: HostRules;
   readonly #outcomes: Counters;
   readonly #stats: OffloadStats;
-  /** What programs before this one have counted. */
-  readonly #before: Readonly<OffloadStats["datagrams"]>;
+  /** What it has counted, and was told already. */
+  readonly #known: number[] = outcomes.map(() => 0);
 
   constructor(program: RelayProgram, routes: Routes, stats: OffloadStats, reports: OffloadReports) {
     this.program = program;
@@ -52,7 +52,6 @@ class Running {
     this.table = new FlowTable(program, routes, this.#rules, stats);
     this.#outcomes = new Counters(program.maps.outcomes, program.cpus);
     this.#stats = stats;
-    this.#before = { ...stats.datagrams };
   }
 
   /** Throws `SystemError`. */
@@ -71,8 +70,21 @@ class Running {
   /** Throws `SystemError`. */
   count(): void {
     this.table.count();
+    this.#countOutcomes();
+  }
+
+  /** Of flows that were taken back; true when there is nothing more to come. Throws `SystemError`. */
+  finish(): boolean {
+    const isDone = this.table.finish();
+    this.#countOutcomes();
+    return isDone;
+  }
+
+  #countOutcomes(): void {
     for (const [index, name] of outcomes.entries()) {
-      this.#stats.datagrams[name] = this.#before[name] + (this.#outcomes.read(index, 0)[0] as number);
+      const [count] = this.#outcomes.read(index, 0) as [number];
+      this.#stats.datagrams[name] += count - (this.#known[index] as number);
+      this.#known[index] = count;
     }
   }
 }
@@ -88,8 +100,8 @@ export class KernelForwarding {
   /** When flows go on to be looked at that there was no time for. */
   #turn: NodeJS.Immediate | undefined;
   #running: Running | undefined;
-  /** Without a holder; a packet may still be on its way through its program. */
-  #leaving: Running | undefined;
+  /** Without a holder; packets may still be on their way through their programs. */
+  #leaving: readonly Running[] = [];
   #ticks = 0;
   /** Whether the source has been asked, and has not answered yet. */
   #isAsked = false;
@@ -129,17 +141,21 @@ export class KernelForwarding {
   close(): void {
     clearInterval(this.#timer);
     clearImmediate(this.#turn);
-    this.#running?.program.close();
-    this.#leaving?.program.close();
+    const last = [...this.#leaving, ...(this.#running === undefined ? [] : [this.#running])];
+    for (const running of last) {
+      running.program.leave();
+      // Nobody waits for what is on its way any more: it is no longer than this takes.
+      while (this.#isLeaving(running));
+    }
     this.#running = undefined;
-    this.#leaving = undefined;
+    this.#leaving = [];
     this.#source.close();
     this.#routes.close();
   }
 
   #tick(): void {
     this.#ticks++;
-    this.#forget();
+    this.#leaving = this.#leaving.filter((one) => this.#isLeaving(one));
     if (this.#running === undefined && (this.#isAsked || this.#ticks % searchTicks === 0)) this.#search();
     // First whether it is there: nothing that is said of a program without a holder is a failure.
     if (this.#running?.program.isHeld() === false) this.#stop();
@@ -212,26 +228,26 @@ export class KernelForwarding {
     if (running === undefined) return;
     this.#running = undefined;
     this.#stats.missing = 1;
-    this.#leaving = running;
+    this.#leaving = [...this.#leaving, running];
     try {
       // Where a filter is left over, its program would go on for as long as its lease.
       for (const flow of this.#wanted.keys()) running.table.remove(flow);
     } catch (error) {
       this.#reports.flowFailed(error);
     }
+    running.program.leave();
     this.#report(holderIsGone(this.#source.isReplaceable));
   }
 
-  #forget(): void {
-    const leaving = this.#leaving;
-    if (leaving === undefined) return;
-    this.#leaving = undefined;
+  /** Whether there is more to be read, and else it is closed. */
+  #isLeaving(running: Running): boolean {
     try {
-      leaving.count();
+      if (!running.finish()) return true;
     } catch (error) {
       this.#reports.flowFailed(error);
     }
-    leaving.program.close();
+    running.program.close();
+    return false;
   }
 
   #try(work: (running: Running) => void): void {

@@ -19,6 +19,7 @@ export class RelayProgram {
   readonly filter: PrivilegedFilter;
   readonly #holder: ProgramHolder;
   readonly #attached: Set<number> = new Set();
+  #hasLeft = false;
 
   /** `holder` is the program's from now on. */
   constructor(holder: ProgramHolder) {
@@ -33,7 +34,7 @@ export class RelayProgram {
 
   /** Whether anything can be attached and detached. The maps are here as long as this is. */
   isHeld(): boolean {
-    return this.#holder.isThere();
+    return !this.#hasLeft && this.#holder.isThere();
   }
 
   /** From now on the program sees what comes in there. Throws `SystemError`. */
@@ -63,9 +64,15 @@ export class RelayProgram {
     }
   }
 
-  /** Nothing is attached any more when this returns. */
-  close(): void {
+  /** Nothing is attached any more when this returns. The maps can be read until it is closed. */
+  leave(): void {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
     this.#holder.close();
+  }
+
+  close(): void {
+    this.leave();
     for (const map of Object.values(this.maps)) map.close();
   }
 }
