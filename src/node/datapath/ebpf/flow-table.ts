@@ -4,7 +4,7 @@
  * flow's own numbers now and then, and when the flow is taken back.
  */
 import { sameIp } from "../../../core/base/address.ts";
-import type { Instant } from "../../../core/base/machine.ts";
+import { after, type Instant } from "../../../core/base/machine.ts";
 import { MediaFlow } from "../../../core/relay/media-flow.ts";
 import type { Account } from "../../../core/turn/server/account.ts";
 import { countOffloaded, type Flow } from "../../../core/turn/server/flow.ts";
@@ -43,6 +43,9 @@ interface Entry extends FlowEnds {
   isHeldBack: boolean;
   /** With the host's own rules. */
   readonly standing: Standing;
+  /** There was no way, or the kernel refused it: when it is tried again, and for how long it waits after that. */
+  triesAt: Instant;
+  pauseMs: number;
   /** Packets that the program saw, and user space carried, when one of its own was last seen; undefined: not yet. */
   seen: { readonly here: number; readonly carried: number } | undefined;
   /** Already added to the flow. */
@@ -55,6 +58,10 @@ const readAtLeast = 256;
 
 /** What is left to do is done for so long, in milliseconds, before packets have their turn. */
 const turnMs = 5;
+
+/** Without a change of routes: not every one is told of, and what is full or forbidden may not be later. */
+const firstPauseMs = 1_000;
+const longestPauseMs = 60_000;
 
 /** Every so many calls it is seen to that the program is where it was put. */
 const callsALook = 4;
@@ -142,6 +149,8 @@ export class FlowTable {
       arrivesBy: undefined,
       placedAt: 0 as Instant,
       isHeldBack: false,
+      triesAt: 0 as Instant,
+      pauseMs: firstPauseMs,
       standing: newStanding(carriedOf({ flow, packets: 0 })),
       seen: undefined,
       packets: 0,
@@ -257,9 +266,9 @@ export class FlowTable {
     if (entry.places.length === 0 && entry.arrivesBy !== undefined) this.#count(entry);
     const isAllowed = this.#isAllowed(entry);
     const isThere = entry.arrivesBy !== undefined;
-    // One that may be there and is not has no way, and waits until there is another.
     const isDue = isAllowed ? isThere && entry.flow.until !== entry.until : isThere;
     if (isDue || (isAllowed && entry.isHeldBack)) this.#settle(entry);
+    else if (isAllowed && !isThere && monotonicNow() >= entry.triesAt) this.#due.add(entry);
   }
 
   /** What everybody has carried who shares this bandwidth counts at the same time. */
@@ -280,6 +289,10 @@ export class FlowTable {
       // Never by a way that is not the one of now.
       this.#takeOut(entry);
       throw error;
+    } finally {
+      const isRefused = entry.arrivesBy === undefined && !entry.isHeldBack;
+      if (isRefused) entry.triesAt = after(monotonicNow(), entry.pauseMs);
+      entry.pauseMs = isRefused ? Math.min(2 * entry.pauseMs, longestPauseMs) : firstPauseMs;
     }
   }
 

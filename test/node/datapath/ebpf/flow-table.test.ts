@@ -17,6 +17,7 @@ import { encodeArrival } from "../../../../src/node/datapath/ebpf/records.ts";
 import { RelayProgram } from "../../../../src/node/datapath/ebpf/relay-program.ts";
 import type { Routes } from "../../../../src/node/sys/routes.ts";
 import { requireBpf } from "../../../support/peers.ts";
+import { until } from "../../../support/until.ts";
 import { bareFrame } from "./frames.ts";
 import { TestRuns } from "./test-run.ts";
 
@@ -262,4 +263,45 @@ test("flows are looked at by turns, so that packets have theirs, and those first
   while (kernel.table.goOn());
   assert.deepEqual(asked, [1, 1, 2, 2, 3, 3, 1, 1, 4, 4]);
   assert.equal(kernel.stats.flows, 4);
+});
+
+test("what has no way, or is refused, is tried again after a pause that grows, whether routes change or not", {
+  skip,
+}, async () => {
+  const nowhere = { interface: 0x7ffffff0, mtu: 1_500 };
+  for (const refusal of [undefined, nowhere]) {
+    let way: object | undefined = refusal;
+    // Two for each try.
+    const asked: Instant[] = [];
+    const find = () => {
+      asked.push(monotonicNow());
+      return way;
+    };
+    using kernel = new Kernel(undefined, { named: [], find } as unknown as Routes);
+    const quietly = (work: () => unknown) => {
+      try {
+        work();
+      } catch (error) {
+        assert.deepEqual([(error as { code: string }).code, way], ["ENODEV", nowhere]);
+      }
+    };
+    const tick = () => {
+      kernel.table.count();
+      quietly(() => kernel.table.goOn());
+    };
+    quietly(() => kernel.table.add(flowOf(undefined, undefined), { arrival, departure }));
+    await until("a second try", () => {
+      tick();
+      return asked.length === 4;
+    });
+    assert.equal(kernel.run(), "up");
+    way = { interface: 1, mtu: 1_500 };
+    await until("a third", () => {
+      tick();
+      return kernel.run() === "forward";
+    });
+    const [first = 0, , second = 0, , third = 0] = asked;
+    assert.ok(second - first >= 1_000, `${second - first} ms`);
+    assert.ok(third - second >= 2_000, `${third - second} ms`);
+  }
 });
