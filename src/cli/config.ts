@@ -4,9 +4,13 @@ import { addConfigFlags, type ConfigFlags, loadFromFlags } from "./config-flags.
 
 export function addConfigCommand(program: Command): void {
   const command = program.command("config").description("check the configuration, or show what can be set");
-  const check = command.command("check").description("check the configuration and print nothing when it is good");
+  const check = command
+    .command("check")
+    .description("check the configuration and the files that it names, and print nothing when they are good");
   addConfigFlags(check, []).action(async (flags: ConfigFlags) => {
-    await loadFromFlags(flags);
+    const { config } = await loadFromFlags(flags);
+    const { checkNamedFiles } = await import("../server/named-files.ts");
+    checkNamedFiles(config, new Date());
   });
   const print = command.command("print").description("print the effective configuration as YAML, without secrets");
   addConfigFlags(print, []).action(async (flags: ConfigFlags) => {

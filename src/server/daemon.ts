@@ -34,7 +34,7 @@ import type { SipService } from "./services/sip/sip-service.ts";
 import { sharedSecretFiles } from "./shared-secrets.ts";
 import { takeOver } from "./take-over.ts";
 import { makeCredentials, type TimeLimitedCredentials } from "./time-limited-credentials.ts";
-import { identityFiles, loadIdentityFor, usesTls } from "./tls/identity.ts";
+import { certificateFlaw, identityFiles, isSelfSigned, loadIdentityFor, usesTls } from "./tls/identity.ts";
 import { createTurn } from "./turn.ts";
 import { UserStore } from "./users/user-store.ts";
 import { UserWatch } from "./users/user-watch.ts";
@@ -142,7 +142,7 @@ export class Daemon implements AsyncDisposable {
     if (config.natDiscovery === "auto" && this.plan.discovery.length === 0) {
       this.#log.warn({}, "nat-discovery-needs-two-addresses");
     }
-    const identity = usesTls(config) ? await loadIdentityFor(config, this.plan) : undefined;
+    const identity = await this.#loadIdentity(config, this.plan);
     if (identity !== undefined) {
       this.#listeners.setIdentity(identity);
       await this.#places.open();
@@ -159,6 +159,14 @@ export class Daemon implements AsyncDisposable {
   #removeUser(name: string): void {
     this.#host.removeUser(name);
     this.#sip?.removeUser(name);
+  }
+
+  async #loadIdentity(config: Config, plan: AddressPlan): Promise<TlsIdentity | undefined> {
+    if (!usesTls(config)) return undefined;
+    const identity = await loadIdentityFor(config, plan);
+    const problem = isSelfSigned(config) ? undefined : certificateFlaw(identity, config, new Date());
+    if (problem !== undefined) this.#log.warn({ problem }, "certificate-refused");
+    return identity;
   }
 
   async #openSip(identity: TlsIdentity | undefined): Promise<void> {
@@ -283,7 +291,7 @@ export class Daemon implements AsyncDisposable {
     const { config, restart } = takeOver(this.#config, wanted);
     const secrets = loadSecrets(config);
     const place = await findPlace(config);
-    const identity = usesTls(config) ? await loadIdentityFor(config, place.plan) : undefined;
+    const identity = await this.#loadIdentity(config, place.plan);
     // From here on nothing may fail, but for the certificate: it is judged first.
     if (identity !== undefined) {
       this.#host.updateTls(identity);

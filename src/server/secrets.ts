@@ -23,12 +23,16 @@ export function httpTokenFile({ httpTokenFile: given, dataDir }: Config): string
 /** Throws `PosternError`: those of `readSecretFile`, `bad-shared-secret` and `bad-http-token`. */
 export function loadSecrets(config: Config): Secrets {
   const path = httpTokenFile(config);
-  const httpToken = config.httpTokenFile === undefined ? keepSecretFile(path) : readSecretFile(path);
-  if (httpToken.reveal().length < leastTokenCharacters) {
-    const sentence = `The token in ${path} has fewer than ${leastTokenCharacters} characters: make a longer one.`;
-    throw new PosternError("bad-http-token", sentence);
-  }
-  return { sharedSecrets: loadSharedSecrets(config), httpToken };
+  if (config.httpTokenFile === undefined) keepSecretFile(path);
+  return { sharedSecrets: loadSharedSecrets(config), httpToken: readHttpToken(path) };
+}
+
+/** Throws `PosternError`: those of `readSecretFile`, and `bad-http-token`. */
+export function readHttpToken(path: string): Secret {
+  const token = readSecretFile(path);
+  if (token.reveal().length >= leastTokenCharacters) return token;
+  const sentence = `The token in ${path} has fewer than ${leastTokenCharacters} characters: make a longer one.`;
+  throw new PosternError("bad-http-token", sentence);
 }
 
 /** Kept across restarts, so that clients need no new nonce after one. */

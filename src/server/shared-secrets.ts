@@ -7,15 +7,15 @@ import type { Config } from "./config/config.ts";
 import { parseSharedSecret, type SharedSecretText, sharedSecretRule } from "./config/shared-secret-text.ts";
 import { keepSecretFile, readSecretFile } from "./secret-file.ts";
 
+export function ownSharedSecretFile({ dataDir }: Config): string {
+  return join(dataDir, "shared-secret");
+}
+
 /** The files that hold shared secrets; the data directory's own unless others are named. */
-export function sharedSecretFiles({
-  auth,
-  sharedSecrets,
-  sharedSecretFiles: files,
-  dataDir,
-}: Config): readonly string[] {
+export function sharedSecretFiles(config: Config): readonly string[] {
+  const { auth, sharedSecrets, sharedSecretFiles: files } = config;
   if (auth === "users") return [];
-  return files.length > 0 || sharedSecrets.length > 0 ? files : [join(dataDir, "shared-secret")];
+  return files.length > 0 || sharedSecrets.length > 0 ? files : [ownSharedSecretFile(config)];
 }
 
 /**
@@ -23,19 +23,22 @@ export function sharedSecretFiles({
  * directory's own when there is no other. Throws `PosternError`: those of `readSecretFile`, and `bad-shared-secret`.
  */
 export function loadSharedSecrets(config: Config): SharedSecret[] {
-  const own = join(config.dataDir, "shared-secret");
-  const inFiles = sharedSecretFiles(config).flatMap((path) => {
-    const text = path === own ? keepSecretFile(path) : readSecretFile(path);
-    return parseLines(path, text.reveal());
-  });
+  const own = ownSharedSecretFile(config);
+  const files = sharedSecretFiles(config);
+  if (files.includes(own)) keepSecretFile(own);
+  const inFiles = files.flatMap(readSharedSecrets);
   return [...config.sharedSecrets, ...inFiles].map(({ hash, secret }) => ({
     hash,
     secret: encodeUtf8(secret.reveal()),
   }));
 }
 
-function parseLines(path: string, text: string): SharedSecretText[] {
-  const lines = text.split("\n").map((line) => line.trim());
+/** Throws `PosternError`: those of `readSecretFile`, and `bad-shared-secret`. */
+export function readSharedSecrets(path: string): SharedSecretText[] {
+  const lines = readSecretFile(path)
+    .reveal()
+    .split("\n")
+    .map((line) => line.trim());
   return lines.flatMap((line, i) => {
     if (line === "") return [];
     const parsed = parseSharedSecret(line);

@@ -7,7 +7,8 @@ import { after, before, suite, test } from "node:test";
 import { version } from "../../src/server/version.ts";
 import { startChild } from "../support/child.ts";
 import { cleanEnvironment, postern } from "../support/daemon.ts";
-import { requireForeign, requirePrivilege } from "../support/peers.ts";
+import { requireForeign, requirePeer, requirePrivilege } from "../support/peers.ts";
+import { makeTestCertificates } from "../support/test-ca.ts";
 
 let home: string;
 before(async () => {
@@ -67,6 +68,46 @@ test("config check tells every mistake and exits 1", async () => {
   const { code, output } = await run(["config", "check", "--udp-port", "0", "--realm", ""]);
   assert.equal(code, 1);
   assert.match(output, /2 mistakes/);
+});
+
+suite("config check reads the files that are named", () => {
+  const certificates = join(tmpdir(), `postern-checked-${process.pid}`);
+  before(() => mkdir(certificates));
+  after(() => rm(certificates, { recursive: true }));
+
+  test("the certificate and its key", { skip: requirePeer("openssl") }, async () => {
+    const { cert, key, ca } = await makeTestCertificates(certificates);
+    const check = (...args: readonly string[]) => run(["config", "check", ...args]);
+    assert.deepEqual(await check("--tls-cert", cert, "--tls-key", key), { code: 0, output: "" });
+    for (const [args, problem] of [
+      [["--tls-cert", ca, "--tls-key", key], /do not work together/],
+      [["--tls-cert", `${cert}.none`, "--tls-key", key], /The certificate in .*leaf\.pem\.none cannot be read/],
+      [["--tls-cert", cert, "--tls-key", `${key}.none`], /The secret in .*leaf\.key\.none cannot be read/],
+      [["--tls-cert", cert, "--tls-key", key, "--server-name", "turn.example.org"], /is not for turn\.example\.org/],
+    ] as const) {
+      const { code, output } = await check(...args);
+      assert.equal(code, 1);
+      assert.match(output, problem);
+    }
+  });
+
+  test("secrets and the token, and makes none", async () => {
+    const empty = join(certificates, "empty");
+    await writeFile(empty, "", { mode: 0o600 });
+    const short = join(certificates, "short");
+    await writeFile(short, "short\n", { mode: 0o600 });
+    for (const [args, problem] of [
+      [["--shared-secret-files", empty], /is empty/],
+      [["--http-token-file", short], /fewer than 16 characters/],
+    ] as const) {
+      const { code, output } = await run(["config", "check", ...args]);
+      assert.equal(code, 1);
+      assert.match(output, problem);
+    }
+    const data = join(certificates, "data");
+    assert.equal((await run(["config", "check", "--data-dir", data])).code, 0);
+    await assert.rejects(stat(data), { code: "ENOENT" });
+  });
 });
 
 suite("postern user", () => {

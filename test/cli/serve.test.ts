@@ -363,7 +363,10 @@ suite("while it runs", () => {
     const directory = await mkdtemp(join(tmpdir(), "postern-certs-"));
     try {
       const first = await makeTestCertificates(directory);
-      await using daemon = await startDaemon({ flags: ["--tls-cert", first.cert, "--tls-key", first.key] });
+      const named = ["--tls-cert", first.cert, "--tls-key", first.key, "--server-name", "turn.example.org"];
+      await using daemon = await startDaemon({ flags: named });
+      const { problem } = await daemon.logged("certificate-refused");
+      assert.match(String(problem), /is not for turn\.example\.org/);
       const serial = () =>
         new Promise<string>((resolve, reject) => {
           const socket = connectTls(

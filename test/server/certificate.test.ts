@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { test } from "node:test";
+import { Secret } from "../../src/node/secret.ts";
+import { loadConfig } from "../../src/server/config/load.ts";
 import { createSelfSigned, isStillGood } from "../../src/server/tls/certificate.ts";
+import { certificateFlaw } from "../../src/server/tls/identity.ts";
 
 const day = 86_400_000;
 
@@ -30,4 +33,17 @@ test("a certificate is replaced when names are missing or its end is near", asyn
   assert.equal(good(["localhost", "other.example"], [], 0), false);
   assert.equal(good([], ["192.0.2.8"], 0), false);
   assert.equal(isStillGood("nonsense", [], [], now), false);
+});
+
+test("why clients will refuse one is told: it has ended, or is for another name", async () => {
+  const now = new Date("2026-11-02T12:00:00Z");
+  const { certificate, key } = await createSelfSigned(["turn.example.org"], [], now);
+  const flags = { tlsCert: "cert.pem", tlsKey: "key.pem" };
+  const { config } = await loadConfig({ flags, env: { XDG_CONFIG_HOME: "/nonexistent", HOME: "/h" } });
+  const flaw = (at: Date, serverName?: string) =>
+    certificateFlaw({ certificate, key: new Secret(key) }, { ...config, serverName }, at);
+  assert.equal(flaw(now, "turn.example.org"), undefined);
+  assert.equal(flaw(now), undefined);
+  assert.match(flaw(now, "sip.example.org") ?? "", /^The certificate in .*cert\.pem is not for sip\.example\.org: /);
+  assert.match(flaw(new Date("2027-12-24T12:00:00Z")) ?? "", /^The certificate in .*cert\.pem ended on 2027-12-04: /);
 });

@@ -1,10 +1,11 @@
 /** The certificate that TLS listeners show: the one that is configured, else one of our own in the data directory. */
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { formatIp } from "../../core/base/address.ts";
 import { PosternError } from "../../core/base/failure.ts";
-import type { TlsIdentity } from "../../node/net/tls-identity.ts";
+import { secureOptions, type TlsIdentity } from "../../node/net/tls-identity.ts";
 import { type AddressPlan, isLinkLocal } from "../address-plan.ts";
 import { isHostName } from "../config/address-kinds.ts";
 import type { Config } from "../config/config.ts";
@@ -30,18 +31,45 @@ export function isSelfSigned({ tlsCert }: Config): boolean {
 
 /**
  * Reads the certificate and its key; makes them first when none are configured and ours does not name the addresses of
- * the plan or ends soon. Rejects with `PosternError`: `tls-cert-unreadable`, and those of `readSecretFile`.
+ * the plan or ends soon. Rejects with `PosternError`: `tls-cert-unreadable`, `bad-tls-identity`, and those of `readSecretFile`.
  */
 export async function loadIdentityFor(config: Config, { listen, relays }: AddressPlan): Promise<TlsIdentity> {
-  const files = identityFiles(config);
   if (isSelfSigned(config)) {
     const addresses = [...listen, ...relays.map(({ advertised }) => advertised)].filter((one) => !isLinkLocal(one));
-    await keepSelfSigned(files, names(config), [...new Set(addresses.map(formatIp))]);
+    await keepSelfSigned(identityFiles(config), names(config), [...new Set(addresses.map(formatIp))]);
   }
-  return {
+  return readIdentity(config);
+}
+
+/**
+ * The certificate and key that the configuration names; undefined when it names none. Throws `PosternError` `tls-cert-unreadable`,
+ * `bad-tls-identity`, and those of `readSecretFile`.
+ */
+export function readConfiguredIdentity(config: Config): TlsIdentity | undefined {
+  return isSelfSigned(config) ? undefined : readIdentity(config);
+}
+
+/** Why clients will refuse a certificate that can be used, as a sentence; undefined when nothing is known. */
+export function certificateFlaw(
+  { certificate }: TlsIdentity,
+  { tlsCert, serverName }: Config,
+  now: Date,
+): string | undefined {
+  const x509 = new X509Certificate(certificate);
+  const ends = new Date(x509.validTo);
+  if (ends <= now) return `The certificate in ${tlsCert} ended on ${ends.toISOString().slice(0, 10)}: renew it.`;
+  if (serverName === undefined || x509.checkHost(serverName) !== undefined) return undefined;
+  return `The certificate in ${tlsCert} is not for ${serverName}: get one that names it, or set server-name to a name that it has.`;
+}
+
+function readIdentity(config: Config): TlsIdentity {
+  const files = identityFiles(config);
+  const identity = {
     certificate: readCertificate(files.certificate),
     key: readSecretFile(files.key, { groupMayRead: !isSelfSigned(config) }),
   };
+  secureOptions(identity);
+  return identity;
 }
 
 function names({ serverName }: Config): string[] {
