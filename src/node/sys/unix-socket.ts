@@ -53,7 +53,7 @@ function scratch(): NativeMemory {
 }
 
 function open(): number {
-  return noteOpened(orThrow("socket", libc().socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)));
+  return noteOpened(orThrow("socket", libc().socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
 }
 
 /** Writes the address; returns its length. A path that begins with a zero is a name of the network namespace. */
@@ -75,10 +75,13 @@ export function openSocketPair(): readonly [number, number] {
   return [memory.u32[dataAt >> 2] as number, memory.u32[(dataAt >> 2) + 1] as number];
 }
 
+/** Who may wait to be accepted: every thread of a daemon may come at once. */
+const backlog = 128;
+
 /** A socket that others connect to; it never blocks. Throws `SystemError`. */
 export function listenAt(path: string): number {
   const socket = bindAt(path);
-  const listening = libc().listen(socket, 16);
+  const listening = libc().listen(socket, backlog);
   if (listening < 0) closeDescriptor(socket);
   orThrow("listen", listening);
   return socket;
@@ -86,7 +89,7 @@ export function listenAt(path: string): number {
 
 /** A socket that does nothing but hold this name. Throws `SystemError`, `EADDRINUSE` when another does. */
 export function bindAt(path: string): number {
-  const socket = orThrow("socket", libc().socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const socket = open();
   try {
     const length = writePath(path);
     orThrow("bind", libc().bind(socket, scratch().address + dataAt, length));
@@ -103,11 +106,13 @@ export function accept(listener: number): number | undefined {
   return socket < 0 ? undefined : socket;
 }
 
-/** No call on the socket that is connected takes longer than `patienceMs`. Throws `SystemError`. */
-export function connectTo(path: string, patienceMs: number): number {
+/**
+ * A socket that never blocks. Throws `SystemError`: `EAGAIN` where somebody listens, and has let more wait than there is room
+ * for.
+ */
+export function connectTo(path: string): number {
   const socket = open();
   try {
-    setPatience(socket, patienceMs);
     const length = writePath(path);
     orThrow("connect", libc().connect(socket, scratch().address + dataAt, length));
     return socket;

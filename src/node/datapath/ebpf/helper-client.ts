@@ -27,8 +27,6 @@ const { EPIPE } = constants.errno;
 
 /** A helper may be about to start, on a machine that is busy. */
 const patienceMs = 30_000;
-/** To connect is nothing that it has to do. */
-const connectPatienceMs = 500;
 /** While packets wait. */
 const sessionPatienceMs = 500;
 
@@ -187,7 +185,7 @@ export class Helper {
   #connect(): number {
     if (typeof this.#at === "number") throw this.#isGone();
     try {
-      return connectTo(this.#at, connectPatienceMs);
+      return connectTo(this.#at);
     } catch (cause) {
       if (!(cause instanceof SystemError)) throw cause;
       throw unreachable(this.#at, cause);
@@ -204,7 +202,11 @@ export class Helper {
 }
 
 function unreachable(path: string, cause: SystemError): PosternError {
-  const why = `No helper listens at ${path} (${cause.code}): start it, with systemctl start postern-helper or postern helper.`;
+  const { code } = cause;
+  const why =
+    code === "EAGAIN"
+      ? `The helper at ${path} lets nobody in (${code}): it hangs, or is very busy.`
+      : `No helper listens at ${path} (${code}): start it, with systemctl start postern-helper or postern helper.`;
   return new PosternError("offload-helper-unreachable", why, { cause });
 }
 

@@ -39,11 +39,11 @@ function listenOnce(path: string): number {
 
 function isServed(path: string): boolean {
   try {
-    closeDescriptor(connectTo(path, 1_000));
+    closeDescriptor(connectTo(path));
     return true;
   } catch (error) {
-    if (error instanceof SystemError && error.code === "ECONNREFUSED") return false;
-    throw error;
+    if (!(error instanceof SystemError && ["ECONNREFUSED", "EAGAIN"].includes(error.code))) throw error;
+    return error.code === "EAGAIN";
   }
 }
 

@@ -1,6 +1,7 @@
 /** The helper as somebody sees it who means it no good, and the daemon's side of it. */
 import assert from "node:assert/strict";
-import { constants } from "node:os";
+import { mkdtempSync, rmSync } from "node:fs";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, test } from "node:test";
 import fc from "fast-check";
@@ -179,11 +180,11 @@ describe("the helper", { skip: requireBpf(), timeout: 120_000 }, () => {
     const path = `\0postern-test-room-${process.pid}`;
     service.listen(listenAt(path));
     for (let i = 0; i < mostPrograms; i++) {
-      const socket = connectTo(path, 1_000);
+      const socket = connectTo(path);
       closing.push(() => closeDescriptor(socket));
       assert.equal((await ask(socket, encodeRequest({ kind: "attach", interface: 1 })))?.errno, EPERM);
     }
-    const socket = connectTo(path, 1_000);
+    const socket = connectTo(path);
     await until("one more to be refused", () => !isConnected(socket));
     closeDescriptor(socket);
   });
@@ -207,6 +208,22 @@ test("where a helper cannot listen it says so, and what to do", { skip: requireF
   assert.throws(() => openHelperSocket(path), { code: "helper-cannot-listen", message: /ENOTDIR.*--listen/ });
 });
 
+test("where a helper is that has no time for anybody, there is one", { skip: requireForeign() }, () => {
+  const directory = mkdtempSync(join(tmpdir(), "postern-helper-"));
+  const path = join(directory, "socket");
+  const sockets = [openHelperSocket(path)];
+  try {
+    assert.throws(() => openHelperSocket(path), { code: "helper-is-there" });
+    assert.throws(() => {
+      while (sockets.length < 10_000) sockets.push(connectTo(path));
+    }, /EAGAIN/);
+    assert.throws(() => openHelperSocket(path), { code: "helper-is-there" });
+  } finally {
+    for (const socket of sockets) closeDescriptor(socket);
+    rmSync(directory, { recursive: true });
+  }
+});
+
 test("whoever connects while the list of users cannot be asked is refused, which is said once", {
   skip: requireForeign(),
 }, async () => {
@@ -218,7 +235,7 @@ test("whoever connects while the list of users cannot be asked is refused, which
   const path = `\0postern-test-${process.pid}`;
   service.listen(listenAt(path));
   for (let i = 0; i < 2; i++) {
-    const socket = connectTo(path, 1_000);
+    const socket = connectTo(path);
     await until("it to be closed", () => !isConnected(socket));
     closeDescriptor(socket);
   }
@@ -227,6 +244,20 @@ test("whoever connects while the list of users cannot be asked is refused, which
 });
 
 describe("the daemon's side", { skip: requireForeign() }, () => {
+  test("does not wait for a helper that lets nobody in, and says so", { timeout: 30_000 }, () => {
+    const path = `\0postern-test-full-${process.pid}`;
+    const sockets = [listenAt(path)];
+    assert.throws(() => {
+      while (sockets.length < 10_000) sockets.push(connectTo(path));
+    }, /EAGAIN/);
+    const helper = new Helper(path);
+    // Were it to wait each time for what nobody would notice once, the test would not end in time.
+    for (let i = 0; i < 1_000; i++) {
+      assert.throws(() => helper.open(), { code: "offload-helper-unreachable", message: /lets nobody in \(EAGAIN\)/ });
+    }
+    for (const socket of sockets) closeDescriptor(socket);
+  });
+
   test("who has not answered once is asked nothing more, and to let go of it is no failure", () => {
     const [mine, its] = openSocketPair();
     const session = new HelperSession({ session: mine, maps: none });
