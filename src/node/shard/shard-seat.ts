@@ -2,6 +2,8 @@
  * The place of one shard, which one worker after the other takes: what each is told when it begins, what has become of its
  * allocations, and what all of them have counted.
  */
+import { setTimeout as delay } from "node:timers/promises";
+import { formatAddress } from "../../core/base/address.ts";
 import type { TurnServerConfig } from "../../core/turn/server/config.ts";
 import type { DiscoverySquare } from "../../core/turn/server/discovery-sites.ts";
 import type { TurnServerEvent, UserQuery } from "../../core/turn/server/outputs.ts";
@@ -10,7 +12,7 @@ import type { BoundListener, HostStats, ShardHealth } from "../turn-service.ts";
 import type { CommonGround } from "./common-ground.ts";
 import type { Correspondent, Letter } from "./exchange.ts";
 import type { FromShard, PlainIdentity, ShardData, ShardTask, TaskResult, ToShard } from "./messages.ts";
-import { Shard, type ShardOwner, type WorkerSettings } from "./shard.ts";
+import { hasEnded, Shard, type ShardOwner, type WorkerSettings } from "./shard.ts";
 import { configShare } from "./shares.ts";
 import { noStats, remains, sumStats } from "./sum.ts";
 import type { UdpGroup } from "./udp-group.ts";
@@ -46,6 +48,10 @@ export interface SeatHost {
   /** A number for an allocation that no other in this process has. */
   nextAllocation(): number;
 }
+
+/** Between tries to have a port again; each is twice the one before. */
+const firstPauseMs = 100;
+const longestPauseMs = 30_000;
 
 export class ShardSeat implements ShardOwner, Correspondent {
   readonly shard: Shard;
@@ -126,15 +132,35 @@ export class ShardSeat implements ShardOwner, Correspondent {
   begin(): void {
     const { listeners, isDraining } = this.#orders;
     if (isDraining) this.shard?.post({ type: "drain" });
-    const opened = [...listeners.values()].filter((one) => this.#serves(one)).map((one) => this.listen(one));
-    if (opened.length === 0) return;
-    void Promise.allSettled(opened).then((results) => {
-      for (const result of results) {
-        if (result.status === "rejected")
-          this.#log.warn({ err: result.reason, shard: this.shard.name }, "listener-failed");
-      }
-      this.shard.post({ type: "squares", squares: this.#orders.squares });
-    });
+    for (const one of listeners.values()) if (this.#serves(one)) void this.#reopen(one);
+  }
+
+  /**
+   * For a worker that begins. While there was none, somebody may have taken the port: it is tried again for as long as this
+   * worker is there and it is listened on.
+   */
+  async #reopen(listener: OpenListener): Promise<void> {
+    const { incarnation } = this;
+    const { id, transport, address } = listener.bound;
+    const what = { shard: this.shard.name, listener: `${transport} ${formatAddress(address)}` };
+    for (let tries = 0; this.incarnation === incarnation && this.#orders.listeners.has(id); tries++) {
+      const failure = await this.listen(listener).then(
+        () => undefined,
+        (error: Error) => error,
+      );
+      if (failure === undefined) return this.#handleOpen(id, what, tries);
+      if (hasEnded(failure)) return;
+      if (tries === 0) this.#log.warn({ ...what, err: failure }, "listener-lost");
+      await delay(Math.min(firstPauseMs * 2 ** tries, longestPauseMs), undefined, { ref: false });
+    }
+  }
+
+  #handleOpen(id: number, what: object, tries: number): void {
+    const { listeners, squares } = this.#orders;
+    if (tries > 0) this.#log.info({ ...what, tries }, "listener-back");
+    if (listeners.has(id)) this.shard.post({ type: "squares", squares });
+    // Whoever closed it meanwhile was told that it was not open.
+    else void this.shard.run({ type: "unlisten", listener: id }).catch(() => {});
   }
 
   #serves({ bound }: OpenListener): boolean {

@@ -203,6 +203,11 @@ export class Shard {
   }
 }
 
+/** Whether a task was not done because its worker ended. */
+export function hasEnded(reason: unknown): boolean {
+  return reason instanceof PosternError && reason.code === "shard-ended";
+}
+
 function revived({ name, message, code, stack }: PlainError): Error {
   const error = name === "PosternError" ? new PosternError(code as string, message) : new Error(message);
   return Object.assign(error, { name, ...(code === undefined ? {} : { code }), stack });

@@ -23,7 +23,7 @@ import type { BoundListener, FindKeys, HostStats, ShardHealth, TurnService } fro
 import { CommonGround } from "./common-ground.ts";
 import { forward } from "./exchange.ts";
 import type { PlainIdentity, ToShard } from "./messages.ts";
-import type { WorkerSettings } from "./shard.ts";
+import { hasEnded, type WorkerSettings } from "./shard.ts";
 import { type Orders, type SeatHost, ShardSeat } from "./shard-seat.ts";
 import { portShare } from "./shares.ts";
 import { sumStats } from "./sum.ts";
@@ -249,10 +249,6 @@ interface Lookup {
   readonly seat: ShardSeat;
   readonly incarnation: number;
   readonly lookup: number;
-}
-
-function hasEnded(reason: Error): boolean {
-  return reason instanceof PosternError && reason.code === "shard-ended";
 }
 
 function plain({ certificate, key }: TlsIdentity): PlainIdentity {

@@ -1,8 +1,11 @@
 /** What becomes of the others when one worker ends, by whatever way, and of those who were with it. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type Server } from "node:net";
 import { describe, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { formatIp } from "../../../src/core/base/address.ts";
+import type { PosternError } from "../../../src/core/base/failure.ts";
 import type { UserKeys } from "../../../src/core/turn/server/outputs.ts";
 import { type Log, silentLog } from "../../../src/node/log.ts";
 import type { TurnShards } from "../../../src/node/shard/turn-shards.ts";
@@ -146,6 +149,42 @@ describe("one of two workers ends under load", { skip }, () => {
     t.port = (await until("the listener", () => listening)).address.port;
     await until("the next worker", () => t.host.shards.every(({ isUp }) => isUp), { within: 60_000 });
     assert.equal((await t.sessionOnEach()).filter((session) => session !== undefined).length, 2);
+  });
+
+  test("TCP ports that somebody else takes while there is no worker are had again when they are free, where still wanted", {
+    timeout: 120_000,
+  }, async () => {
+    const taken: { port: number; thief: Server }[] = [];
+    using thieves = new DisposableStack();
+    thieves.defer(() => {
+      for (const { thief } of taken) thief.close();
+    });
+    const onLost = (): void => {
+      for (const { port, thief } of taken) thief.listen(port, "127.0.0.1");
+    };
+    await using t = await ShardsUnderTest.create({ workers }, {}, "127.0.0.1", onLost);
+    const open = () => t.host.listen({ transport: "tcp", address: at("127.0.0.1") });
+    const connect = (port: number) => TurnClient.connect({ transport: "tcp", port, ...alice });
+    const [free, wanted, unwanted] = [await open(), await open(), await open()];
+    for (const { address } of [unwanted, wanted]) taken.push({ port: address.port, thief: createServer() });
+    cause(t.shards, "error");
+    await until("the loss of two", () => t.logged("listener-lost").length === 2, { within: 60_000 });
+    for (const { level, fields } of t.logged("listener-lost")) {
+      assert.deepEqual([level, fields["shard"]], ["warn", "streams"]);
+      assert.equal((fields["err"] as PosternError).code, "address-busy");
+    }
+    await using beside = await until("the other port", () => connect(free.address.port).catch(() => undefined));
+    await beside.allocate();
+    t.host.unlisten(unwanted);
+    for (const { thief } of taken.splice(0)) await once(thief.close(), "close");
+    const back = () => t.logged("listener-back").map(({ fields }) => fields["listener"]);
+    await until("the port to be open again", () => back().length > 0, { within: 60_000 });
+    await using client = await connect(wanted.address.port);
+    await client.allocate();
+    // Its turn was before.
+    assert.deepEqual(back(), [`tcp 127.0.0.1:${wanted.address.port}`]);
+    await t.host.listen({ transport: "tcp", address: unwanted.address });
+    assert.equal(t.logged("listener-lost").length, 2, "it is said once of each");
   });
 
   test("what its predecessor asked is not answered to the next worker, whose questions have the same numbers", {

@@ -33,9 +33,10 @@ export class ShardsUnderTest implements AsyncDisposable {
   /** The UDP listener's. */
   port = 0;
 
-  private constructor(options: Partial<TurnShardsOptions>, config: TurnServerConfig) {
+  private constructor(options: Partial<TurnShardsOptions>, config: TurnServerConfig, onLost: () => void) {
     const line = (level: string) => (fields: object, event: string) => {
       this.lines.push({ level, event, fields: { ...fields } });
+      if (event === "shard-ended") onLost();
     };
     const [trace, debug, info, warn, error] = ["trace", "debug", "info", "warn", "error"].map(line);
     this.shards = options.shards ?? 2;
@@ -52,22 +53,24 @@ export class ShardsUnderTest implements AsyncDisposable {
     });
   }
 
-  /** Listens on UDP at `ip`. */
+  /** Listens on UDP at `ip`. `onLost`: called when a worker has ended, and there is no other yet. */
   static async create(
     options: Partial<TurnShardsOptions> = {},
     config: Partial<TurnServerConfig> = {},
     ip: string = "127.0.0.1",
+    onLost: () => void = () => {},
   ): Promise<ShardsUnderTest> {
     const relayPorts = config.relayPorts ?? (await freeRelayPorts());
     const loopback = at("127.0.0.1");
-    const t = new ShardsUnderTest(options, {
+    const whole: TurnServerConfig = {
       ...CONFIG,
       relays: [{ bound: loopback, advertised: loopback }],
       ownAddresses: [],
       relayPorts,
       peers: { allow: [parsePrefix("127.0.0.0/8")!, parsePrefix("::1/128")!], deny: [], ports: undefined },
       ...config,
-    });
+    };
+    const t = new ShardsUnderTest(options, whole, onLost);
     t.port = (await t.host.listen({ transport: "udp", address: at(ip) })).address.port;
     return t;
   }
