@@ -14,7 +14,7 @@ import type { Correspondent, Letter } from "./exchange.ts";
 import type { FromShard, PlainIdentity, ShardData, ShardTask, TaskResult, ToShard } from "./messages.ts";
 import { hasEnded, Shard, type ShardOwner, type WorkerSettings } from "./shard.ts";
 import { configShare } from "./shares.ts";
-import { noStats, remains, sumStats } from "./sum.ts";
+import { continued, noStats, remains, sumStats } from "./sum.ts";
 import type { UdpGroup } from "./udp-group.ts";
 
 /** A listener that is open. */
@@ -64,7 +64,7 @@ export class ShardSeat implements ShardOwner, Correspondent {
   #lost = 0;
   /** Of workers that have ended. */
   #past: HostStats = noStats();
-  /** Of the one that is there, when it was last asked. */
+  /** Of the one that is there, when it was last asked, and of the listeners that it has from those before. */
   #latest: HostStats = noStats();
 
   constructor(index: number, orders: Orders, host: SeatHost, log: Log, settings: WorkerSettings) {
@@ -107,7 +107,7 @@ export class ShardSeat implements ShardOwner, Correspondent {
   /** Asks the worker what it has counted; what is not answered stays as it was. */
   async refresh(): Promise<void> {
     const result = await this.shard.run({ type: "stats" }).catch(() => undefined);
-    if (result?.stats !== undefined) this.#latest = result.stats;
+    if (result?.stats !== undefined) this.#latest = continued(result.stats, this.#latest);
   }
 
   data(): Omit<ShardData, "descriptors" | "pulse"> {
@@ -201,7 +201,7 @@ export class ShardSeat implements ShardOwner, Correspondent {
     this.#allocations.clear();
     this.#lost += lost.length;
     this.#past = sumStats([this.#past, remains(this.#latest)]);
-    this.#latest = noStats();
+    this.#latest = continued(noStats(), this.#latest);
     const { name } = this.shard;
     this.#log.error({ shard: name, lost: lost.length, restartMs, err: cause }, "shard-ended");
     for (const allocation of lost) this.#log.debug({ shard: name, allocation }, "allocation-lost");

@@ -39,6 +39,22 @@ export function remains({ server, datapath, offloaded, streams, handedOver }: Ho
   };
 }
 
+/**
+ * What has been counted now, after what was said `before`. Listeners outlive their worker, and the kernel goes on counting what
+ * they lost: that is never less than it was, although the next worker has not told of it yet, or has not all of them.
+ */
+export function continued(now: HostStats, before: HostStats): HostStats {
+  const said = before.datapath.unreceived;
+  if (said === undefined) return now;
+  const { relay = 0, listener = 0, requests = 0 } = now.datapath.unreceived ?? {};
+  const unreceived = {
+    relay,
+    listener: Math.max(listener, said.listener),
+    requests: Math.max(requests, said.requests),
+  };
+  return { ...now, datapath: { ...now.datapath, unreceived } };
+}
+
 /** Numbers are added wherever they are; what only one of them has is taken as it is. */
 function added(a: unknown, b: unknown): unknown {
   if (typeof a === "number" && typeof b === "number") return a + b;

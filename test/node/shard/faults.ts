@@ -1,7 +1,7 @@
 /**
  * Loaded into every thread before anything else (`--import`): breaks a worker when the main thread says so. `error`: throws
  * what nobody catches; `heap`: keeps what it makes until there is no room; `hang`: never comes back; `sleep`: neither, and
- * takes no processor; `stall`: does nothing until it is let go, and throws then.
+ * takes no processor; `stall`: does nothing until it is let go, and throws then; `pause`: goes on then.
  */
 import { BroadcastChannel, isMainThread, workerData } from "node:worker_threads";
 
@@ -9,7 +9,7 @@ export type Fault = "error" | "heap" | "hang" | "sleep";
 
 interface Order {
   readonly index: number;
-  readonly fault: Fault | "stall";
+  readonly fault: Fault | "stall" | "pause";
   readonly latch?: SharedArrayBuffer;
 }
 
@@ -23,9 +23,9 @@ export function cause(index: number, fault: Fault): void {
 }
 
 /** Returns what lets go of it. */
-export function stall(index: number): () => void {
+export function stall(index: number, fault: "stall" | "pause" = "stall"): () => void {
   const latch = new SharedArrayBuffer(4);
-  channel.postMessage({ index, fault: "stall", latch } satisfies Order);
+  channel.postMessage({ index, fault, latch } satisfies Order);
   return () => {
     const word = new Int32Array(latch);
     Atomics.store(word, 0, 1);
@@ -49,6 +49,7 @@ else {
     const { index, fault, latch } = (message as { data: Order }).data;
     if (index !== (workerData as { index?: number } | null)?.index) return;
     if (latch !== undefined) Atomics.wait(new Int32Array(latch), 0, 0, longestStallMs);
+    if (fault === "pause") return;
     if (fault === "error" || fault === "stall") throw new Error("broken on purpose");
     if (fault === "heap") grow();
     else if (fault === "sleep") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);

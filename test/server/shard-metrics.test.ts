@@ -1,0 +1,91 @@
+/** What /metrics says of a server of several workers, when one of them ends. */
+import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { test } from "node:test";
+import { parseIp } from "../../src/core/base/address.ts";
+import { Secret } from "../../src/node/secret.ts";
+import { serveHttp } from "../../src/server/http/server.ts";
+import { alice, at, LoopbackPeer } from "../node/host-under-test.ts";
+import { cause, faults, stall } from "../node/shard/faults.ts";
+import { type Session, ShardsUnderTest } from "../node/shard/shards-under-test.ts";
+import { requireForeign } from "../support/peers.ts";
+import { TurnClient } from "../support/turn-client.ts";
+import { until } from "../support/until.ts";
+
+/** Those that Prometheus may take rates of. */
+function counters(text: string): Map<string, number> {
+  const found = new Map<string, number>();
+  let isCounter = false;
+  for (const line of text.split("\n")) {
+    if (line.startsWith("# TYPE ")) isCounter = line.startsWith("# TYPE postern_") && line.endsWith(" counter");
+    const at = line.lastIndexOf(" ");
+    if (isCounter && !line.startsWith("#") && at > 0) found.set(line.slice(0, at), Number(line.slice(at)));
+  }
+  return found;
+}
+
+/** More than a listener's queue takes while nobody reads it. */
+async function overfill(port: number, sources: number): Promise<void> {
+  for (let i = 0; i < sources; i++) {
+    const socket = createSocket("udp4");
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let left = 1_500;
+    const sent = () => --left === 0 && resolve();
+    for (let n = left; n > 0; n--) socket.send(Buffer.alloc(1_200, 0x41), port, "127.0.0.1", sent);
+    await promise;
+    socket.close();
+  }
+}
+
+test("no counter goes back when a worker ends by its heap's limit, nor while the next one begins", {
+  skip: requireForeign(),
+  timeout: 120_000,
+}, async () => {
+  await using t = await ShardsUnderTest.create({ workers: { heapMegabytes: 48, execArgv: faults } });
+  const { address } = await t.host.listen({ transport: "tcp", address: at("127.0.0.1") });
+  await using http = await serveHttp(parseIp("127.0.0.1") as never, {
+    token: () => new Secret("token-1"),
+    turn: t.host,
+    isDraining: () => false,
+    version: "0",
+    issue: () => undefined,
+    maxTtl: 60,
+    guardMetrics: false,
+  });
+  const scrape = async () => counters(await (await fetch(`http://127.0.0.1:${http.port}/metrics`)).text());
+  let last = new Map<string, number>();
+  const look = async (): Promise<void> => {
+    const now = await scrape();
+    for (const [name, value] of last) assert.ok((now.get(name) ?? 0) >= value, `${name}: ${now.get(name)} < ${value}`);
+    last = now;
+  };
+
+  await using peer = await LoopbackPeer.open();
+  await using stream = await TurnClient.connect({ transport: "tcp", port: address.port, ...alice });
+  await stream.allocate();
+  for (const { client } of (await t.sessionOnEach()) as Session[]) {
+    await client.bindChannel(0x4000, peer.address);
+    for (let i = 0; i < 50; i++) client.sendOnChannel(0x4000, Buffer.alloc(100));
+  }
+  await until("all of it", () => peer.received.length === 100);
+  const letGo = stall(0, "pause");
+  await overfill(t.port, 8);
+  letGo();
+  await until("losses of a listener", async () => {
+    await look();
+    return (last.get('postern_udp_unreceived_total{queue="listener"}') ?? 0) > 0;
+  });
+  for (const name of ["turn_allocations_total", "relayed_packets_to_peers_total", "udp_packets_in_total"])
+    assert.ok((last.get(`postern_${name}`) ?? 0) >= 3, name);
+
+  cause(0, "heap");
+  const isBack = () => t.logged("shard-ended").length === 1 && t.host.shards.every(({ isUp }) => isUp);
+  let looks = 0;
+  await until("the next worker", async () => {
+    await look();
+    return ++looks > 0 && isBack();
+  });
+  await t.sessionOnEach();
+  await look();
+  assert.equal(last.get('postern_shard_failures_total{shard="udp 0"}'), 1);
+});
