@@ -129,6 +129,16 @@ export function requireBpf(): Skip {
   return major > 6 || (major === 6 && minor >= 6) ? false : `the kernel is ${release()}, not 6.6 or later`;
 }
 
+/** Needs interfaces whose other end is a process. */
+export function requireTap(): Skip {
+  try {
+    accessSync("/dev/net/tun", constants.R_OK | constants.W_OK);
+    return false;
+  } catch {
+    return unmet("no /dev/net/tun on this machine");
+  }
+}
+
 /** Needs an IPv6 loopback address. */
 export function requireIpv6(): Skip {
   const has = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === "::1"));

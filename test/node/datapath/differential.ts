@@ -41,6 +41,12 @@ export interface Outcome {
   readonly bytesIn: number;
 }
 
+/** Without what there is of requests, which clients send again when the machine is busy. */
+export function mediaOf({ ways, drops, server }: Outcome) {
+  const { packetsToPeers, bytesToPeers, packetsToClients, bytesToClients } = server;
+  return { ways, drops, unrelayed: server.drops, packetsToPeers, bytesToPeers, packetsToClients, bytesToClients };
+}
+
 /** Where it happens. */
 export interface Ground {
   /** The relay's address, and that of its clients and peers. */

@@ -171,6 +171,18 @@ INLINE int has_bytes(struct __sk_buff *skb, __u32 count)
 	return (void *)(long)skb->data + count <= (void *)(long)skb->data_end || pull_data(skb, count) == 0;
 }
 
+INLINE __u16 header_sum(const struct iphdr *ip)
+{
+	const __u16 *words = (const __u16 *)ip;
+	__u32 sum = 0;
+#pragma unroll
+	for (int i = 0; i < 10; i++)
+		sum += words[i];
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
 /* 0: a datagram that a flow may be of. Whatever has options, is a fragment, or does not fit its lengths, is not. */
 INLINE int read(struct __sk_buff *skb, struct seen *seen)
 {
@@ -192,6 +204,9 @@ INLINE int read(struct __sk_buff *skb, struct seen *seen)
 		if (*(__u8 *)ip != 0x45 || ip->protocol != IPPROTO_UDP || (ip->frag_off & SWAP16(0xbfff)))
 			return -1;
 		if (SWAP16(ip->tot_len) != skb->len - 14 || SWAP16(udp->len) != skb->len - 34 || ip->ttl < 2)
+			return -1;
+		/* RFC 1812 §5.2.2: a new one would make good what was broken on its way. */
+		if (header_sum(ip))
 			return -1;
 		seen->key.local[0] = ip->daddr;
 		seen->key.remote[0] = ip->saddr;
@@ -343,18 +358,6 @@ INLINE int shift(struct __sk_buff *skb, __u32 from, __u32 to, __u32 length)
 	if (length > 0 && (load_bytes(skb, from, bytes, length) || store_bytes(skb, to, bytes, length, 0)))
 		return -1;
 	return from < to ? 0 : change_tail(skb, total - 4, 0);
-}
-
-INLINE __u16 header_sum(const struct iphdr *ip)
-{
-	const __u16 *words = (const __u16 *)ip;
-	__u32 sum = 0;
-#pragma unroll
-	for (int i = 0; i < 10; i++)
-		sum += words[i];
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
 }
 
 /* RFC 8656 §13, §14: hop limit, traffic class and DF are those of the packet that came; a flow label is not made up. */

@@ -96,6 +96,7 @@ function packet4(dice: Dice, flow: FrameFlow): Buffer {
   if (dice.roll(40) === 0) ip[15] = 9;
   if (dice.roll(25) === 0) ip.writeUInt16BE((ip.readUInt16BE(2) + dice.pick([1, 65_535, 8, 65_500])) & 65_535, 2);
   ip.writeUInt16BE(0xffff ^ sum(ip), 10);
+  if (dice.roll(25) === 0) ip[dice.pick([1, 4, 10, 11])]! ^= 1 << dice.roll(8);
   return Buffer.concat([ip, udp]);
 }
 
@@ -105,8 +106,8 @@ function packet6(dice: Dice, flow: FrameFlow): Buffer {
   const version = dice.roll(40) === 0 ? 5 : 6;
   ip.writeUInt32BE(((version << 28) | dice.roll(1 << 28)) >>> 0, 0);
   ip.writeUInt16BE(udp.length, 4);
-  // Fragment, hop-by-hop and TCP headers beside UDP's.
-  ip.set([dice.roll(25) === 0 ? dice.pick([44, 0, 6]) : 17, dice.pick([64, 64, 64, 255, 2, 1, 0])], 6);
+  // Fragment, hop-by-hop, routing, destination options and TCP headers beside UDP's.
+  ip.set([dice.roll(25) === 0 ? dice.pick([44, 0, 43, 60, 6]) : 17, dice.pick([64, 64, 64, 255, 2, 1, 0])], 6);
   ip.set([...flow.remoteIp, ...flow.localIp], 8);
   if (dice.roll(40) === 0) ip[23] = ip[23]! ^ 1;
   if (dice.roll(25) === 0) ip.writeUInt16BE((udp.length + dice.pick([1, 65_535, 8, 65_500])) & 65_535, 4);

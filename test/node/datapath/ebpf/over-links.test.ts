@@ -6,8 +6,8 @@ import { DgramDatapath } from "../../../../src/node/datapath/dgram.ts";
 import { EbpfDatapath } from "../../../../src/node/datapath/ebpf/ebpf.ts";
 import { ownProgram } from "../../../../src/node/datapath/ebpf/program-source.ts";
 import { MmsgDatapath } from "../../../../src/node/datapath/mmsg.ts";
-import { requireBpf, requireIpv6, requirePeer, requirePrivilege } from "../../../support/peers.ts";
-import { type Outcome, relayRandomly } from "../differential.ts";
+import { requireBpf, requireIpv6, requirePeer, requirePrivilege, requireTap } from "../../../support/peers.ts";
+import { mediaOf, type Outcome, relayRandomly } from "../differential.ts";
 import { LinkedHosts } from "./over-links.ts";
 
 const skip = requireBpf() || requirePrivilege("root", "sys-admin") || requireIpv6() || requirePeer("ip");
@@ -16,12 +16,6 @@ const skip = requireBpf() || requirePrivilege("root", "sys-admin") || requireIpv
 const packets = process.env.POSTERN_STRESS === "1" ? 500_000 : 10_000;
 const ports = { listener: 3_478, peers: 9_000, clients: 9_100 };
 const reports = { flowFailed: assert.ifError, stoodDown: assert.fail, changed: assert.ifError };
-
-/** Without what there is of requests, which clients send again when the machine is busy. */
-function mediaOf({ ways, drops, server }: Outcome) {
-  const { packetsToPeers, bytesToPeers, packetsToClients, bytesToClients } = server;
-  return { ways, drops, unrelayed: server.drops, packetsToPeers, bytesToPeers, packetsToClients, bytesToClients };
-}
 
 for (const family of [4, 6] as const) {
   describe(`${packets} random packets over virtual links, IPv${family}`, { skip }, () => {
@@ -41,6 +35,45 @@ for (const family of [4, 6] as const) {
         assert.ok(forwarded > packets / 4 && tooLong > 0 && unusual > 0, `${forwarded} forwarded`);
         assert.deepEqual([failed, policed], [0, 0]);
       }
+    });
+  });
+}
+
+/** Enough of each kind. */
+const fuzzedPackets = 4_000;
+
+for (const family of [4, 6] as const) {
+  describe(`${fuzzedPackets} packets, of which the link duplicates, overtakes, breaks, cuts off and pads some, IPv${family}`, {
+    skip: skip || requireTap(),
+  }, () => {
+    test("the same go out of dgram, of mmsg, and with the kernel forwarding", async (t) => {
+      await using hosts = await LinkedHosts.open({ isFuzzed: true });
+      const ground = hosts.ground(family);
+      const relay = (datapath: Datapath) =>
+        relayRandomly(datapath, family, ports, 20_261_122 + family, fuzzedPackets, ground);
+      const expected = mediaOf(await relay(new DgramDatapath()));
+      const once = (await hosts.fuzzed())!;
+      t.diagnostic(JSON.stringify(once));
+      assert.ok(Math.min(...Object.values(once)) > fuzzedPackets / 100);
+      assert.deepEqual(mediaOf(await relay(new MmsgDatapath())), expected);
+      const datapath = new EbpfDatapath(new MmsgDatapath(), ownProgram(), reports);
+      const {
+        packetsToPeers,
+        packetsToClients,
+        bytesToPeers: _to,
+        bytesToClients: _from,
+        ...rest
+      } = mediaOf(await relay(datapath));
+      // What was broken so that the sum of UDP shows it leaves with a sum that shows it, and counts.
+      const more = packetsToPeers + packetsToClients - expected.packetsToPeers - expected.packetsToClients;
+      assert.ok(more >= 0 && more <= once.broken, `${more} more`);
+      assert.deepEqual({ ...expected, ...rest }, expected);
+      const { forwarded, failed, policed } = datapath.offloaded.datagrams;
+      t.diagnostic(JSON.stringify(datapath.offloaded.datagrams));
+      assert.ok(forwarded > fuzzedPackets / 4, `${forwarded} forwarded`);
+      assert.deepEqual([failed, policed], [0, 0]);
+      const threeTimes = Object.fromEntries(Object.entries(once).map(([kind, count]) => [kind, 3 * count]));
+      assert.deepEqual(await hosts.fuzzed(), threeTimes, "the link did the same to each");
     });
   });
 }

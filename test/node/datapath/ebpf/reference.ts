@@ -108,6 +108,7 @@ function parse4(packet: Uint8Array): Datagram | undefined {
   const isFragment = (flags & 0x2000) !== 0 || (flags & 0x1fff) !== 0;
   const isReserved = (flags & 0x8000) !== 0;
   if (isFragment || isReserved || u16(packet, 2) !== packet.length || packet[8]! < 2) return undefined;
+  if (sum(packet.subarray(0, 20)) !== 0xffff) return undefined;
   return parseUdp(packet.subarray(20), {
     version: 4,
     source: packet.subarray(12, 16),
