@@ -4,16 +4,18 @@
  */
 import { spawn } from "node:child_process";
 import { unlinkSync } from "node:fs";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { PosternError } from "../core/base/failure.ts";
 import type { AttachmentKind } from "../node/datapath/ebpf/attachment.ts";
 import type { HelperService } from "../node/datapath/ebpf/helper-service.ts";
 import type { Account } from "../node/sys/accounts.ts";
+import { isInterfaceName } from "../node/sys/interface-name.ts";
 
 interface HelperFlags {
   readonly user?: string;
   readonly listen: string;
   readonly attach: AttachmentKind;
+  readonly interfaces: readonly string[];
   readonly connection?: number;
   readonly listener?: number;
 }
@@ -42,6 +44,7 @@ export function addHelperCommand(program: Command): void {
         .choices(["auto", "tcx", "clsact"])
         .default("auto"),
     )
+    .option("--interfaces <NAMES>", "to which alone it may attach the program (eth0,eth1); else to any", namesOf, [])
     .addOption(inherited(program, "--connection"))
     .addOption(inherited(program, "--listener"))
     .addHelpText(
@@ -49,6 +52,15 @@ export function addHelperCommand(program: Command): void {
       "\nExamples:\n  postern helper --user postern\n  postern helper --user node -- serve --offload auto",
     )
     .action(helper);
+}
+
+/** A name that is none would be one that nobody misses. */
+function namesOf(text: string, others: readonly string[]): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  if (!names.every(isInterfaceName)) {
+    throw new InvalidArgumentError("Give interfaces by name, such as eth0 or eth0,eth1.");
+  }
+  return [...others, ...names];
 }
 
 /** Given by the process that starts the helper, or goes on as one, and by nobody else. */
@@ -62,7 +74,10 @@ async function helper(command: readonly string[], flags: HelperFlags): Promise<v
   await serveListener(flags);
 }
 
-async function openService(user: () => number | undefined, attach: AttachmentKind): Promise<HelperService> {
+async function openService(
+  user: () => number | undefined,
+  { attach, interfaces }: HelperFlags,
+): Promise<HelperService> {
   const [{ HelperService }, { LoadedProgram }] = await Promise.all([
     import("../node/datapath/ebpf/helper-service.ts"),
     import("../node/datapath/ebpf/loaded-program.ts"),
@@ -70,10 +85,11 @@ async function openService(user: () => number | undefined, attach: AttachmentKin
   const say = (line: string) => console.error(`postern helper: ${line}`);
   // Where the flag that does the same was not given.
   process.on("SIGUSR1", () => {});
-  return new HelperService({ user, load: () => new LoadedProgram(attach), say });
+  return new HelperService({ user, load: () => new LoadedProgram(attach), interfaces, say });
 }
 
-async function serveListener({ listen: path, user, attach, listener: opened }: HelperFlags): Promise<void> {
+async function serveListener(flags: HelperFlags): Promise<void> {
+  const { listen: path, user, listener: opened } = flags;
   if (user === undefined)
     throw new PosternError("helper-needs-user", "Say who is served: --user and the daemon's user.");
   const [{ openHelperSocket, sayReady }, { findAccount }] = await Promise.all([
@@ -82,9 +98,9 @@ async function serveListener({ listen: path, user, attach, listener: opened }: H
   ]);
   const listener = opened ?? openHelperSocket(path);
   // Where the path is may be for root alone.
-  await reduce(listener, (kept) => ["--listener", kept, "--listen", path, "--user", user, "--attach", attach]);
+  await reduce(listener, (kept) => ["--listener", kept, "--listen", path, "--user", user, ...limits(flags)]);
   // Asked again each time: a dynamic user is there only while its service runs.
-  const service = await openService(() => (/^\d+$/.test(user) ? Number(user) : findAccount(user)?.uid), attach);
+  const service = await openService(() => (/^\d+$/.test(user) ? Number(user) : findAccount(user)?.uid), flags);
   service.listen(listener);
   if (process.env.NOTIFY_SOCKET === undefined) {
     console.error(`postern helper: listens at ${path} for the user ${user}`);
@@ -109,10 +125,10 @@ function removeSocket(path: string): void {
 }
 
 /** For one daemon, whose other end it has. What ends the daemon ends this, and nothing else but SIGKILL does. */
-async function serveConnection(connection: number, { attach }: HelperFlags): Promise<void> {
-  await reduce(connection, (kept) => connectionArgs(kept, attach));
+async function serveConnection(connection: number, flags: HelperFlags): Promise<void> {
+  await reduce(connection, (kept) => connectionArgs(kept, flags));
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => {});
-  const service = await openService(() => undefined, attach);
+  const service = await openService(() => undefined, flags);
   service.serve(connection, () => process.exit(0));
 }
 
@@ -133,8 +149,13 @@ async function reduce(descriptor: number, argsFor: (kept: string) => string[]): 
   continueAs({ user: isRoot ? nobody : undefined, capabilities }, thisProgram(args, process.env, flags));
 }
 
-function connectionArgs(connection: string, attach: AttachmentKind): string[] {
-  return ["--connection", connection, "--attach", attach];
+function connectionArgs(connection: string, flags: HelperFlags): string[] {
+  return ["--connection", connection, ...limits(flags)];
+}
+
+/** What goes on to hold for whatever process this becomes, or starts. */
+function limits({ attach, interfaces }: HelperFlags): string[] {
+  return ["--attach", attach, ...(interfaces.length === 0 ? [] : ["--interfaces", interfaces.join(",")])];
 }
 
 function thisProgram(
@@ -145,7 +166,8 @@ function thisProgram(
   return { program: process.execPath, args: [...process.execArgv, ...flags, process.argv[1]!, ...args], environment };
 }
 
-async function becomeDaemon(command: readonly string[], { user, attach }: HelperFlags): Promise<never> {
+async function becomeDaemon(command: readonly string[], flags: HelperFlags): Promise<never> {
+  const { user } = flags;
   const [{ continueAs }, { openSocketPair }, { libc }] = await Promise.all([
     import("../node/sys/privileges.ts"),
     import("../node/sys/unix-socket.ts"),
@@ -153,7 +175,7 @@ async function becomeDaemon(command: readonly string[], { user, attach }: Helper
   ]);
   const account = await accountOf(user);
   const [mine, its] = openSocketPair();
-  const args = [...nodeFlags, process.argv[1]!, "helper", ...connectionArgs("3", attach)];
+  const args = [...nodeFlags, process.argv[1]!, "helper", ...connectionArgs("3", flags)];
   // Nothing of the daemon's environment decides what a privileged Node does.
   const env = { PATH: process.env.PATH };
   spawn(process.execPath, args, { stdio: ["ignore", "inherit", "inherit", its], env, detached: true });

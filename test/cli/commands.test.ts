@@ -215,3 +215,11 @@ test("a helper for a user that there is not says how to make one", {
   assert.equal(code, 1);
   assert.match(output, /^postern: There is no user nobody-else: make one, with useradd --system nobody-else, or /);
 });
+
+test("a helper is given interfaces by name, or none at all", async () => {
+  for (const names of ["", "eth0,", "eth0/1", "an interface"]) {
+    const { code, output } = await run(["helper", "--user", "nobody", "--interfaces", names]);
+    assert.equal(code, 1);
+    assert.match(output, /Give interfaces by name, such as eth0 or eth0,eth1\./);
+  }
+});

@@ -90,8 +90,8 @@ export class HelpedRelay {
   }
 
   /** By hand, as root. */
-  startHelperAsRoot(): Promise<Child> {
-    return this.#startHelper([], []);
+  startHelperAsRoot(...more: readonly string[]): Promise<Child> {
+    return this.#startHelper([], more);
   }
 
   async #startHelper(who: readonly string[], more: readonly string[]): Promise<Child> {

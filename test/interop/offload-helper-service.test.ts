@@ -130,6 +130,30 @@ describe("a daemon and a helper that find each other", { skip, timeout: 300_000 
     await relay.isOn(server, 2);
   });
 
+  test("a helper that may use only some interfaces: between those the kernel forwards, and user space relays the rest", async () => {
+    for (const [names, flows] of [
+      ["rc,rp", 2],
+      ["rc", 1],
+    ] as const) {
+      const helper = await relay.startHelperAsRoot("--interfaces", names);
+      const server = await relay.startDaemon();
+      await relay.isOn(server);
+      const made = await relay.network.allocated(server, 4, 4, 0);
+      await relay.goesDown(server, flows, made);
+      if (flows === 2) await relay.isForwarded(server, made);
+      else {
+        await until("it to be said", () => server.output().includes("(--interfaces rc)"), slow);
+        assert.equal(await relay.network.attached(), 1);
+        const stream = new Stream(made.one);
+        await stream.more(20);
+        const { sent, heard } = await stream.end();
+        assert.equal(heard, sent + 1);
+      }
+      await Promise.all([server.stop(), made.stop()]);
+      await helper.stop("SIGTERM");
+    }
+  });
+
   test("another user is not served, not even root", async () => {
     const helper = await relay.startHelper();
     const server = await relay.startDaemon();

@@ -7,6 +7,7 @@ import { isAbsolute } from "node:path";
 import { parseIp } from "../../core/base/address.ts";
 import { encodeUtf8 } from "../../core/base/utf8.ts";
 import { opaqueString } from "../../core/stun/opaque-string.ts";
+import { isInterfaceName } from "../../node/sys/interface-name.ts";
 import { address, endpoint, externalAddress, hostName, prefix, sipDomain } from "./address-kinds.ts";
 import type { Config } from "./config.ts";
 import {
@@ -59,12 +60,11 @@ function software(): Kind<string> {
   return scalar("TEXT", "at most 64 characters of ASCII", read);
 }
 
-/** A path, or what `postern helper` gives a daemon that it starts. */
 function interfaceName(): Kind<string> {
-  // The kernel's: 15 bytes, no slash and no space.
-  return scalar("INTERFACE", "the name of an interface", (text) => (/^[^\s/,]{1,15}$/.test(text) ? text : undefined));
+  return scalar("INTERFACE", "the name of an interface", (text) => (isInterfaceName(text) ? text : undefined));
 }
 
+/** A path, or what `postern helper` gives a daemon that it starts. */
 function helperPlace(): Kind<string> {
   return scalar("PATH", "the path at which postern helper listens", (text) =>
     isAbsolute(text) || /^fd:\d+$/.test(text) ? text : undefined,

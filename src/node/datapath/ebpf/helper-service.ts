@@ -8,6 +8,7 @@ import { watchReadable } from "../../sys/readiness.ts";
 import { SystemError } from "../../sys/system-error.ts";
 import { closeDescriptor } from "../../sys/udp-socket.ts";
 import { accept, openSocketPair, peerUser, receiveMessage, sendMessage } from "../../sys/unix-socket.ts";
+import { AllowedInterfaces } from "./allowed-interfaces.ts";
 import { decodeRequest, encodeReply, type HelperRequest, programDigest } from "./helper-protocol.ts";
 import type { LoadedProgram } from "./loaded-program.ts";
 
@@ -30,7 +31,7 @@ interface Answer {
 }
 
 const done: Answer = { errno: 0, text: "" };
-const [EPERM, ENOSPC] = [1, 28];
+const [EPERM, EACCES, ENOSPC] = [1, 13, 28];
 
 /** One end of a connection to a daemon, read until it is closed or says what it may not. */
 class Connection {
@@ -91,11 +92,13 @@ class Connection {
 /** One program, and where it is attached. */
 class Session {
   readonly #program: LoadedProgram;
+  readonly #interfaces: AllowedInterfaces;
   readonly #attached: Set<number> = new Set();
   readonly #connection: Connection;
 
-  constructor(program: LoadedProgram, socket: number, ended: () => void) {
+  constructor(program: LoadedProgram, interfaces: AllowedInterfaces, socket: number, ended: () => void) {
     this.#program = program;
+    this.#interfaces = interfaces;
     this.#connection = new Connection(
       socket,
       (request) => this.#handle(request),
@@ -121,6 +124,8 @@ class Session {
     if (kind === "attached") {
       return orRefused(() => ({ errno: 0, text: String(this.#program.isAttached(index)) }));
     }
+    const refusal = this.#interfaces.refusalOf(index);
+    if (refusal !== undefined) return { errno: EACCES, text: refusal };
     if (this.#attached.size >= mostInterfaces) return { errno: ENOSPC, text: "too many interfaces" };
     return orRefused(() => {
       this.#program.attach(index);
@@ -136,11 +141,13 @@ class Session {
 
 /** Those of all connections. */
 class Programs {
+  readonly interfaces: AllowedInterfaces;
   readonly #load: () => LoadedProgram;
   #count = 0;
 
-  constructor(load: () => LoadedProgram) {
+  constructor(load: () => LoadedProgram, interfaces: AllowedInterfaces) {
     this.#load = load;
+    this.interfaces = interfaces;
   }
 
   /** Throws `SystemError`. */
@@ -179,7 +186,7 @@ class Daemon {
     return orRefused(() => {
       const [mine, yours] = openSocketPair();
       const program = this.#loadFor(mine, yours);
-      const session: Session = new Session(program, mine, () => {
+      const session: Session = new Session(program, this.#programs.interfaces, mine, () => {
         this.#sessions.delete(session);
         this.#programs.unloaded();
       });
@@ -218,19 +225,24 @@ export interface HelperOptions {
    */
   readonly user: () => number | undefined;
   readonly load: () => LoadedProgram;
+  /** By name, to which alone a program may be attached; none: to any. */
+  readonly interfaces?: readonly string[];
   readonly say: (line: string) => void;
 }
 
 export class HelperService {
   readonly #options: HelperOptions;
+  readonly #interfaces: AllowedInterfaces;
   readonly #programs: Programs;
   readonly #daemons: Set<Daemon> = new Set();
   readonly #refused: Set<string> = new Set();
   #listener: { readonly socket: number; readonly watch: PollHandle } | undefined;
 
+  /** Throws `SystemError` where interfaces are named, and the kernel cannot be asked for them. */
   constructor(options: HelperOptions) {
     this.#options = options;
-    this.#programs = new Programs(options.load);
+    this.#interfaces = new AllowedInterfaces(options.interfaces);
+    this.#programs = new Programs(options.load, this.#interfaces);
   }
 
   /** `listener` is the helper's from now on. */
@@ -282,5 +294,6 @@ export class HelperService {
     if (this.#listener !== undefined) closeDescriptor(this.#listener.socket);
     this.#listener = undefined;
     for (const daemon of this.#daemons) daemon.close();
+    this.#interfaces.close();
   }
 }
