@@ -58,7 +58,7 @@ export interface ShardHealth {
 export interface TurnService extends AsyncDisposable {
   /** As of the last `refresh`, but for `server.allocations`, which are those of now. */
   readonly stats: HostStats;
-  /** Judged by the open-descriptor limit, the relay ports and the quota; printed at start. */
+  /** Judged by the open-descriptor limit, the relay ports (of clients on UDP) and the quota; printed at start. */
   readonly capacity: Capacity;
   readonly listeners: readonly BoundListener[];
   /** Empty where everything is in this thread. */
@@ -70,7 +70,7 @@ export interface TurnService extends AsyncDisposable {
   /**
    * Opens a listener. Rejects with `PosternError`: `address-busy`, `address-gone`, `descriptors-exhausted`,
    * `wildcard-address`, `permission-denied` (a port below 1024), `bad-tls-identity`, `missing-tls-identity`,
-   * `shard-ended`, `closed`.
+   * `shard-ended`, `no-stream-worker`, `closed`.
    */
   listen(spec: ListenSpec): Promise<BoundListener>;
 

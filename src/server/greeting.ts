@@ -70,7 +70,9 @@ function room({ capacity, shards }: Daemon): string {
   const { allocations, limitedBy } = capacity;
   const found = `Room for ${allocations.toLocaleString("en")} allocations, limited by ${limits[limitedBy]}.`;
   if (shards.length === 0) return found;
-  return `${found}\n${shards.length - 1} threads serve UDP, one more TCP and TLS.`;
+  const onStreams = shards.filter(({ name }) => name === "streams").length;
+  const more = onStreams === 0 ? "" : ", one more TCP and TLS";
+  return `${found}\n${shards.length - onStreams} threads serve UDP${more}.`;
 }
 
 function warnings({ config, plan }: Daemon): string {

@@ -59,9 +59,10 @@ export async function createTurn(parts: TurnParts): Promise<TurnService> {
   const shards = shardCount(config, datapath);
   if (shards > 1) {
     const { TurnShards } = await import("../node/shard/turn-shards.ts");
-    const { wakeDelay, offload, offloadHelper, offloadInterfaces } = config;
+    const { wakeDelay, offload, offloadHelper, offloadInterfaces, tcpPort, tlsPort } = config;
+    const servesStreams = tcpPort !== undefined || tlsPort !== undefined;
     const forwarding = { offload: offload === "auto", offloadHelper, offloadInterfaces };
-    return new TurnShards({ ...common, shards, wakeDelay, ...forwarding });
+    return new TurnShards({ ...common, shards, servesStreams, wakeDelay, ...forwarding });
   }
   const { TurnHost } = await import("../node/turn-host.ts");
   const { wakeDelay } = config;

@@ -125,6 +125,14 @@ describe("two shards", { skip, timeout: 180_000 }, () => {
     });
   });
 
+  test("no thread serves TCP and TLS where both are off", async () => {
+    await using daemon = await start(["--tcp-port", "off", "--tls-port", "off"]);
+    assert.deepEqual((await daemon.logged("serving"))["shards"], ["udp 0", "udp 1"]);
+    assert.match(daemon.child.output(), /2 threads serve UDP\./);
+    await using client = await connect(daemon);
+    await client.allocate();
+  });
+
   test("SIGTERM waits for sessions, and ends with them", async () => {
     await using daemon = await start(["--drain-deadline", "30s"]);
     await using client = await connect(daemon);

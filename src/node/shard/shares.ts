@@ -19,6 +19,11 @@ export function portShare({ min, max }: PortRange, index: number, count: number)
   return { min: index === 0 ? min : start(index), max: index === count - 1 ? max : start(index + 1) - 1 };
 }
 
+/** The relay ports that clients on UDP can have: the parts of the first `shards` workers. */
+export function udpPorts(range: PortRange, count: number, shards: number): PortRange {
+  return { min: range.min, max: portShare(range, shards - 1, count).max };
+}
+
 /**
  * One worker's configuration. A source that may be spoofed reaches all shards, so what they answer it together must be no
  * more than one would; `shards` of the workers serve UDP.

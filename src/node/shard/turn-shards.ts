@@ -1,5 +1,5 @@
 /**
- * A TURN server of several workers: shards, each with its part of the UDP clients, and one more for TCP and TLS. The main
+ * A TURN server of several workers: shards, each with its part of the UDP clients, and one more for TCP and TLS where they are served. The main
  * thread opens the UDP listeners and steers each client to one shard; it looks users up, and tells everybody what
  * changes. Packets never pass it. A worker that ends takes its allocations with it and is started again on the same
  * sockets; the others notice nothing.
@@ -11,6 +11,7 @@ import type { RelayAddress, SharedSecret, TurnServerConfig } from "../../core/tu
 import type { DiscoverySquare } from "../../core/turn/server/discovery-sites.ts";
 import type { TurnServerEvent, UserKeys } from "../../core/turn/server/outputs.ts";
 import { refuseWildcard } from "../datapath/wildcard.ts";
+import { openDescriptorLimit } from "../descriptors.ts";
 import { Emptying } from "../emptying.ts";
 import { KeyLookups } from "../key-lookups.ts";
 import type { Log } from "../log.ts";
@@ -25,15 +26,17 @@ import { forward } from "./exchange.ts";
 import type { PlainIdentity, ToShard } from "./messages.ts";
 import { hasEnded, type WorkerSettings } from "./shard.ts";
 import { type Orders, type SeatHost, ShardSeat } from "./shard-seat.ts";
-import { portShare } from "./shares.ts";
+import { portShare, udpPorts } from "./shares.ts";
 import { sumStats } from "./sum.ts";
 import { UdpGroup } from "./udp-group.ts";
 
 export interface TurnShardsOptions {
   /** As for one server: each worker gets its part of ports and budgets. */
   readonly config: TurnServerConfig;
-  /** How many workers serve UDP; two or more, and one more serves TCP and TLS. */
+  /** How many workers serve UDP; two or more. */
   readonly shards: number;
+  /** Whether one more serves TCP and TLS, with relay ports of its own; it does when not told. */
+  readonly servesStreams?: boolean;
   readonly wakeDelay: number;
   /** Whether the kernel forwards what goes over UDP clients' channels, where that can be. */
   readonly offload?: boolean;
@@ -66,6 +69,7 @@ export class TurnShards implements TurnService {
     const {
       config,
       shards,
+      servesStreams = true,
       wakeDelay,
       offload = false,
       offloadHelper,
@@ -77,7 +81,7 @@ export class TurnShards implements TurnService {
     } = options;
     for (const { bound } of config.relays) refuseWildcard(bound);
     availableForeign();
-    const count = shards + 1;
+    const count = servesStreams ? shards + 1 : shards;
     portShare(config.relayPorts, 0, count);
     this.#orders = {
       ...{ config, shards, count, streams, wakeDelay, offload, offloadHelper, offloadInterfaces },
@@ -117,8 +121,10 @@ export class TurnShards implements TurnService {
   }
 
   get capacity(): Capacity {
-    const { config, streams } = this.#orders;
-    return capacityOf(config, limitsWithin(defaultStreamLimits, streams).connections);
+    const { config, count, shards, streams } = this.#orders;
+    const connections = count > shards ? limitsWithin(defaultStreamLimits, streams).connections : 0;
+    const relayPorts = udpPorts(config.relayPorts, count, shards);
+    return capacityOf({ ...config, relayPorts }, connections, openDescriptorLimit(), count);
   }
 
   get listeners(): readonly BoundListener[] {
@@ -161,8 +167,10 @@ export class TurnShards implements TurnService {
       this.#orders.identity = plain(tls);
     }
     const [seat] = this.#serving(transport);
-    const asked = { bound: { id, transport, address }, group: undefined };
-    const { address: at } = (await seat?.listen(asked)) ?? {};
+    if (seat === undefined) {
+      throw new PosternError("no-stream-worker", "No worker serves TCP and TLS here: set `servesStreams`.");
+    }
+    const { address: at } = await seat.listen({ bound: { id, transport, address }, group: undefined });
     const bound = { id, transport, address: at ?? address };
     this.#orders.listeners.set(id, { bound, group: undefined });
     return bound;

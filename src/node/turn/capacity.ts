@@ -9,8 +9,9 @@ export interface Capacity {
   readonly descriptors: number | undefined;
 }
 
-/** What Node and the daemon keep open besides sockets of clients and relays: a generous guess. */
+/** What Node and the daemon keep open besides sockets of clients and relays, and what each worker does: generous guesses. */
 const ownDescriptors = 64;
+const descriptorsOfWorker = 32;
 
 /** Ports of the family that has fewest: an allocation takes one of each relay family at most. */
 function portRoom({ relays, relayPorts }: TurnServerConfig): number {
@@ -21,15 +22,18 @@ function portRoom({ relays, relayPorts }: TurnServerConfig): number {
 
 /**
  * Every allocation is counted with one relay of each family that is served, and all stream connections as taken, so
- * that the number holds but for ports reserved by EVEN-PORT, which come on top for 30 s.
+ * that the number holds but for ports reserved by EVEN-PORT, which come on top for 30 s. `workers`: how many there are besides
+ * this thread.
  */
 export function capacityOf(
   config: TurnServerConfig,
   streamConnections: number,
   descriptors: number | undefined = openDescriptorLimit(),
+  workers: number = 0,
 ): Capacity {
   const families = new Set(config.relays.map(({ bound }) => bound.family)).size;
-  const free = descriptors === undefined ? Number.POSITIVE_INFINITY : descriptors - ownDescriptors - streamConnections;
+  const own = ownDescriptors + workers * descriptorsOfWorker;
+  const free = descriptors === undefined ? Number.POSITIVE_INFINITY : descriptors - own - streamConnections;
   const rooms = [
     { limitedBy: "quota", allocations: config.quotas.allocations },
     { limitedBy: "ports", allocations: families === 0 ? 0 : portRoom(config) },

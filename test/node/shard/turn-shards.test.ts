@@ -4,7 +4,9 @@ import { describe, test } from "node:test";
 import { formatAddress } from "../../../src/core/base/address.ts";
 import { PosternError } from "../../../src/core/base/failure.ts";
 import type { UserKeys } from "../../../src/core/turn/server/outputs.ts";
+import { openDescriptorLimit } from "../../../src/node/descriptors.ts";
 import { Secret } from "../../../src/node/secret.ts";
+import { portShare } from "../../../src/node/shard/shares.ts";
 import type { FindKeys } from "../../../src/node/turn-service.ts";
 import { askBinding } from "../../support/binding.ts";
 import { requireForeign, requireIpv6 } from "../../support/peers.ts";
@@ -179,6 +181,42 @@ describe("a server of two shards", { skip }, () => {
       ),
     );
     assert.equal((await askBinding(t.port)).split(":")[0], "127.0.0.1");
+  });
+
+  test("without TCP and TLS there is no worker for them, and its ports are the others'", async () => {
+    await using t = await ShardsUnderTest.create({ servesStreams: false });
+    assert.deepEqual(
+      t.host.shards.map(({ name }) => name),
+      ["udp 0", "udp 1"],
+    );
+    await assert.rejects(t.host.listen({ transport: "tcp", address: at("127.0.0.1") }), hasCode("no-stream-worker"));
+    const tls = await makeIdentity("first.example");
+    await assert.rejects(
+      t.host.listen({ transport: "tls", address: at("127.0.0.1"), tls }),
+      hasCode("no-stream-worker"),
+    );
+    t.host.updateTls(tls);
+    const { min, max } = t.relayPorts;
+    assert.deepEqual(t.host.capacity.allocations, max - min + 1);
+    const clients = await Promise.all(Array.from({ length: 200 }, () => t.connect()));
+    const ports = new Set<number>();
+    for (const client of clients) {
+      const allocated = await client.allocate().catch((error: Refused) => assert.equal(error.code, 508));
+      if (allocated) ports.add(allocated.relayed[0]!.port);
+    }
+    assert.equal(ports.size, max - min + 1);
+  });
+
+  test("there is room for what clients on UDP can have", async () => {
+    await using t = await ShardsUnderTest.create();
+    const { min, max } = t.relayPorts;
+    const [all, limit] = [max - min + 1, openDescriptorLimit()];
+    assert.deepEqual(t.host.capacity, {
+      allocations: portShare(t.relayPorts, 2, 3).min - min,
+      limitedBy: "ports",
+      descriptors: limit,
+    });
+    assert.ok(t.host.capacity.allocations < all);
   });
 
   test("nothing is left open after the end", async () => {

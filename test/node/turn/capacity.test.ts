@@ -21,6 +21,11 @@ test("descriptors: one for every family of relays, after what streams and the pr
   assert.equal(capacityOf(both, 5_000, descriptors).allocations, 0);
 });
 
+test("descriptors: what workers of a server keep open is not for relays", () => {
+  const one = { ...CONFIG, quotas, relays: [v4!], relayPorts: wide };
+  assert.equal(capacityOf(one, 100, 1_064, 3).allocations, 900 - 3 * 32);
+});
+
 test("ports: those of the family that has fewest addresses", () => {
   const relayPorts = { min: 50_000, max: 50_099 };
   const config = { ...CONFIG, quotas, relayPorts, relays: [v4!, v4!, v6!] };
