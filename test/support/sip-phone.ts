@@ -253,6 +253,11 @@ export class SipPhone implements AsyncDisposable {
     ]);
   }
 
+  /** How far its media goes from now on. */
+  set hops(count: number) {
+    this.#media.setTTL(count);
+  }
+
   /** One packet of voice to where `description` says; the sequence number is its payload's too. */
   speak(description: string, sequence: number): void {
     const data = Buffer.alloc(172, sequence & 0xff);

@@ -162,6 +162,11 @@ export class SipEdge implements Machine<EdgeOutput> {
     return route;
   }
 
+  /** One that may not go on, for it has no hops left. */
+  handleSpent(port: PortId): void {
+    this.#state.relay.handleSpent(port);
+  }
+
   /** Whether a packet has left something to be polled. */
   get hasOutput(): boolean {
     return this.#state.outputs.length + this.#state.withdrawals.length > 0;

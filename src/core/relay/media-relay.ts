@@ -14,7 +14,7 @@ import { isCarried } from "./carried.ts";
 import { type MediaRelayConfig, UNSEEN_TIMEOUT_MS } from "./config.ts";
 import { type DescriptionRequest, describe, refuseFor, refuseOf, settle } from "./describe.ts";
 import { Leg, type LegParty, Session } from "./leg.ts";
-import { handlePacket } from "./media.ts";
+import { handlePacket, handleSpent } from "./media.ts";
 import type { LegId, MediaRelayOutput, PortId, Route, SessionId } from "./outputs.ts";
 import { closePort, portBound, portFailed } from "./port-pairs.ts";
 import { reportOf, type SessionReport } from "./report.ts";
@@ -177,6 +177,11 @@ export class MediaRelay implements Machine<MediaRelayOutput> {
     now: Instant,
   ): Route | undefined {
     return handlePacket(this.#state, data, length, from, port, now);
+  }
+
+  /** One that may not go on, for it has no hops left. */
+  handleSpent(port: PortId): void {
+    handleSpent(this.#state, port);
   }
 
   /** Whether a packet has left something to be polled. */

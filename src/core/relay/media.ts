@@ -85,6 +85,12 @@ export function handlePacket(
   return route;
 }
 
+/** A packet without any hops left. A call whose media comes back again and again ends so. */
+export function handleSpent(state: RelayState, id: PortId): void {
+  const component = state.ports.find(id)?.component;
+  if (component?.port?.id === id) drop(state, component, "hop-limit");
+}
+
 function checked(
   state: RelayState,
   component: Component,

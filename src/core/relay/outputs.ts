@@ -66,7 +66,7 @@ export type MediaRelayOutput =
  * from where its media comes. `learning`: from its address, while it is found out which port is its. `unnegotiated`: of a
  * payload type that nobody agreed on. `malformed`: not what the stream carries. `no-way`: the other party cannot be reached
  * yet, holds, or another phone was first. `idle`: the stream has no description. `unsealed`: a connectivity check that the
- * call's passwords have not sealed.
+ * call's passwords have not sealed. `hop-limit`: it had no hops left.
  */
 export const RELAY_DROPS = [
   "stranger",
@@ -77,6 +77,7 @@ export const RELAY_DROPS = [
   "no-way",
   "idle",
   "unsealed",
+  "hop-limit",
 ] as const;
 export type RelayDrop = (typeof RELAY_DROPS)[number];
 export type RelayDrops = Record<RelayDrop, number>;
@@ -91,5 +92,6 @@ export function noDrops(): RelayDrops {
     "no-way": 0,
     idle: 0,
     unsealed: 0,
+    "hop-limit": 0,
   };
 }

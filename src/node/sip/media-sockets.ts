@@ -37,8 +37,7 @@ class MediaSocket implements DatagramSink {
     fields: IpFields = NO_FIELDS,
   ): void {
     const carried = onward(fields);
-    // A call whose media comes back again and again ends so.
-    if (carried === SPENT) return;
+    if (carried === SPENT) return this.#driver.spent(this.#port);
     const route = this.#driver.packet(data, length, from, this.#port);
     if (route !== undefined) this.#sockets.send(route.port, data, length, route.remote, carried);
   }

@@ -21,4 +21,9 @@ export class SipDriver extends Driver<SipEdge, EdgeOutput> {
       return undefined;
     }
   }
+
+  /** One that came without any hops left. */
+  spent(port: PortId): void {
+    if (!this.stopped) this.machine.handleSpent(port);
+  }
 }

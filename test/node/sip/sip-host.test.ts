@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatAddress } from "../../../src/core/base/address.ts";
+import { requireForeign } from "../../support/peers.ts";
 import { mediaOf } from "../../support/sip-phone.ts";
 import { until } from "../../support/until.ts";
 import { DOMAIN, SipHostUnderTest } from "./host-under-test.ts";
@@ -74,6 +75,24 @@ test("ITU-T T.38 annex D: two fax machines hear each other, packet by packet", a
       Array.from({ length: 5 }, (_, number) => page(number, `${other} ${number}`)),
     );
   }
+});
+
+test("media without any hops left goes nowhere, and is counted", { skip: requireForeign() }, async () => {
+  await using edge = await SipHostUnderTest.open();
+  await using alice = await edge.phone("alice", 2);
+  await using bob = await edge.phone("bob", 3);
+  for (const phone of [alice, bob]) await phone.register();
+  const { answer } = await alice.call(bob);
+  alice.hops = 1;
+  let [sent, spent] = [0, 0];
+  // The datapath looks at the hops of one in 16 packets where none was worth a look before.
+  await until("some to be dropped for that", () => {
+    alice.speak(answer.body, ++sent);
+    spent = edge.host.calls()[0]?.media?.legs[0]?.streams[0]?.media.drops["hop-limit"] ?? 0;
+    return spent > 10;
+  });
+  assert.equal(edge.host.stats.media.drops["hop-limit"], spent);
+  assert.ok(bob.heard.length < sent);
 });
 
 test("a wrong password registers nobody", async () => {
