@@ -6,7 +6,7 @@
 import { type Address, blankAddress, hashIp } from "./address.ts";
 import type { Instant } from "./machine.ts";
 
-const SLOTS = 1 << 16;
+export const SOURCE_SLOTS: number = 1 << 16;
 
 const source: Address = blankAddress();
 
@@ -19,45 +19,81 @@ export function hashSource(a: Readonly<Address>, seed: number): number {
   return hashIp(source, seed);
 }
 
-export class SourceBudget {
-  readonly #perSecond: number;
-  readonly #burst: number;
-  readonly #seed: number;
-  /** Tokens spent and not yet regained. */
-  readonly #spent: Float32Array = new Float32Array(SLOTS);
-  readonly #at: Float64Array = new Float64Array(SLOTS);
+/** What a slot holds that was never used. */
+const UNUSED = 0;
+/** Parts of a token that instants are counted in; fewer where bursts are so long that they would not fit. */
+const finest = 16;
+const mostAhead = 2 ** 29;
 
-  /** `perSecond`: sustained rate of one source. `burst`: how many at once. */
-  constructor(perSecond: number, seed: number, burst: number = perSecond * 2) {
-    this.#burst = burst;
-    this.#perSecond = perSecond;
+/**
+ * A slot holds the instant at which its source will have regained everything, counted in parts of a token, modulo 2³². What is
+ * further ahead than any debt can be is long past. After 2²⁸ tokens' time, days at usual rates, a source may be taken for one
+ * that has just spent, and is until it would have regained that.
+ */
+export class SourceBudget {
+  readonly #token: number;
+  readonly #burst: number;
+  readonly #perMillisecond: number;
+  readonly #seed: number;
+  readonly #slots: Int32Array;
+  readonly #isShared: boolean;
+
+  /**
+   * `perSecond`: sustained rate of one source. `burst`: how many at once. `slots`: `SOURCE_SLOTS` of them, at first all 0, where
+   * several have one budget; they have the same seed then, and one clock.
+   */
+  constructor(
+    perSecond: number,
+    seed: number,
+    burst: number = perSecond * 2,
+    slots: Int32Array = new Int32Array(SOURCE_SLOTS),
+  ) {
+    this.#token = Math.max(1, Math.min(finest, Math.floor(mostAhead / burst)));
+    this.#burst = Math.min(mostAhead, burst * this.#token);
+    this.#perMillisecond = (perSecond / 1000) * this.#token;
     this.#seed = seed;
+    this.#slots = slots;
+    this.#isShared = slots.buffer instanceof SharedArrayBuffer;
   }
 
   /** Counts one against the source, or against `what` of it; false when it is over budget. */
   take(from: Readonly<Address>, now: Instant, what: string = ""): boolean {
     const slot = this.#slotOf(from, what);
-    const spent = this.#spentAt(slot, now);
-    const within = spent + 1 <= this.#burst;
-    this.#at[slot] = now;
-    this.#spent[slot] = within ? spent + 1 : spent;
-    return within;
+    const at = this.#partsAt(now);
+    for (;;) {
+      const due = this.#slots[slot] as number;
+      const spent = this.#spentAt(due, at) + this.#token;
+      if (spent > this.#burst) return false;
+      if (this.#change(slot, due, (at + spent) | 0 || 1)) return true;
+    }
   }
 
   /** Whether `take` would be within the budget. */
   has(from: Readonly<Address>, now: Instant, what: string = ""): boolean {
-    return this.#spentAt(this.#slotOf(from, what), now) + 1 <= this.#burst;
+    const due = this.#slots[this.#slotOf(from, what)] as number;
+    return this.#spentAt(due, this.#partsAt(now)) + this.#token <= this.#burst;
+  }
+
+  /** False when another thread was faster. */
+  #change(slot: number, due: number, next: number): boolean {
+    if (this.#isShared) return Atomics.compareExchange(this.#slots, slot, due, next) === due;
+    this.#slots[slot] = next;
+    return true;
   }
 
   #slotOf(from: Readonly<Address>, what: string): number {
     let seed = this.#seed;
     for (let i = 0; i < what.length; i++) seed = Math.imul(seed ^ what.charCodeAt(i), 0x01000193) >>> 0;
-    return hashSource(from, seed) & (SLOTS - 1);
+    return hashSource(from, seed) & (SOURCE_SLOTS - 1);
   }
 
-  #spentAt(slot: number, now: Instant): number {
-    const elapsed = now - (this.#at[slot] as number);
-    const regained = (Math.max(0, elapsed) / 1000) * this.#perSecond;
-    return Math.max(0, (this.#spent[slot] as number) - regained);
+  #partsAt(now: Instant): number {
+    return (now * this.#perMillisecond) | 0;
+  }
+
+  /** Another thread may have spent a little later than now. */
+  #spentAt(due: number, at: number): number {
+    const left = (due - at) | 0;
+    return due === UNUSED || left < 0 || left > 2 * this.#burst ? 0 : left;
   }
 }

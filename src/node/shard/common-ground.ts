@@ -2,9 +2,11 @@
  * What all shards of one server share: memory, events and secrets. The main thread makes it, keeps it for as long as it
  * serves, and clears away what a shard leaves that has died.
  */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import type { RelayAddress } from "../../core/base/relay-places.ts";
+import { SOURCE_SLOTS } from "../../core/base/source-budget.ts";
 import type { TurnServerConfig } from "../../core/turn/server/config.ts";
+import type { SharedBudgets } from "../../core/turn/server/shard.ts";
 import { openEvent } from "../sys/event-descriptor.ts";
 import { closeDescriptor } from "../sys/udp-socket.ts";
 import type { RingMemories } from "./neighbours.ts";
@@ -17,12 +19,19 @@ export interface CommonMemory extends RingMemories {
   /** By shard. */
   readonly sketches: readonly SharedArrayBuffer[];
   readonly owners: SharedOwners;
+  readonly budgets: SharedBudgets;
   /** Secrets of this process: where counts are kept, and what hides whose a reservation is. */
   readonly countKey: Uint8Array;
   readonly tokenKey: Uint8Array;
 }
 
 const keyLength = 16;
+
+/** All threads of a process have one clock, `performance.now`. */
+function createBudgets(): SharedBudgets {
+  const create = () => new Int32Array(new SharedArrayBuffer(SOURCE_SLOTS * Int32Array.BYTES_PER_ELEMENT));
+  return { seed: randomInt(2 ** 32), strangers: create(), acquaintances: create(), reflections: create() };
+}
 
 export class CommonGround {
   readonly memory: CommonMemory;
@@ -37,6 +46,7 @@ export class CommonGround {
       events: shards.map(() => openEvent()),
       sketches: shards.map(() => createSketch()),
       owners: createOwners(relayPorts),
+      budgets: createBudgets(),
       countKey: randomBytes(keyLength),
       tokenKey: randomBytes(keyLength),
     };

@@ -16,7 +16,7 @@ export interface ShardData {
   /** Which of all workers it is, counted from 0; the one for streams is the last. */
   readonly index: number;
   readonly count: number;
-  /** With this worker's part of ports and budgets, and what else is true now. */
+  /** With this worker's part of ports, and what else is true now. */
   readonly config: TurnServerConfig;
   readonly wakeDelay: number;
   readonly offload: boolean;

@@ -25,6 +25,6 @@ export function shardLink(
   const { index } = self;
   const counts = new SharedCounts(memory.sketches, index, memory.countKey, nodeCrypto);
   const owners = new PortOwners(memory.owners, index);
-  const shard = { ...self, counts, owners, tokenKey: memory.tokenKey };
+  const shard = { ...self, counts, owners, budgets: memory.budgets, tokenKey: memory.tokenKey };
   return { shard, connect: (sink) => new Neighbours(memory, index, watch, sink), tell };
 }

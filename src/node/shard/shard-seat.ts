@@ -13,7 +13,7 @@ import type { CommonGround } from "./common-ground.ts";
 import type { Correspondent, Letter } from "./exchange.ts";
 import type { FromShard, PlainIdentity, ShardData, ShardTask, TaskResult, ToShard } from "./messages.ts";
 import { hasEnded, Shard, type ShardOwner, type WorkerSettings } from "./shard.ts";
-import { configShare } from "./shares.ts";
+import { portShare } from "./shares.ts";
 import { continued, noStats, remains, sumStats } from "./sum.ts";
 import type { UdpGroup } from "./udp-group.ts";
 
@@ -114,12 +114,12 @@ export class ShardSeat implements ShardOwner, Correspondent {
     const { config, count, shards, wakeDelay, offload, offloadHelper, offloadInterfaces, streams, common } =
       this.#orders;
     const { index, incarnation } = this;
-    const share = configShare(config, index, count, shards);
+    const relayPorts = portShare(config.relayPorts, index, count);
     return {
       index,
       count,
       incarnation,
-      config: share,
+      config: { ...config, relayPorts },
       wakeDelay,
       streams,
       common: common.memory,

@@ -1,7 +1,6 @@
-/** What one of several workers has of what was configured for all. */
+/** Which relay ports one of several workers has. */
 import { PosternError } from "../../core/base/failure.ts";
 import type { PortRange } from "../../core/base/relay-places.ts";
-import type { TurnServerConfig } from "../../core/turn/server/config.ts";
 
 /**
  * The `index`th of `count` parts of the relay ports. Parts begin with an even port, so that no pair of ports is cut in two
@@ -22,21 +21,4 @@ export function portShare({ min, max }: PortRange, index: number, count: number)
 /** The relay ports that clients on UDP can have: the parts of the first `shards` workers. */
 export function udpPorts(range: PortRange, count: number, shards: number): PortRange {
   return { min: range.min, max: portShare(range, shards - 1, count).max };
-}
-
-/**
- * One worker's configuration. A source that may be spoofed reaches all shards, so what they answer it together must be no
- * more than one would; `shards` of the workers serve UDP.
- */
-export function configShare(config: TurnServerConfig, index: number, count: number, shards: number): TurnServerConfig {
-  const { unauthenticatedPerSecond } = config.budgets;
-  const isShard = index < shards;
-  return {
-    ...config,
-    relayPorts: portShare(config.relayPorts, index, count),
-    budgets: {
-      ...config.budgets,
-      unauthenticatedPerSecond: isShard ? Math.ceil(unauthenticatedPerSecond / shards) : unauthenticatedPerSecond,
-    },
-  };
 }

@@ -31,7 +31,7 @@ import { sumStats } from "./sum.ts";
 import { UdpGroup } from "./udp-group.ts";
 
 export interface TurnShardsOptions {
-  /** As for one server: each worker gets its part of ports and budgets. */
+  /** As for one server: each worker gets its part of ports. */
   readonly config: TurnServerConfig;
   /** How many workers serve UDP; two or more. */
   readonly shards: number;

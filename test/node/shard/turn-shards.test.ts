@@ -1,5 +1,7 @@
 /** A TURN server of several workers, on loopback, with real clients. */
 import assert from "node:assert/strict";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { describe, test } from "node:test";
 import { formatAddress } from "../../../src/core/base/address.ts";
 import { PosternError } from "../../../src/core/base/failure.ts";
@@ -181,6 +183,41 @@ describe("a server of two shards", { skip }, () => {
       ),
     );
     assert.equal((await askBinding(t.port)).split(":")[0], "127.0.0.1");
+  });
+
+  test("what a source may ask counts over all of them, and one socket alone can ask all of it", async () => {
+    const rate = 20;
+    const budgets = { unauthenticatedPerSecond: rate, requestsPerSecond: rate };
+    await using t = await ShardsUnderTest.create({}, { budgets });
+    const begun = performance.now();
+    const request = Buffer.from("000100002112a442000000000000000000000001", "hex");
+    let answers = 0;
+    await using sockets = new AsyncDisposableStack();
+    const bound = async () => {
+      const socket = createSocket("udp4").on("message", () => answers++);
+      sockets.defer(async () => void socket.close());
+      socket.bind(0, "127.0.0.1");
+      await once(socket, "listening");
+      return socket;
+    };
+    const asked = async (times: number) => {
+      await t.host.refresh();
+      const { bindings, drops } = t.host.stats.server;
+      return bindings + drops["over-budget"] === times;
+    };
+    const first = await bound();
+    for (let i = 0; i < 100; i++) first.send(request, t.port, "127.0.0.1");
+    await until("all to be looked at", () => asked(100));
+    assert.ok(t.host.stats.server.bindings >= 2 * rate);
+    // The others come to both.
+    for (let i = 0; i < 20; i++) {
+      const socket = await bound();
+      for (let n = 0; n < 10; n++) socket.send(request, t.port, "127.0.0.1");
+    }
+    await until("all to be looked at", () => asked(300));
+    const most = 2 * rate + (rate * (performance.now() - begun)) / 1_000;
+    assert.ok(t.host.stats.server.bindings <= most, `${t.host.stats.server.bindings} of ${most}`);
+    await until("the answers", () => answers === t.host.stats.server.bindings);
   });
 
   test("without TCP and TLS there is no worker for them, and its ports are the others'", async () => {

@@ -36,10 +36,13 @@ const REFLECTIONS_PER_SECOND = 20;
 export class DiscoverySites {
   readonly #sites: Map<number, DiscoverySite> = new Map();
   readonly #seed: number;
+  readonly #spent: Int32Array | undefined;
   #budget: SourceBudget | undefined;
 
-  constructor(seed: number) {
+  /** `spent`: where reflections are counted for several servers together. */
+  constructor(seed: number, spent?: Int32Array) {
     this.#seed = seed;
+    this.#spent = spent;
   }
 
   set(squares: readonly DiscoverySquare[]): void {
@@ -49,7 +52,8 @@ export class DiscoverySites {
         for (const port of [0, 1] as const) this.#sites.set(square[ip][port].listener, { square, ip, port });
       }
     }
-    if (squares.length > 0) this.#budget ??= new SourceBudget(REFLECTIONS_PER_SECOND, this.#seed);
+    if (squares.length > 0)
+      this.#budget ??= new SourceBudget(REFLECTIONS_PER_SECOND, this.#seed, undefined, this.#spent);
   }
 
   find(listener: number): DiscoverySite | undefined {

@@ -15,8 +15,18 @@ export interface Shard {
   readonly incarnation: number;
   readonly counts: AllocationCounts;
   readonly owners: RelayOwners;
+  readonly budgets: SharedBudgets;
   /** Hides in a reservation's token whose it is. The same for all shards, 16 bytes or more. */
   readonly tokenKey: Uint8Array;
+}
+
+/** What sources have spent with all shards together: slots of `SourceBudget`s. */
+export interface SharedBudgets {
+  readonly seed: number;
+  readonly strangers: Int32Array;
+  readonly acquaintances: Int32Array;
+  /** Answers of NAT behaviour discovery that leave by another socket. */
+  readonly reflections: Int32Array;
 }
 
 /** No shard. */

@@ -92,9 +92,12 @@ export class ServerState {
     this.gate = new PeerGate(config.peers, config.relays, config.ownAddresses);
     this.quota = new AllocationQuota(config.quotas, shard?.counts ?? new LocalCounts(seed));
     this.limits = allocationLimits(config.quotas);
-    this.strangers = new SourceBudget(config.budgets.unauthenticatedPerSecond, seed);
-    this.acquaintances = new SourceBudget(config.budgets.requestsPerSecond, seed);
-    this.discovery = new DiscoverySites(seed);
+    const { unauthenticatedPerSecond, requestsPerSecond } = config.budgets;
+    const shared = shard?.budgets;
+    const which = shared?.seed ?? seed;
+    this.strangers = new SourceBudget(unauthenticatedPerSecond, which, undefined, shared?.strangers);
+    this.acquaintances = new SourceBudget(requestsPerSecond, which, undefined, shared?.acquaintances);
+    this.discovery = new DiscoverySites(which, shared?.reflections);
     const anonymity = config.usernameAnonymity ? SecurityFeature.UsernameAnonymity : 0;
     const features = SecurityFeature.PasswordAlgorithms | anonymity;
     this.nonces = new Nonces(ports.crypto, config.nonceKeys, config.nonceLifetime, features);

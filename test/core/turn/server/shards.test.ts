@@ -328,6 +328,22 @@ for (const [name, config, ip] of [
   });
 }
 
+test("what one source may ask counts over all shards, and with a successor too", () => {
+  const shards = new Shards(3, { budgets: { unauthenticatedPerSecond: 5, requestsPerSecond: 10 } });
+  const clients = [0, 1, 2].map((index) => new Client(shards.worlds[index] as World, `5.6.7.8:${1000 + index}`));
+  // A challenge each.
+  for (const client of clients) client.challenge();
+  const bindings = (client: Client) =>
+    Array.from({ length: 5 }, () => client.raw(client.plain(Method.Binding)).length).reduce((a, b) => a + b, 0);
+  assert.deepEqual(clients.map(bindings), [5, 2, 0]);
+  const refreshes = (client: Client) =>
+    Array.from({ length: 9 }, () => client.raw(client.sealed(Method.Refresh)).length).reduce((a, b) => a + b, 0);
+  assert.deepEqual(clients.map(refreshes), [9, 9, 2]);
+  shards.kill(0);
+  assert.equal(bindings(new Client(shards.worlds[0] as World, "5.6.7.8:2000")), 0);
+  assert.equal(bindings(new Client(shards.worlds[0] as World, "5.6.7.9:2000")), 5);
+});
+
 test("what is bound behind a 1:1 NAT is reached as bound too, and the receiver sees the advertised source", () => {
   const { shards, a, b, atA, atB } = meeting(natted, "8.8.1.1");
   a.permit("10.0.0.1");

@@ -4,11 +4,17 @@
  */
 import assert from "node:assert/strict";
 import { type Address, formatAddress, sameIp } from "../../../../src/core/base/address.ts";
+import { SOURCE_SLOTS } from "../../../../src/core/base/source-budget.ts";
 import { encodeUtf8 } from "../../../../src/core/base/utf8.ts";
 import type { TurnServerConfig } from "../../../../src/core/turn/server/config.ts";
 import type { Flow } from "../../../../src/core/turn/server/flow.ts";
 import { LocalCounts } from "../../../../src/core/turn/server/quota.ts";
-import { NOBODY, type RelayOwners, type ShardMessage } from "../../../../src/core/turn/server/shard.ts";
+import {
+  NOBODY,
+  type RelayOwners,
+  type ShardMessage,
+  type SharedBudgets,
+} from "../../../../src/core/turn/server/shard.ts";
 import { baseConfig, type Client, type Media, type ShardOutput, textOf, World } from "./world.ts";
 
 const portsEach = 20;
@@ -23,6 +29,12 @@ export class Shards {
   readonly worlds: World[] = [];
   readonly #config: TurnServerConfig;
   readonly #counts: LocalCounts = new LocalCounts(1);
+  readonly #budgets: SharedBudgets = {
+    seed: 9,
+    strangers: new Int32Array(SOURCE_SLOTS),
+    acquaintances: new Int32Array(SOURCE_SLOTS),
+    reflections: new Int32Array(SOURCE_SLOTS),
+  };
   /** By formatted bound address. */
   readonly #owners: Map<string, number> = new Map();
   /** Sockets on their way, and those that came with a claim's answer: by shard and claim. */
@@ -48,6 +60,7 @@ export class Shards {
       incarnation: this.#starts++,
       counts: this.#counts,
       owners: this.#ownersOf(index),
+      budgets: this.#budgets,
       tokenKey: encodeUtf8("a key for tokens"),
     };
     const former = this.worlds[index];
