@@ -39,11 +39,15 @@ export function epollEvent(arch: string): { readonly size: number; readonly even
 export const SOCK_FILTER = { size: 8, code: 0, whenTrue: 2, whenFalse: 3, operand: 4 } as const;
 export const SOCK_FPROG = { size: 16, length: 0, filter: 8 } as const;
 export const BPF_LD_W_ABS = 0x20;
-export const BPF_LD_H_ABS = 0x28;
 export const BPF_LD_B_ABS = 0x30;
 export const BPF_LD_H_IND = 0x48;
+export const BPF_LD_B_IND = 0x50;
+export const BPF_LD_MEM = 0x60;
+export const BPF_LDX_MEM = 0x61;
 export const BPF_LDX_MSH = 0xb1;
+export const BPF_ST = 0x02;
 export const BPF_ADD_K = 0x04;
+export const BPF_ADD_X = 0x0c;
 export const BPF_MUL_K = 0x24;
 export const BPF_LSH_K = 0x64;
 export const BPF_RSH_K = 0x74;

@@ -7,18 +7,22 @@
 import type { Address } from "../../core/base/address.ts";
 import {
   BPF_ADD_K,
+  BPF_ADD_X,
   BPF_JEQ_K,
   BPF_JGE_K,
   BPF_LD_B_ABS,
-  BPF_LD_H_ABS,
+  BPF_LD_B_IND,
   BPF_LD_H_IND,
+  BPF_LD_MEM,
   BPF_LD_W_ABS,
+  BPF_LDX_MEM,
   BPF_LDX_MSH,
   BPF_LSH_K,
   BPF_MOD_K,
   BPF_MUL_K,
   BPF_RET_A,
   BPF_RSH_K,
+  BPF_ST,
   BPF_TAX,
   BPF_TXA,
   BPF_XOR_X,
@@ -54,6 +58,35 @@ const spread: Instruction = [BPF_MUL_K, 0x9e3779b1];
 /** Of all bits of the accumulator, those that depend on most. */
 const upperHalf: Instruction = [BPF_RSH_K, 16];
 
+/** Extension headers of IPv6 that are looked behind: more have not been seen in front of UDP. */
+const extensionsAtMost = 3;
+
+const [payload6, next6] = [SKF_NET_OFF + IP6HDR.size, SKF_NET_OFF + IP6HDR.next];
+
+/** X grows by the extension header that it points at, and A is the type of what is behind it. */
+const overExtension: readonly Instruction[] = [
+  [BPF_LD_B_IND, payload6],
+  [BPF_ST, 0],
+  // RFC 8200 §4.2, §4.5: how many times eight bytes are behind the first eight; a fragment header has zero there.
+  [BPF_LD_B_IND, payload6 + 1],
+  [BPF_ADD_K, 1],
+  [BPF_LSH_K, 3],
+  [BPF_ADD_X, 0],
+  [BPF_TAX, 0],
+  [BPF_LD_MEM, 0],
+];
+
+/** A is the port it comes from; where there are more extension headers, it is the type of one. At first X is 0. */
+const port6: readonly Instruction[] = [
+  [BPF_LD_B_ABS, next6],
+  ...Array.from({ length: extensionsAtMost }, (_, i): Instruction[] => [
+    [BPF_JEQ_K, IPPROTO_UDP, (extensionsAtMost - i) * (1 + overExtension.length), 0],
+    ...overExtension,
+  ]).flat(),
+  [BPF_JEQ_K, IPPROTO_UDP, 0, 1],
+  [BPF_LD_H_IND, payload6],
+];
+
 /** X is the number of the source, in all its bits. */
 const sourceOf: Readonly<Record<4 | 6, readonly Instruction[]>> = {
   4: [
@@ -66,6 +99,8 @@ const sourceOf: Readonly<Record<4 | 6, readonly Instruction[]>> = {
     [BPF_TAX, 0],
   ],
   6: [
+    ...port6,
+    [BPF_ST, 0],
     [BPF_LD_W_ABS, SKF_NET_OFF + IP6HDR.source],
     ...[4, 8, 12].flatMap((at): Instruction[] => [
       spread,
@@ -73,11 +108,7 @@ const sourceOf: Readonly<Record<4 | 6, readonly Instruction[]>> = {
       [BPF_LD_W_ABS, SKF_NET_OFF + IP6HDR.source + at],
       [BPF_XOR_X, 0],
     ]),
-    [BPF_TAX, 0],
-    // Where there are extension headers, which clients do not send, the address has to do.
-    [BPF_LD_B_ABS, SKF_NET_OFF + IP6HDR.next],
-    [BPF_JEQ_K, IPPROTO_UDP, 0, 3],
-    [BPF_LD_H_ABS, SKF_NET_OFF + IP6HDR.size],
+    [BPF_LDX_MEM, 0],
     [BPF_XOR_X, 0],
     [BPF_TAX, 0],
   ],

@@ -83,7 +83,7 @@ export class Recorder implements DatagramSink {
   }
 }
 
-class Peer implements AsyncDisposable {
+export class Peer implements AsyncDisposable {
   readonly socket: Socket;
   readonly received: Datagram[] = [];
 
@@ -107,10 +107,10 @@ class Peer implements AsyncDisposable {
   }
 }
 
-const channel = 0x4001;
+export const channel = 0x4001;
 
 /** A client's channel to a peer, as a server has it: what comes up goes on, and flows are offered and taken back. */
-class RelayedChannel {
+export class RelayedChannel {
   readonly #datapath: Datapath;
   readonly #client: Readonly<Address>;
   readonly #peer: Readonly<Address>;
@@ -167,11 +167,11 @@ class RelayedChannel {
 }
 
 /** Bytes that differ from place to place and from size to size. */
-function pattern(length: number, seed = length): Buffer {
+export function pattern(length: number, seed = length): Buffer {
   return Buffer.from(Uint8Array.from({ length }, (_, i) => (i * 31 + seed * 17 + (i >> 8)) & 255));
 }
 
-function channelData(channel: number, payload: Buffer): Buffer {
+export function channelData(channel: number, payload: Buffer): Buffer {
   const header = Buffer.alloc(4);
   header.writeUInt16BE(channel, 0);
   header.writeUInt16BE(payload.length, 2);

@@ -7,9 +7,10 @@ import { type Address, formatIp, parseIp } from "../../../src/core/base/address.
 import type { Datapath } from "../../../src/node/datapath/datapath.ts";
 import { DgramDatapath } from "../../../src/node/datapath/dgram.ts";
 import { MmsgDatapath } from "../../../src/node/datapath/mmsg.ts";
-import { requireForeign, requireIpv6 } from "../../support/peers.ts";
+import { requireForeign, requireIpv6, requirePrivilege } from "../../support/peers.ts";
 import { until } from "../../support/until.ts";
 import { Recorder } from "./compliance.ts";
+import { chains, RawIpv6 } from "./raw-ipv6.ts";
 
 class Gauged extends Recorder {
   readonly fills: (number | undefined)[] = [];
@@ -104,6 +105,25 @@ for (const [ip, skip] of [
       }));
   });
 }
+
+test("extension headers of IPv6 hide neither a request nor media", {
+  skip: requireForeign() || requireIpv6() || requirePrivilege("net-raw"),
+}, async () => {
+  using raw = new RawIpv6();
+  for (const [many, few] of [
+    [media, binding],
+    [binding, media],
+  ] as const) {
+    await withListener("::1", async (sink, socket) => {
+      const from = parseIp("::1", socket.address().port) as Address;
+      for (let i = 0; i < flood; i++) socket.send(many);
+      for (const chain of chains) raw.send(from, sink.address as Address, chain, few);
+      await until("all of the few", () => heard(sink, few) === chains.length);
+      await drained(sink);
+      assert.ok(heard(sink, many) < flood, "the other queue was full");
+    });
+  }
+});
 
 test("other sockets do not say how full their queues are", { skip: requireForeign() }, async () => {
   await using held = new AsyncDisposableStack();

@@ -11,9 +11,10 @@ import { libc } from "../../../src/node/sys/libc.ts";
 import { NativeMemory } from "../../../src/node/sys/native-memory.ts";
 import { writeSocketAddress } from "../../../src/node/sys/socket-address.ts";
 import { closeDescriptor, openUdpSocket } from "../../../src/node/sys/udp-socket.ts";
-import { requireForeign, requireIpv6 } from "../../support/peers.ts";
+import { requireForeign, requireIpv6, requirePrivilege } from "../../support/peers.ts";
 import { until } from "../../support/until.ts";
 import { Recorder } from "../datapath/compliance.ts";
+import { chains, RawIpv6 } from "../datapath/raw-ipv6.ts";
 import { at } from "../host-under-test.ts";
 
 const request = Buffer.from("000100002112a442000000000000000000000001", "hex");
@@ -124,6 +125,28 @@ describe("a client that sends IP options", { skip: requireForeign() }, () => {
       assert.ok(shards.heard.some(({ datagrams }) => datagrams.length === 2));
       for (const { datagrams } of shards.heard) datagrams.length = 0;
       closeDescriptor(socket);
+    }
+  });
+});
+
+describe("a client that sends extension headers of IPv6", {
+  skip: requireForeign() || requireIpv6() || requirePrivilege("net-raw"),
+}, () => {
+  test("comes to the same shard with them and without, with requests and with media", async () => {
+    await using shards = new Shards("::1", 4);
+    using raw = new RawIpv6();
+    const { address } = shards.group;
+    for (let i = 0; i < 64; i++) {
+      const socket = (await bound("::1")).unref();
+      const from = at("::1", socket.address().port);
+      socket.send(request, address.port, "::1");
+      for (const what of [request, media]) for (const chain of chains) raw.send(from, address, chain, what);
+      await until("all", () => shards.count === 1 + 2 * chains.length);
+      const clients = shards.heard.filter(({ datagrams }) => datagrams.length > 0);
+      assert.equal(clients.length, 1, `${shards.heard.map(({ datagrams }) => datagrams.length)}`);
+      assert.equal(new Set(clients[0]?.datagrams.map((one) => one.from)).size, 1);
+      for (const { datagrams } of shards.heard) datagrams.length = 0;
+      socket.close();
     }
   });
 });
