@@ -7,13 +7,12 @@ import { monotonicNow } from "../../clock.ts";
 import { Routes } from "../../sys/routes.ts";
 import { SystemError } from "../../sys/system-error.ts";
 import { Counters } from "./counters.ts";
-import { type FlowEnds, FlowTable } from "./flow-table.ts";
+import type { FlowEnds, KernelFlow } from "./flow-entry.ts";
+import { FlowTable } from "./flow-table.ts";
 import { HostRules } from "./host-rules.ts";
 import { type OffloadStats, outcomes } from "./offload-stats.ts";
 import { holderIsGone, type ProgramSource } from "./program-source.ts";
 import { RelayProgram } from "./relay-program.ts";
-
-type KernelFlow = Parameters<FlowTable["add"]>[0];
 
 const tickMs = 250;
 
