@@ -1,4 +1,7 @@
-/** Datagrams over IPv6 with other headers between IPv6's and UDP's. Who sends them needs CAP_NET_RAW. */
+/**
+ * Datagrams over IPv6 with other headers between IPv6's and UDP's, and frames with a VLAN's tag. Who sends them needs
+ * CAP_NET_RAW.
+ */
 import type { Address } from "../../../src/core/base/address.ts";
 import { libc } from "../../../src/node/sys/libc.ts";
 import { NativeMemory } from "../../../src/node/sys/native-memory.ts";
@@ -7,7 +10,7 @@ import { orThrow } from "../../../src/node/sys/system-error.ts";
 import { closeDescriptor } from "../../../src/node/sys/udp-socket.ts";
 import { udpChecksum } from "./ebpf/reference.ts";
 
-const [AF_INET6, SOCK_RAW, IPPROTO_RAW, IPPROTO_UDP] = [10, 3, 255, 17];
+const [AF_INET6, AF_PACKET, SOCK_RAW, IPPROTO_RAW, IPPROTO_UDP] = [10, 17, 3, 255, 17];
 
 /**
  * Four bytes of padding (RFC 8200 §4.2), and twelve of an option for experiments, which nobody has to know (RFC 4727 §3.6): of
@@ -43,7 +46,12 @@ function octets({ w0, w1, w2, w3 }: Readonly<Address>): Buffer {
   return bytes;
 }
 
-function packet(from: Readonly<Address>, to: Readonly<Address>, chain: readonly Extension[], data: Uint8Array): Buffer {
+export function ipv6Packet(
+  from: Readonly<Address>,
+  to: Readonly<Address>,
+  chain: readonly Extension[],
+  data: Uint8Array,
+): Buffer {
   const udp = Buffer.concat([Buffer.alloc(8), data]);
   for (const [i, value] of [from.port, to.port, udp.length].entries()) udp.writeUInt16BE(value, 2 * i);
   udp.writeUInt16BE(udpChecksum(octets(from), octets(to), udp), 6);
@@ -63,11 +71,49 @@ export class RawIpv6 implements Disposable {
 
   send(from: Readonly<Address>, to: Readonly<Address>, chain: readonly Extension[], data: Uint8Array): void {
     const { address, bytes } = this.#memory;
-    const whole = packet(from, to, chain, data);
+    const whole = ipv6Packet(from, to, chain, data);
     bytes.set(whole, SOCKET_ADDRESS_ROOM);
     // The kernel takes no port of another protocol.
     const length = writeSocketAddress(this.#memory, 0, { ...to, port: 0 });
     orThrow("sendto", libc().sendto(this.#socket, address + SOCKET_ADDRESS_ROOM, whole.length, 0, address, length));
+  }
+
+  [Symbol.dispose](): void {
+    closeDescriptor(this.#socket);
+    this.#memory.release();
+  }
+}
+
+/** As `struct sockaddr_ll` has them. */
+const SOCKADDR_LL = { size: 20, index: 4, addressLength: 11, address: 12 };
+
+/** Frames from one interface to another's address. */
+export class RawLink implements Disposable {
+  readonly #socket = orThrow("socket", libc().socket(AF_PACKET, SOCK_RAW, 0));
+  readonly #memory = new NativeMemory("raw frame", SOCKET_ADDRESS_ROOM + 2_048);
+  readonly #addresses: Buffer;
+
+  constructor(index: number, from: string, to: string) {
+    const [source, destination] = [from, to].map((mac) => Buffer.from(mac.replaceAll(":", ""), "hex")) as [
+      Buffer,
+      Buffer,
+    ];
+    this.#addresses = Buffer.concat([destination, source]);
+    const { bytes, u32 } = this.#memory;
+    bytes[0] = AF_PACKET;
+    u32[SOCKADDR_LL.index >> 2] = index;
+    bytes[SOCKADDR_LL.addressLength] = 6;
+    bytes.set(destination, SOCKADDR_LL.address);
+  }
+
+  /** `tag`: priority and VLAN, of IEEE 802.1Q; undefined: none. */
+  send(tag: number | undefined, packet: Uint8Array): void {
+    const { address, bytes } = this.#memory;
+    const type = tag === undefined ? [] : [0x81, 0x00, tag >> 8, tag & 255];
+    const frame = Buffer.concat([this.#addresses, Buffer.of(...type, 0x86, 0xdd), packet]);
+    bytes.set(frame, SOCKET_ADDRESS_ROOM);
+    const at = address + SOCKET_ADDRESS_ROOM;
+    orThrow("sendto", libc().sendto(this.#socket, at, frame.length, 0, address, SOCKADDR_LL.size));
   }
 
   [Symbol.dispose](): void {
