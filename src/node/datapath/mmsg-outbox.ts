@@ -28,8 +28,9 @@ export class Outbox {
   readonly #batch: SendBatch;
   /** Called when a socket begins, or ends, to wait for room. */
   readonly #onWaiting: (socket: MmsgSocket, isWaiting: boolean) => void;
-  /** Sockets with a chain, each once. */
+  /** Sockets with a chain, each once, and behind them what former flushes have left: an array that is cut grows anew. */
   readonly #touched: MmsgSocket[] = [];
+  #touchedCount = 0;
   readonly #destination: Address = blankAddress();
   #lentView: Uint8Array | undefined;
   #lentAt = 0;
@@ -42,10 +43,6 @@ export class Outbox {
     this.#stats = stats;
     this.#batch = new SendBatch(capacity, received.data);
     this.#onWaiting = onWaiting;
-  }
-
-  get isEmpty(): boolean {
-    return this.#touched.length === 0;
   }
 
   /**
@@ -118,9 +115,8 @@ export class Outbox {
 
   /** Hands everything that has collected to the kernel, or to the queues. */
   flush(): void {
-    const touched = this.#touched;
-    for (let i = 0; i < touched.length; i++) this.flushSocket(touched[i] as MmsgSocket);
-    touched.length = 0;
+    for (let i = 0; i < this.#touchedCount; i++) this.flushSocket(this.#touched[i] as MmsgSocket);
+    this.#touchedCount = 0;
     this.#batch.clear();
   }
 
@@ -174,7 +170,7 @@ export class Outbox {
     if (!socket.queue.isEmpty) return this.#enqueue(socket, entry);
     if (socket.head === NO_ENTRY) {
       socket.head = entry;
-      this.#touched.push(socket);
+      this.#touched[this.#touchedCount++] = socket;
     } else batch.link(socket.tail, entry);
     socket.tail = entry;
     return true;

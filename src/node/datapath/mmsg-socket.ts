@@ -163,6 +163,11 @@ export class MmsgSocket {
     return true;
   }
 
+  /** What comes here is only passed on: requests come elsewhere, and whoever listens to everything may do anything. */
+  get isMedia(): boolean {
+    return this.receives === "relay" || this.requests !== undefined;
+  }
+
   /** Throws `SystemError`. */
   merge(): void {
     if (this.isMerging || !this.hearsFields || this.receives === "requests") return;

@@ -9,13 +9,12 @@ import { type Address, blankAddress } from "../../core/base/address.ts";
 import { type IpFields, mustNotFragment, NO_FIELDS } from "../../core/base/ip-fields.ts";
 import type { MediaFlow } from "../../core/relay/media-flow.ts";
 import type { Flow } from "../../core/turn/server/flow.ts";
-import { monotonicNow } from "../clock.ts";
 import { Epoll } from "../sys/epoll.ts";
 import { ErrorQueue } from "../sys/error-queue.ts";
-import { type Watch, type WatchReadable, watchReadable } from "../sys/readiness.ts";
+import { nodeLoop } from "../sys/node-loop.ts";
+import type { ThreadLoop } from "../sys/readiness.ts";
 import { ReceiveBatch } from "../sys/receive-batch.ts";
 import { QueueGauge, type SteeredPair } from "../sys/steering.ts";
-import { Timer } from "../sys/timer.ts";
 import {
   createDatapathStats,
   type DatagramSink,
@@ -27,7 +26,7 @@ import {
 import { Outbox } from "./mmsg-outbox.ts";
 import { leastBurst, type MmsgSocket } from "./mmsg-socket.ts";
 import { MmsgSockets } from "./mmsg-sockets.ts";
-import { Pace } from "./pace.ts";
+import { MmsgWakes } from "./mmsg-wakes.ts";
 import { isWildcard, wildcardFailure } from "./wildcard.ts";
 
 const { EAGAIN, EINTR } = constants.errno;
@@ -57,8 +56,8 @@ export interface MmsgOptions {
   readonly wakeDelay?: number;
   /** Datagrams, 64 at most, after which everything else in the process gets its turn: for those that cost much each. */
   readonly mostInTurn?: number;
-  /** Who watches its descriptors; Node's own event loop, unless given. */
-  readonly watch?: WatchReadable;
+  /** What runs the thread; Node's own event loop, unless given. */
+  readonly loop?: ThreadLoop;
   /** Sockets of listeners that are somebody else's, who has opened them and closes them; undefined where it is our own. */
   readonly inherited?: (address: Readonly<Address>) => SteeredPair | undefined;
 }
@@ -71,17 +70,12 @@ export class MmsgDatapath implements Datapath {
   readonly #outbox: Outbox;
   readonly #errors: ErrorQueue = new ErrorQueue();
   readonly #gauge: QueueGauge = new QueueGauge();
-  readonly #watch: Watch;
-  readonly #timer: Timer = new Timer();
-  readonly #timerWatch: Watch;
-  readonly #pace: Pace;
-  readonly #wakeDelay: number;
+  readonly #wakes: MmsgWakes;
   readonly #merges: MmsgOptions["merges"];
   readonly #batch: number;
   readonly #rounds: number;
   readonly #sockets: MmsgSockets;
   readonly #from: Address = blankAddress();
-  readonly #turn = (): void => this.#takeTurn();
   readonly #flush = (): void => this.#flushLater();
   /** By slot of `#received`: whose datagram it holds. */
   readonly #owners: MmsgSocket[] = [];
@@ -92,19 +86,11 @@ export class MmsgDatapath implements Datapath {
   #isInTurn = false;
   #isFlushDue = false;
   #isClosed = false;
-  /** Whether the next look at the sockets is the timer's to say, and not theirs. */
-  #isPaced = false;
   /** Whether a socket gave as many as were asked for in this round. */
   #mayHaveLeft = false;
 
   /** Under load a datagram may wait for `wakeDelay` microseconds until others have come. Throws `PosternError` `foreign-functions-unavailable`, or `SystemError` when no descriptor is left. */
-  constructor({
-    wakeDelay = 0,
-    mostInTurn,
-    merges,
-    watch = watchReadable,
-    inherited = () => undefined,
-  }: MmsgOptions = {}) {
+  constructor({ wakeDelay = 0, mostInTurn, merges, loop = nodeLoop(), inherited = () => undefined }: MmsgOptions = {}) {
     const unreceived = () => this.#sockets.unreceived;
     this.#stats = {
       ...createDatapathStats(),
@@ -112,11 +98,9 @@ export class MmsgDatapath implements Datapath {
         return unreceived();
       },
     };
-    this.#wakeDelay = wakeDelay;
     this.#merges = merges;
     this.#batch = mostInTurn ?? batchSize;
     this.#rounds = mostInTurn === undefined ? roundsInTurn : 1;
-    this.#pace = new Pace(wakeDelay);
     this.#outbox = new Outbox(this.#stats, this.#received, ({ descriptor, id }, isWaiting) =>
       this.#epoll.watchWritable(descriptor, id, isWaiting),
     );
@@ -127,11 +111,10 @@ export class MmsgDatapath implements Datapath {
       inherited,
       isMerging: merges === "always",
       flush: (socket) => this.#outbox.flushSocket(socket),
-      hold: (isNeeded) => this.#hold(isNeeded),
+      hold: (isNeeded) => this.#wakes.hold(isNeeded),
     });
-    this.#watch = watch(this.#epoll.descriptor, this.#turn);
-    this.#timerWatch = watch(this.#timer.descriptor, this.#turn);
-    this.#hold(false);
+    this.#wakes = new MmsgWakes(loop, this.#epoll.descriptor, wakeDelay, () => this.#look());
+    this.#wakes.hold(false);
   }
 
   get stats(): Readonly<DatapathStats> {
@@ -200,23 +183,13 @@ export class MmsgDatapath implements Datapath {
     if (this.#isClosed) return Promise.resolve();
     this.#sockets.releaseAll();
     this.#isClosed = true;
-    this.#watch.close();
-    this.#timerWatch.close();
+    this.#wakes.close();
     this.#epoll.close();
-    this.#timer.close();
     this.#received.release();
     this.#gauge.release();
     this.#errors.release();
     this.#outbox.release();
     return Promise.resolve();
-  }
-
-  /** Whether the process must stay alive. */
-  #hold(isNeeded: boolean): void {
-    for (const watch of [this.#watch, this.#timerWatch]) {
-      if (isNeeded) watch.ref();
-      else watch.unref();
-    }
   }
 
   #dropClosed(): boolean {
@@ -235,7 +208,8 @@ export class MmsgDatapath implements Datapath {
     if (!this.#isClosed) this.#outbox.flush();
   }
 
-  #takeTurn(): void {
+  /** Hands up what the sockets have, up to a bound; returns how many packets that was. */
+  #look(): number {
     this.#isInTurn = true;
     const before = this.#stats.packetsIn;
     for (let round = 0; round < this.#rounds && !this.#isClosed; round++) {
@@ -249,22 +223,10 @@ export class MmsgDatapath implements Datapath {
       // Fewer took no time in which others could have come. But what is left behind while paced waits once more.
       const isSmall = this.#stats.packetsIn - packetsIn < worthAnotherRound;
       if (this.#stats.packetsIn - before >= this.#rounds * this.#batch) break;
-      if (isSmall && !(this.#isPaced && this.#mayHaveLeft)) break;
+      if (isSmall && !(this.#wakes.isPaced && this.#mayHaveLeft)) break;
     }
     this.#isInTurn = false;
-    if (!this.#isClosed) this.#follow(this.#pace.handleLook(this.#stats.packetsIn - before, monotonicNow()));
-  }
-
-  /** Looks again after the wake delay, or as soon as something comes. */
-  #follow(isWorthWaiting: boolean): void {
-    if (isWorthWaiting) this.#timer.set(this.#wakeDelay);
-    if (isWorthWaiting === this.#isPaced) return;
-    this.#isPaced = isWorthWaiting;
-    if (isWorthWaiting) this.#watch.stop();
-    else {
-      this.#timer.set(0);
-      this.#watch.start();
-    }
+    return this.#stats.packetsIn - before;
   }
 
   /** What the `index`th ready socket has room for, and has, if it is one for requests, or is not. */
@@ -308,6 +270,7 @@ export class MmsgDatapath implements Datapath {
     if (socket.fill !== undefined) this.#gaugeQueue(socket, want, count);
     socket.adapt(want, count);
     if (count === want) this.#mayHaveLeft = true;
+    if (!socket.isMedia) this.#wakes.giveWay();
     if (this.#merges === "bursts" && count >= leastBurst && !socket.isMerging) this.#lookForBurst(socket, count);
     for (let i = 0; i < count; i++) {
       this.#areTaken[this.#filled] = isTaken ? 1 : 0;

@@ -70,7 +70,7 @@ class ShardProgram {
 
   #datapath({ wakeDelay, offload, offloadHelper, offloadInterfaces }: ShardData): Datapath {
     const inherited = (address: Readonly<Address>) => this.#sockets.get(formatAddress(address));
-    const options = { wakeDelay, inherited, watch: this.#loop.watch };
+    const options = { wakeDelay, inherited, loop: this.#loop };
     const inner = new MmsgDatapath(offload ? options : { ...options, merges: "bursts" });
     return offload ? withOffload(inner, { offloadHelper, offloadInterfaces }, offloadReports(this.#log)) : inner;
   }

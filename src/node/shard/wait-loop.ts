@@ -8,7 +8,8 @@
  */
 import { Epoll } from "../sys/epoll.ts";
 import { EventLoop } from "../sys/event-loop.ts";
-import type { Watch, WatchReadable } from "../sys/readiness.ts";
+import { Pause } from "../sys/pause.ts";
+import type { ThreadLoop, Watch, WatchReadable } from "../sys/readiness.ts";
 import type { Pulse } from "./pulse.ts";
 
 /** The event loop's own place among what is waited for. */
@@ -23,9 +24,10 @@ interface Watched {
   isOn: boolean;
 }
 
-export class WaitLoop {
+export class WaitLoop implements ThreadLoop {
   readonly #epoll: Epoll = new Epoll(room);
   readonly #loop: EventLoop = new EventLoop();
+  readonly #pause: Pause = new Pause(this.#epoll.descriptor);
   readonly #watched: (Watched | undefined)[] = [undefined];
   readonly #turn = (): void => this.#takeTurn();
   readonly #pulse: Pulse;
@@ -62,18 +64,32 @@ export class WaitLoop {
     };
   };
 
+  pause(microseconds: number): boolean {
+    this.#loop.updateTime();
+    const { timeout } = this.#loop;
+    return (timeout < 0 || timeout * 1_000 >= microseconds) && this.#pause.take(microseconds);
+  }
+
   /** Nothing is waited for any more: the worker ends when Node has nothing left to do. */
   close(): void {
     clearImmediate(this.#next);
     this.#epoll.close();
+    this.#pause.release();
   }
 
   #takeTurn(): void {
     this.#next = setImmediate(this.#turn);
-    // Without it, libuv would say that it need not wait at all.
+    // With it, libuv would say that it need not wait at all.
     this.#next.unref();
-    const timeout = this.#loop.timeout;
-    this.#next.ref();
+    try {
+      this.#wait();
+    } finally {
+      this.#next.ref();
+    }
+  }
+
+  #wait(): void {
+    const { timeout } = this.#loop;
     this.#pulse.rest();
     const ready = this.#epoll.wait(timeout);
     this.#pulse.beat();

@@ -11,6 +11,7 @@ export class EventLoop {
   readonly descriptor: number;
   readonly #loop: number;
   readonly #timeout: ForeignFunction;
+  readonly #updateTime: ForeignFunction;
 
   /** Throws `PosternError` `foreign-functions-unavailable`. */
   constructor() {
@@ -28,10 +29,16 @@ export class EventLoop {
     this.#loop = (memory.u32[1] as number) * 0x1_0000_0000 + (memory.u32[0] as number);
     this.descriptor = node.func("uv_backend_fd", "int", ["uintptr_t"])(this.#loop);
     this.#timeout = node.func("uv_backend_timeout", "int", ["uintptr_t"]);
+    this.#updateTime = node.func("uv_update_time", "void", ["uintptr_t"]);
   }
 
   /** Milliseconds until the next timer: 0 when there is something to do at once, -1 when there is no timer. */
   get timeout(): number {
     return this.#timeout(this.#loop);
+  }
+
+  /** Counts `timeout` from now on, and not from when the loop last waited. */
+  updateTime(): void {
+    this.#updateTime(this.#loop);
   }
 }

@@ -77,6 +77,11 @@ export const SO_EE_ORIGIN_ICMP6 = 3;
 /** `nanoseconds`: of the time until it goes off; the interval is in front. */
 export const ITIMERSPEC = { size: 32, nanoseconds: 24 } as const;
 
+export const TIMESPEC = { size: 16, nanoseconds: 8 } as const;
+export const POLLFD = { size: 8, descriptor: 0, events: 4 } as const;
+export const POLLIN = 1;
+export const PR_GET_TIMERSLACK = 30;
+
 export const CLOCK_MONOTONIC = 1;
 export const TFD_CLOEXEC = 0o2000000;
 export const TFD_NONBLOCK = 0o4000;

@@ -35,6 +35,7 @@ export interface Libc {
   getpwnam_r(name: number, entry: number, room: number, roomSize: number, found: number): number;
   syscall(number: number, command: number, attributes: number, size: number): number;
   epoll_wait(epoll: number, events: number, count: number, timeoutMs: number): number;
+  ppoll(descriptors: number, count: number, timeout: number, signals: number): number;
 }
 
 const prototypes: Readonly<Record<keyof Libc, readonly string[]>> = {
@@ -67,6 +68,7 @@ const prototypes: Readonly<Record<keyof Libc, readonly string[]>> = {
   getpwnam_r: ["uintptr_t", "uintptr_t", "uintptr_t", "size_t", "uintptr_t"],
   syscall: ["long", "int", "uintptr_t", "uint32_t"],
   epoll_wait: ["int", "uintptr_t", "int", "int"],
+  ppoll: ["uintptr_t", "ulong", "uintptr_t", "uintptr_t"],
 };
 
 function bindFunction(library: ReturnType<Foreign["load"]>, errno: () => number, name: keyof Libc): ForeignFunction {

@@ -17,6 +17,16 @@ export interface Watch {
 /** Calls `whenReady` in every turn of the loop in which `descriptor` can be read. */
 export type WatchReadable = (descriptor: number, whenReady: () => void) => Watch;
 
+/** What runs a thread, to who has descriptors of their own. */
+export interface ThreadLoop {
+  readonly watch: WatchReadable;
+  /**
+   * Waits in its place, from inside an immediate or what `watch` calls: for so many microseconds, less than a second, and not much longer. Returns whether it did:
+   * not, or not any more, when somebody else has something to do, or a timer is due before.
+   */
+  pause(microseconds: number): boolean;
+}
+
 /**
  * By Node's own event loop: for the main thread alone. When a worker is ended, Node lets libuv run once more, and a
  * descriptor that is ready then calls into what is gone, which ends the process. There it is `WaitLoop`.

@@ -22,6 +22,7 @@ const headers = [
   "linux/pkt_cls.h",
   "linux/if_ether.h",
   "sys/epoll.h",
+  "poll.h",
   "sys/timerfd.h",
   "sys/eventfd.h",
   "time.h",
@@ -92,6 +93,8 @@ const structures: Readonly<Record<string, { c: string; members: Readonly<Record<
   IPHDR: { c: "struct iphdr", members: { source: "saddr" } },
   IP6HDR: { c: "struct ipv6hdr", members: { next: "nexthdr", source: "saddr" } },
   ITIMERSPEC: { c: "struct itimerspec", members: { nanoseconds: "it_value.tv_nsec" } },
+  TIMESPEC: { c: "struct timespec", members: { nanoseconds: "tv_nsec" } },
+  POLLFD: { c: "struct pollfd", members: { descriptor: "fd", events: "events" } },
   SOCK_FILTER: { c: "struct sock_filter", members: { code: "code", whenTrue: "jt", whenFalse: "jf", operand: "k" } },
   SOCK_FPROG: { c: "struct sock_fprog", members: { length: "len", filter: "filter" } },
   BPF_MAP_ATTR: {
