@@ -1,6 +1,6 @@
 /**
  * When the `mmsg` datapath looks at its sockets: whenever one of them has something, or, under load, when the wake delay is
- * over. The way through Node's loop, which watches a timer meanwhile, costs as much as four packets. So between
+ * over. A tenth of the CPU time would go into the way through Node's loop, which could watch a timer meanwhile. So between
  * looks it waits in the loop's place where nobody else has anything to do, and gives way to it every two milliseconds.
  */
 import { monotonicNow } from "../clock.ts";
