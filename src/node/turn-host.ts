@@ -15,6 +15,7 @@ import type { Datapath } from "./datapath/datapath.ts";
 import { refuseWildcard } from "./datapath/wildcard.ts";
 import { Emptying } from "./emptying.ts";
 import { FailureLog } from "./failure-log.ts";
+import { KeyCache } from "./key-cache.ts";
 import { KeyLookups } from "./key-lookups.ts";
 import { type Log, silentLog } from "./log.ts";
 import type { ListenSpec } from "./net/listen-spec.ts";
@@ -61,7 +62,7 @@ export class TurnHost implements TurnService {
   /** Undefined where this server is alone. */
   readonly #neighbours: Neighbours | undefined;
   readonly #handOvers: HandOvers | undefined;
-  readonly #findKeys: FindKeys;
+  readonly #keys: KeyCache;
   readonly #lookups: KeyLookups<KeyQueryId, UserKeys>;
   readonly #listeners: Map<number, ListenerEntry> = new Map();
   readonly #emptying: Emptying = new Emptying(() => this.stats.server.allocations === 0);
@@ -93,7 +94,7 @@ export class TurnHost implements TurnService {
     });
     this.#relays = new RelaySockets(datapath, this.#driver, this.#egress);
     this.#handOvers = link && new HandOvers(link, this.#driver, this.#relays);
-    this.#findKeys = options.keys ?? (() => undefined);
+    this.#keys = new KeyCache(options.keys ?? (() => undefined));
     this.#lookups = new KeyLookups(
       (query, keys) => this.#driver.input((server, now) => server.handleKey(query, keys, now)),
       this.#log,
@@ -170,6 +171,7 @@ export class TurnHost implements TurnService {
   }
 
   removeUser(username: string): void {
+    this.#keys.forget(username);
     this.#driver.input((server, now) => server.handleUserRemoved(username, now));
   }
 
@@ -236,7 +238,7 @@ export class TurnHost implements TurnService {
       case "releaseRelay":
         return this.#relays.close(output.relay);
       case "lookupKey":
-        return this.#lookups.start(output.query, (signal) => this.#findKeys(output.user, output.realm, signal));
+        return this.#lookups.start(output.query, (signal) => this.#keys.find(output.user, output.realm, signal));
       case "offload":
         return this.#egress.offload(output.flow);
       case "withdraw":

@@ -17,7 +17,8 @@ import type { Capacity } from "./turn/capacity.ts";
 
 /**
  * Looks a user up; undefined when there is none. `signal` fires after five seconds and on close: the answer is not
- * waited for any longer, and the user counts as unknown. A rejection is logged and counts the same.
+ * waited for any longer, and the user counts as unknown. A rejection is logged and counts the same. What is found holds for
+ * ten seconds, or until `removeUser`.
  */
 export type FindKeys = (
   user: UserQuery,

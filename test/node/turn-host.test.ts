@@ -5,6 +5,7 @@ import { connect as connectTls } from "node:tls";
 import { formatAddress, formatIp } from "../../src/core/base/address.ts";
 import { PosternError } from "../../src/core/base/failure.ts";
 import type { Flow } from "../../src/core/turn/server/flow.ts";
+import type { UserKeys } from "../../src/core/turn/server/outputs.ts";
 import type { SocketId } from "../../src/node/datapath/datapath.ts";
 import { DgramDatapath } from "../../src/node/datapath/dgram.ts";
 import { Secret } from "../../src/node/secret.ts";
@@ -173,6 +174,53 @@ describe("users", () => {
     assert.equal(given.aborted, true);
     await refused;
     context.mock.timers.reset();
+  });
+
+  test("a user is looked up once, for each algorithm too, and again after a removal; an unknown one each time", async () => {
+    let asked = 0;
+    let known: UserKeys | undefined;
+    const keys = () => {
+      asked++;
+      return known;
+    };
+    await using t = await HostUnderTest.create({ keys });
+    const { address } = await listen(t);
+    const attempt = async (algorithm: "md5" | "sha256" = "md5") => {
+      await using client = await TurnClient.connect({ port: address.port, ...alice, algorithm });
+      await client.allocate();
+    };
+    const isRefused = (error: unknown) => error instanceof Refused && error.code === 401;
+    await assert.rejects(attempt(), isRefused);
+    await assert.rejects(attempt(), isRefused);
+    assert.equal(asked, 2);
+    known = aliceKeys();
+    for (const algorithm of ["md5", "md5", "sha256", "sha256", "md5"] as const) await attempt(algorithm);
+    assert.equal(asked, 3);
+    known = undefined;
+    t.host.removeUser("alice");
+    await assert.rejects(attempt(), isRefused);
+    assert.equal(asked, 4);
+  });
+
+  test("what is answered about a user who was removed meanwhile is not kept", async () => {
+    const answers: ((keys: UserKeys | undefined) => void)[] = [];
+    const keys = () => new Promise<UserKeys | undefined>((resolve) => answers.push(resolve));
+    await using t = await HostUnderTest.create({ keys });
+    const { address } = await listen(t);
+    await using early = await TurnClient.connect({ port: address.port, ...alice });
+    const isRefused = (error: unknown) => error instanceof Refused && error.code === 401;
+    const refused = assert.rejects(early.allocate(), isRefused);
+    await until("the first question", () => answers[0]);
+    t.host.removeUser("alice");
+    answers[0]?.(aliceKeys());
+    await until("the question after the removal", () => answers[1]);
+    answers[1]?.(undefined);
+    await refused;
+    await using late = await TurnClient.connect({ port: address.port, ...alice });
+    const lateRefused = assert.rejects(late.allocate(), isRefused);
+    await until("another question", () => answers[2]);
+    answers[2]?.(undefined);
+    await lateRefused;
   });
 
   test("removing a user, or a shared secret, ends their sessions", async () => {

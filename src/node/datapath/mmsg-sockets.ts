@@ -2,7 +2,7 @@
  * The sockets of the `mmsg` datapath, by number: opened, taken over from somebody else, given away and closed. Whose socket it
  * is hears in a turn of its own how binding ended. Numbers are used again.
  */
-import type { Address } from "../../core/base/address.ts";
+import { type Address, copyAddress } from "../../core/base/address.ts";
 import type { Epoll } from "../sys/epoll.ts";
 import type { QueueGauge, SteeredPair } from "../sys/steering.ts";
 import { localAddress } from "../sys/udp-socket.ts";
@@ -26,13 +26,19 @@ export interface MmsgSocketsOptions {
   readonly hold: (isNeeded: boolean) => void;
 }
 
+interface Opening {
+  readonly socket: MmsgSocket;
+  /** Undefined where the system has chosen the port. */
+  readonly asked: Address | undefined;
+}
+
 export class MmsgSockets {
   readonly #options: MmsgSocketsOptions;
   readonly #losses: ReceiveLosses;
   readonly #sockets: (MmsgSocket | undefined)[] = [];
   readonly #free: SocketId[] = [];
   /** Those whose sinks have not heard yet how binding ended. */
-  #opening: MmsgSocket[] = [];
+  #opening: Opening[] = [];
 
   constructor(options: MmsgSocketsOptions) {
     this.#options = options;
@@ -50,7 +56,7 @@ export class MmsgSockets {
 
   bind(address: Readonly<Address>, purpose: SocketPurpose, sink: DatagramSink): SocketId {
     const { inherited, isMerging } = this.#options;
-    return this.#begin(address.family, purpose, sink, (socket) => {
+    return this.#begin(address, purpose, sink, (socket) => {
       const pair = purpose === "turn-listener" ? inherited(address) : undefined;
       if (pair === undefined) socket.open(address, purpose);
       else socket.inherit(pair.media);
@@ -60,21 +66,27 @@ export class MmsgSockets {
     });
   }
 
-  adopt(descriptor: number, { family }: Readonly<Address>, purpose: SocketPurpose, sink: DatagramSink): SocketId {
-    return this.#begin(family, purpose === "relay" ? "relay" : "listener", sink, (socket) => {
+  adopt(descriptor: number, address: Readonly<Address>, purpose: SocketPurpose, sink: DatagramSink): SocketId {
+    return this.#begin(address, purpose === "relay" ? "relay" : "listener", sink, (socket) => {
       socket.adopt(descriptor);
       this.#options.epoll.add(descriptor, socket.id);
     });
   }
 
-  #begin(family: 4 | 6, purpose: SocketPurpose, sink: DatagramSink, open: (socket: MmsgSocket) => void): SocketId {
-    const socket = this.#place(family, purpose, sink);
+  #begin(
+    address: Readonly<Address>,
+    purpose: SocketPurpose,
+    sink: DatagramSink,
+    open: (socket: MmsgSocket) => void,
+  ): SocketId {
+    const socket = this.#place(address.family, purpose, sink);
     try {
       open(socket);
     } catch (error) {
       socket.fail(error as Error);
     }
-    if (this.#opening.push(socket) === 1) queueMicrotask(() => this.#finishBinds());
+    const asked = address.port === 0 ? undefined : copyAddress(address);
+    if (this.#opening.push({ socket, asked }) === 1) queueMicrotask(() => this.#finishBinds());
     return socket.id;
   }
 
@@ -101,10 +113,11 @@ export class MmsgSockets {
   #finishBinds(): void {
     const opening = this.#opening;
     this.#opening = [];
-    for (const socket of opening) {
+    for (const one of opening) {
+      const { state } = one.socket;
       // First, because the sink may bind again, or release, from inside the call.
-      if (socket.state === "failed") this.#finishFailed(socket);
-      else if (socket.state === "opening") this.#finishOpen(socket);
+      if (state === "failed") this.#finishFailed(one.socket);
+      else if (state === "opening") this.#finishOpen(one);
     }
   }
 
@@ -115,11 +128,11 @@ export class MmsgSockets {
     sink.handleBindFailed(id, why, failure as Error);
   }
 
-  #finishOpen(socket: MmsgSocket): void {
+  #finishOpen({ socket, asked }: Opening): void {
     socket.state = "open";
     if (socket.requests !== undefined) socket.requests.state = "open";
     if (this.#options.stats.sockets++ === 0) this.#options.hold(true);
-    socket.sink.handleBound(socket.id, localAddress(socket.descriptor));
+    socket.sink.handleBound(socket.id, asked ?? localAddress(socket.descriptor));
   }
 
   detach(id: SocketId): number | undefined {

@@ -19,7 +19,6 @@ import type { SteeredPair } from "../sys/steering.ts";
 import { tidyHeap } from "../tidy-heap.ts";
 import { TurnHost } from "../turn-host.ts";
 import type { BoundListener } from "../turn-service.ts";
-import { KeyCache } from "./key-cache.ts";
 import {
   type FromShard,
   type PlainIdentity,
@@ -43,7 +42,6 @@ class ShardProgram {
   /** By the main thread's number. */
   readonly #listeners: Map<number, BoundListener> = new Map();
   readonly #lookups: Map<number, (keys: UserKeys | undefined) => void> = new Map();
-  readonly #keys: KeyCache = new KeyCache();
   #lastLookup = 0;
   /** Since the last flush. */
   #said: FromShard[] = [];
@@ -85,17 +83,10 @@ class ShardProgram {
     this.#said = [];
   };
 
-  #findKeys(user: UserQuery, realm: string, signal: AbortSignal): Promise<UserKeys | undefined> | UserKeys {
-    const username = "username" in user ? user.username : undefined;
-    const known = username === undefined ? undefined : this.#keys.find(username);
-    if (known !== undefined) return known;
+  #findKeys(user: UserQuery, realm: string, signal: AbortSignal): Promise<UserKeys | undefined> {
     const lookup = ++this.#lastLookup;
-    const { removals } = this.#keys;
     const { promise, resolve } = Promise.withResolvers<UserKeys | undefined>();
-    this.#lookups.set(lookup, (keys) => {
-      if (username !== undefined) this.#keys.keep(username, keys, removals);
-      resolve(keys);
-    });
+    this.#lookups.set(lookup, resolve);
     signal.addEventListener("abort", () => this.#lookups.delete(lookup), { once: true });
     this.#tell({ type: "lookup", lookup, user, realm });
     return promise;
@@ -114,7 +105,6 @@ class ShardProgram {
       case "secrets":
         return this.#host.setSecrets(message.secrets);
       case "userRemoved":
-        this.#keys.forget(message.username);
         return this.#host.removeUser(message.username);
       case "drain":
         await this.#host.drain(0);

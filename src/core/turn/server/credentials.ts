@@ -59,10 +59,24 @@ export function timeLimitedCandidates(
   });
 }
 
-export function userCandidate(crypto: Crypto, keys: UserKeys, algorithm: PasswordAlgorithmNumber): Credentials {
-  const bytes = algorithm === PasswordAlgorithmNumber.Sha256 ? keys.sha256 : keys.md5;
-  const { username } = keys;
-  return { username, user: username, expiry: undefined, secret: undefined, algorithm, key: crypto.importKey(bytes) };
+/** Users by their keys. What follows from the same keys object is made once: whoever keeps it, keeps that too. */
+export class UserCandidates {
+  readonly #crypto: Crypto;
+  readonly #made: WeakMap<UserKeys, Credentials> = new WeakMap();
+
+  constructor(crypto: Crypto) {
+    this.#crypto = crypto;
+  }
+
+  of(keys: UserKeys, algorithm: PasswordAlgorithmNumber): Credentials {
+    const made = this.#made.get(keys);
+    if (made?.algorithm === algorithm) return made;
+    const { username } = keys;
+    const key = this.#crypto.importKey(algorithm === PasswordAlgorithmNumber.Sha256 ? keys.sha256 : keys.md5);
+    const candidate = { username, user: username, expiry: undefined, secret: undefined, algorithm, key };
+    this.#made.set(keys, candidate);
+    return candidate;
+  }
 }
 
 export function sameSecret(a: SharedSecret, b: SharedSecret): boolean {

@@ -17,6 +17,7 @@ import type { Claim, Loan } from "./claims.ts";
 import type { ClientPath } from "./client-path.ts";
 import { ClientTable } from "./client-table.ts";
 import type { SharedSecret, TurnServerConfig } from "./config.ts";
+import { UserCandidates } from "./credentials.ts";
 import { DiscoverySites } from "./discovery-sites.ts";
 import type { Flow, Forward, RelayId } from "./flow.ts";
 import { Nonces } from "./nonces.ts";
@@ -62,6 +63,7 @@ export class ServerState {
   readonly limits: AllocationLimits;
   readonly nonces: Nonces;
   readonly lookups: PendingLookups = new PendingLookups();
+  readonly users: UserCandidates;
   readonly overload: Overload = new Overload();
   readonly errorBudget: ErrorBudget = new ErrorBudget();
   /** For whoever has not proven a return path. */
@@ -86,6 +88,7 @@ export class ServerState {
     this.lastClaim = firstClaim(shard?.incarnation ?? 0);
     this.relays = new RelayTable(shard?.owners);
     this.secrets = config.sharedSecrets;
+    this.users = new UserCandidates(ports.crypto);
     const seed = readU32(ports.random.bytes(4), 0);
     this.clients = new ClientTable(seed);
     this.places = new RelayPlaces(config.relays, config.relayPorts);

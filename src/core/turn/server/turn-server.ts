@@ -24,7 +24,7 @@ import { giveUpClaim, handleShardLost, handleShardMessage } from "./claims.ts";
 import { type ClientPath, samePath } from "./client-path.ts";
 import type { RelayAddress, SharedSecret, TurnServerConfig } from "./config.ts";
 import { handleCreatePermission } from "./create-permission.ts";
-import { sameSecret, userCandidate } from "./credentials.ts";
+import { sameSecret } from "./credentials.ts";
 import type { DiscoverySquare } from "./discovery-sites.ts";
 import type { Forward, RelayId } from "./flow.ts";
 import { settleHandOvers } from "./hand-over.ts";
@@ -174,7 +174,7 @@ export class TurnServer implements Machine<TurnServerOutput> {
     const pending = state.lookups.take(query);
     if (pending === undefined) return;
     this.#view.decode(pending.data);
-    const candidates = keys === undefined ? [] : [userCandidate(state.ports.crypto, keys, pending.algorithm)];
+    const candidates = keys === undefined ? [] : [state.users.of(keys, pending.algorithm)];
     const request = verify(state, this.#view, pending.path, candidates);
     if (request !== undefined) this.#handleAuthenticated(this.#view, request, now);
   }
