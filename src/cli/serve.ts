@@ -1,6 +1,6 @@
 /** `postern serve`: the daemon, from its first line of output to its exit. */
 import type { Command } from "commander";
-import { tidyHeap } from "../node/tidy-heap.ts";
+import { collectThoroughly, tidyHeap } from "../node/tidy-heap.ts";
 import type { Daemon } from "../server/daemon.ts";
 import type { DaemonLog } from "../server/log.ts";
 import { addConfigFlags, type ConfigFlags, loadFromFlags } from "./config-flags.ts";
@@ -30,6 +30,7 @@ async function serve({ printConfig, ...flags }: ServeFlags & ConfigFlags): Promi
     import("../server/log.ts"),
     import("../server/version.ts"),
   ]);
+  collectThoroughly(true);
   const log = await openLog(loaded.config);
   // Before anything answers: who is answered may signal.
   const signals = new Signals();
@@ -43,6 +44,7 @@ async function serve({ printConfig, ...flags }: ServeFlags & ConfigFlags): Promi
     process.stdout.write(`${greeting(daemon, version)}\n`);
   }
   tidyHeap();
+  collectThoroughly(false);
   await endWhenAsked(daemon, signals, log);
 }
 

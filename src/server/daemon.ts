@@ -7,8 +7,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { PosternError } from "../core/base/failure.ts";
 import { wallClock } from "../node/clock.ts";
-import { chooseDatapath, createDatapath, type DatapathChoice, withOffload } from "../node/datapath/choice.ts";
-import type { Datapath } from "../node/datapath/datapath.ts";
+import { chooseDatapath } from "../node/datapath/choice.ts";
 import { offloadReports } from "../node/datapath/offload-log.ts";
 import { FailureLog } from "../node/failure-log.ts";
 import { watchInterfaces } from "../node/interfaces.ts";
@@ -35,7 +34,7 @@ import { sharedSecretFiles } from "./shared-secrets.ts";
 import { takeOver } from "./take-over.ts";
 import { makeCredentials, type TimeLimitedCredentials } from "./time-limited-credentials.ts";
 import { certificateFlaw, identityFiles, isSelfSigned, loadIdentityFor, usesTls } from "./tls/identity.ts";
-import { createTurn } from "./turn.ts";
+import { createTurn, openDatapath } from "./turn.ts";
 import { UserStore } from "./users/user-store.ts";
 import { UserWatch } from "./users/user-watch.ts";
 
@@ -102,14 +101,6 @@ export class Daemon implements AsyncDisposable {
     this.#watches.push(this.#places, new FreeMemory());
   }
 
-  /** Of calls. Whether the kernel forwards, and why not, is said of TURN's already. */
-  #mediaDatapath({ kind }: DatapathChoice): Datapath {
-    const { wakeDelay, offload } = this.#config;
-    if (offload === "off") return createDatapath(kind, { wakeDelay, merges: "bursts" });
-    const inner = createDatapath(kind, { wakeDelay });
-    return withOffload(inner, this.#config, { ...offloadReports(this.#log), changed: () => {} });
-  }
-
   /** Resolves when every listener is open. Rejects with `PosternError`, and then nothing is left open. */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config } = options.loaded;
@@ -173,7 +164,10 @@ export class Daemon implements AsyncDisposable {
     const { sipDomain: domain } = this.#config;
     if (domain === undefined) return;
     const { SipService } = await import("./services/sip/sip-service.ts");
-    const datapath = this.#mediaDatapath(chooseDatapath(this.#config.datapath));
+    const choice = chooseDatapath(this.#config.datapath);
+    // Whether the kernel forwards, and why not, is said of TURN's already.
+    const reports = { ...offloadReports(this.#log), changed: () => {} };
+    const datapath = await openDatapath(this.#config, choice, reports);
     const parts = { config: this.#config, domain, plan: this.plan, users: this.#users, log: this.#log, identity };
     this.#sip = new SipService({ ...parts, datapath });
     await this.#places.add(this.#sip.listeners);

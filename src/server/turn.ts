@@ -1,7 +1,9 @@
 /** TURN as the configuration wants it: in this thread, or in workers. */
 import { availableParallelism } from "node:os";
 import { PosternError } from "../core/base/failure.ts";
-import { createDatapath, type DatapathChoice, withOffload } from "../node/datapath/choice.ts";
+import type { DatapathChoice } from "../node/datapath/choice.ts";
+import type { Datapath } from "../node/datapath/datapath.ts";
+import type { OffloadReports } from "../node/datapath/ebpf/kernel-forwarding.ts";
 import { offloadReports } from "../node/datapath/offload-log.ts";
 import type { TurnService } from "../node/turn-service.ts";
 import type { AddressPlan } from "./address-plan.ts";
@@ -65,11 +67,19 @@ export async function createTurn(parts: TurnParts): Promise<TurnService> {
     return new TurnShards({ ...common, shards, servesStreams, wakeDelay, ...forwarding });
   }
   const { TurnHost } = await import("../node/turn-host.ts");
-  const { wakeDelay } = config;
-  const isOff = config.offload === "off";
-  const inner = createDatapath(datapath.kind, isOff ? { wakeDelay, merges: "bursts" } : { wakeDelay });
-  const outer = isOff ? inner : withOffload(inner, config, offloadReports(log));
-  return new TurnHost({ ...common, datapath: outer });
+  return new TurnHost({ ...common, datapath: await openDatapath(config, datapath, offloadReports(log)) });
+}
+
+/** What carries packets in this thread; `reports` hears whether the kernel forwards some. */
+export async function openDatapath(
+  { wakeDelay, offload, offloadHelper, offloadInterfaces }: Config,
+  { kind }: DatapathChoice,
+  reports: OffloadReports,
+): Promise<Datapath> {
+  const { createDatapath } = await import("../node/datapath/creation.ts");
+  if (offload === "off") return createDatapath(kind, { wakeDelay, merges: "bursts" });
+  const { withOffload } = await import("../node/datapath/offload.ts");
+  return withOffload(createDatapath(kind, { wakeDelay }), { offloadHelper, offloadInterfaces }, reports);
 }
 
 /** A default is not imposed: the host knows better how many descriptors there are. */

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { Secret } from "../../src/node/secret.ts";
 import { loadConfig } from "../../src/server/config/load.ts";
 import { createSelfSigned, isStillGood } from "../../src/server/tls/certificate.ts";
+import { createApart } from "../../src/server/tls/certificate-thread.ts";
 import { certificateFlaw } from "../../src/server/tls/identity.ts";
 
 const day = 86_400_000;
@@ -21,6 +22,16 @@ test("a self-signed certificate names its hosts and addresses and fits its key",
   assert.ok(x509.checkPrivateKey(createPrivateKey(key)));
   assert.ok(x509.verify(x509.publicKey));
   assert.equal(x509.ca, false);
+});
+
+test("one that is made in a thread of its own comes back whole, or with what went wrong there", async () => {
+  const now = new Date();
+  const { certificate, key } = await createApart({ names: ["localhost"], addresses: ["192.0.2.7"], now });
+  const x509 = new X509Certificate(certificate);
+  assert.ok(isStillGood(certificate, ["localhost"], ["192.0.2.7"], now));
+  assert.ok(x509.checkPrivateKey(createPrivateKey(key)));
+  const wrong = createApart({ names: ["localhost"], addresses: ["no address"], now });
+  await assert.rejects(wrong, (error: Error) => !error.message.includes("without one"));
 });
 
 test("a certificate is replaced when names are missing or its end is near", async () => {

@@ -7,9 +7,9 @@ import { type Address, formatAddress } from "../../core/base/address.ts";
 import { PosternError } from "../../core/base/failure.ts";
 import type { DiscoverySocket, DiscoverySquare } from "../../core/turn/server/discovery-sites.ts";
 import type { UserKeys, UserQuery } from "../../core/turn/server/outputs.ts";
-import { withOffload } from "../datapath/choice.ts";
 import type { Datapath } from "../datapath/datapath.ts";
 import { MmsgDatapath } from "../datapath/mmsg.ts";
+import type { withOffload } from "../datapath/offload.ts";
 import { offloadReports } from "../datapath/offload-log.ts";
 import type { Log } from "../log.ts";
 import type { TlsIdentity } from "../net/tls-identity.ts";
@@ -46,7 +46,8 @@ class ShardProgram {
   /** Since the last flush. */
   #said: FromShard[] = [];
 
-  constructor(port: MessagePort, data: ShardData) {
+  /** `forwards`: makes a datapath one whose flows the kernel forwards; undefined where that is not asked for. */
+  constructor(port: MessagePort, data: ShardData, forwards: typeof withOffload | undefined) {
     this.#port = port;
     this.#loop = new WaitLoop(new Pulse(data.pulse));
     this.#log = logTo((message) => this.#tell(message));
@@ -54,7 +55,7 @@ class ShardProgram {
     this.#host = new TurnHost({
       config,
       streams,
-      datapath: this.#datapath(data),
+      datapath: this.#datapath(data, forwards),
       keys: (user, realm, signal) => this.#findKeys(user, realm, signal),
       onEvent: (event) => this.#tell({ type: "event", event }),
       log: this.#log,
@@ -66,11 +67,12 @@ class ShardProgram {
     this.#tell({ type: "ready" });
   }
 
-  #datapath({ wakeDelay, offload, offloadHelper, offloadInterfaces }: ShardData): Datapath {
+  #datapath(data: ShardData, forwards: typeof withOffload | undefined): Datapath {
+    const { wakeDelay } = data;
     const inherited = (address: Readonly<Address>) => this.#sockets.get(formatAddress(address));
     const options = { wakeDelay, inherited, loop: this.#loop };
-    const inner = new MmsgDatapath(offload ? options : { ...options, merges: "bursts" });
-    return offload ? withOffload(inner, { offloadHelper, offloadInterfaces }, offloadReports(this.#log)) : inner;
+    if (forwards === undefined) return new MmsgDatapath({ ...options, merges: "bursts" });
+    return forwards(new MmsgDatapath(options), data, offloadReports(this.#log));
   }
 
   /** All that is said in one turn goes in one piece: a message costs more than what is in it. */
@@ -209,6 +211,7 @@ function logTo(tell: (message: FromShard) => void): Log {
 if (parentPort === null) throw new PosternError("not-a-worker", "This is the program of a worker: use TurnShards.");
 const data = workerData as ShardData;
 recordDescriptorsIn(data.descriptors);
-new ShardProgram(parentPort, data);
+const { withOffload: forwards } = data.offload ? await import("../datapath/offload.ts") : { withOffload: undefined };
+new ShardProgram(parentPort, data, forwards);
 // While nobody waits for it yet.
 tidyHeap();

@@ -3,13 +3,13 @@
  * application's users. Nothing here changes anything.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
+import type { Registry } from "@prometheus-io/client";
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Secret } from "../../node/secret.ts";
 import type { ShardHealth, TurnService } from "../../node/turn-service.ts";
 import type { SipView } from "../services/sip/sip-service.ts";
 import { isUser } from "../time-limited-credentials.ts";
-import { createMetrics } from "./metrics.ts";
 
 /** What an application passes on to a browser. */
 export interface IssuedCredentials {
@@ -108,7 +108,7 @@ function shardsOf(shards: readonly ShardHealth[]) {
 
 export function createHttpApp(options: HttpAppOptions): Hono {
   const app = new Hono();
-  const metrics = createMetrics(options.turn, options.sip);
+  let metrics: Promise<Registry> | undefined;
   const throttle = new Throttle();
 
   app.use(async (c, next) => {
@@ -145,8 +145,10 @@ export function createHttpApp(options: HttpAppOptions): Hono {
   app.get("/metrics", async (c) => {
     const refused = options.guardMetrics ? refuse(c) : undefined;
     if (refused !== undefined) return refused;
-    await options.turn.refresh();
-    return c.body(await metrics.metrics(), 200, { "Content-Type": metrics.contentType });
+    // Whoever is never scraped needs no library for it.
+    metrics ??= import("./metrics.ts").then(({ createMetrics }) => createMetrics(options.turn, options.sip));
+    const [registry] = await Promise.all([metrics, options.turn.refresh()]);
+    return c.body(await registry.metrics(), 200, { "Content-Type": registry.contentType });
   });
 
   const { sip } = options;

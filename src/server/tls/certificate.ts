@@ -3,6 +3,7 @@
  * trust it; whoever serves the public gives a real one.
  */
 import { X509Certificate } from "node:crypto";
+import type { MadeCertificate } from "./certificate-thread.ts";
 
 const VALID_DAYS = 397;
 const DAY_MS = 86_400_000;
@@ -12,7 +13,7 @@ export async function createSelfSigned(
   names: readonly string[],
   addresses: readonly string[],
   now: Date,
-): Promise<{ certificate: string; key: string }> {
+): Promise<MadeCertificate> {
   await import("reflect-metadata");
   const x509 = await import("@peculiar/x509");
   const { webcrypto } = await import("node:crypto");

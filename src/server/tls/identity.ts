@@ -10,7 +10,8 @@ import { type AddressPlan, isLinkLocal } from "../address-plan.ts";
 import { isHostName } from "../config/address-kinds.ts";
 import type { Config } from "../config/config.ts";
 import { readSecretFile, writePrivate } from "../secret-file.ts";
-import { createSelfSigned, isStillGood } from "./certificate.ts";
+import { isStillGood } from "./certificate.ts";
+import { createApart } from "./certificate-thread.ts";
 
 /** Where the certificate and its key are. */
 export function identityFiles({ tlsCert, tlsKey, dataDir }: Config): { certificate: string; key: string } {
@@ -84,7 +85,7 @@ async function keepSelfSigned(
 ): Promise<void> {
   const now = new Date();
   if (isStillGood(textOf(certificate), hostNames, addresses, now) && textOf(key) !== "") return;
-  const made = await createSelfSigned([...new Set(hostNames)], addresses, now);
+  const made = await createApart({ names: [...new Set(hostNames)], addresses, now });
   // The key first: between the two writes the old certificate is not shown with the new key, because nobody reads yet.
   writePrivate(key, made.key);
   writePrivate(certificate, made.certificate);

@@ -6,7 +6,8 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { type Address, parseIp } from "../../../src/core/base/address.ts";
-import { createDatapath, type DatapathKind } from "../../../src/node/datapath/choice.ts";
+import type { DatapathKind } from "../../../src/node/datapath/choice.ts";
+import { createDatapath } from "../../../src/node/datapath/creation.ts";
 import { until } from "../../support/until.ts";
 import { Recorder } from "./compliance.ts";
 

@@ -1,6 +1,7 @@
 /** A child of the datapaths' tests (`exhaustion.ts DATAPATH`), with few descriptors: opens sockets until there are none left, then one after a release. */
 import { type Address, parseIp } from "../../../src/core/base/address.ts";
-import { createDatapath, type DatapathKind } from "../../../src/node/datapath/choice.ts";
+import type { DatapathKind } from "../../../src/node/datapath/choice.ts";
+import { createDatapath } from "../../../src/node/datapath/creation.ts";
 import { until } from "../../support/until.ts";
 import { Recorder } from "./compliance.ts";
 

@@ -1,7 +1,8 @@
 /** SIP in the daemon: one edge for one domain, its users, its phones' places and its log. */
 import { join } from "node:path";
 import { monotonicNow } from "../../../node/clock.ts";
-import { chooseDatapath, createDatapath } from "../../../node/datapath/choice.ts";
+import { chooseDatapath } from "../../../node/datapath/choice.ts";
+import { createDatapath } from "../../../node/datapath/creation.ts";
 import type { Datapath } from "../../../node/datapath/datapath.ts";
 import type { TlsIdentity } from "../../../node/net/tls-identity.ts";
 import { SipHost, type SipHostStats } from "../../../node/sip/sip-host.ts";

@@ -1,5 +1,6 @@
 /** Prints, as JSON, whether this process gets a datapath with offload, and why not. */
-import { createDatapath, withOffload } from "../../../../src/node/datapath/choice.ts";
+import { createDatapath } from "../../../../src/node/datapath/creation.ts";
+import { withOffload } from "../../../../src/node/datapath/offload.ts";
 
 let because: Error | undefined;
 const reports = {
