@@ -26,7 +26,7 @@ import type { OffloadStats } from "./offload-stats.ts";
 import { type Place, Policing } from "./policing.ts";
 import { COUNTER, MAPS } from "./program.ts";
 import { Qualities } from "./qualities.ts";
-import { type Arrival, encodeDeparture } from "./records.ts";
+import { type Arrival, putFlow } from "./records.ts";
 import type { RelayProgram } from "./relay-program.ts";
 
 /** Fewer are all read every time. */
@@ -234,16 +234,14 @@ export class FlowTable {
     if (!hasWay || entry.isHeldBack || here.interface !== entry.arrivesBy) this.#takeOut(entry);
     if (!hasWay || entry.isHeldBack) return;
     for (const index of [here.interface, ...this.#routes.named]) this.#program.attach(index);
-    const { key, value } = this.#program.maps.flows;
-    key.bytes.set(entry.key);
     const [bucket = 0, otherBucket = 0] = places.map((place) => place.index);
     const media = flow instanceof MediaFlow ? flow.traits : undefined;
     if (media !== undefined && entry.arrivesBy === undefined) this.#qualities.begin(index, media);
     if (entry.arrivesBy === undefined) entry.placedAt = monotonicNow();
     // Whatever has gone up since then is not known here: there is one more at the most.
     const [expires, passed] = [kernelTime(flow.until), kernelTime(entry.placedAt)];
-    value.bytes.set(encodeDeparture({ ...departure, index, bucket, otherBucket, expires, passed, ...there, media }));
-    this.#program.maps.flows.put();
+    const leaves = { ...departure, index, bucket, otherBucket, expires, passed, ...there, media };
+    putFlow(this.#program.maps, entry.key, leaves);
     entry.until = flow.until;
     if (entry.arrivesBy === undefined) this.#stats.flows++;
     entry.arrivesBy = here.interface;
@@ -258,9 +256,9 @@ export class FlowTable {
     entry.arrivesBy = undefined;
     entry.seen = undefined;
     this.#stats.flows--;
-    const { flows } = this.#program.maps;
-    flows.key.bytes.set(entry.key);
-    flows.remove();
+    const { numbers } = this.#program.maps;
+    numbers.key.bytes.set(entry.key);
+    numbers.remove();
   }
 
   #count(entry: FlowEntry): void {

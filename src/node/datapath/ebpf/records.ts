@@ -1,6 +1,7 @@
 /** Flows as the program in the kernel reads them. */
 import type { Address } from "../../../core/base/address.ts";
 import type { MediaTraits } from "../../../core/relay/media-flow.ts";
+import type { BpfMap } from "../../sys/bpf.ts";
 import { FLOW, FLOW_KEY, KIND } from "./program.ts";
 
 /** What a flow's packets look like when they come: where from, where to, and on which channel (0: none). */
@@ -28,6 +29,8 @@ export interface Departure extends Arrival {
   readonly mtu: number;
 }
 
+type FlowMaps = Readonly<Record<"flows" | "numbers", BpfMap>>;
+
 function writeIp(view: DataView, at: number, { family, w0, w1, w2, w3 }: Readonly<Address>): void {
   const words = family === 4 ? [w3, 0, 0, 0] : [w0, w1, w2, w3];
   for (const [i, word] of words.entries()) view.setUint32(at + 4 * i, word);
@@ -52,7 +55,8 @@ export function encodeArrival({ local, remote, channel }: Arrival): Uint8Array {
   return bytes;
 }
 
-export function encodeDeparture({ local, remote, channel, ...rest }: Departure): Uint8Array {
+/** `key`: how it arrives, encoded. */
+function encodeDeparture(key: Uint8Array, { local, remote, channel, ...rest }: Departure): Uint8Array {
   const bytes = new Uint8Array(FLOW.size);
   const view = new DataView(bytes.buffer);
   writeIp(view, FLOW.local, local);
@@ -69,5 +73,16 @@ export function encodeDeparture({ local, remote, channel, ...rest }: Departure):
   view.setUint16(FLOW.channel, channel);
   view.setUint8(FLOW.family, local.family);
   if (rest.media !== undefined) writeMedia(view, rest.media);
+  bytes.set(key, FLOW.key);
   return bytes;
+}
+
+/** First what it is, and then that it is there. Throws `SystemError`. */
+export function putFlow({ flows, numbers }: FlowMaps, key: Uint8Array, departure: Departure): void {
+  flows.key.u32[0] = departure.index;
+  flows.value.bytes.set(encodeDeparture(key, departure));
+  flows.put();
+  numbers.key.bytes.set(key);
+  numbers.value.u32[0] = departure.index;
+  numbers.put();
 }

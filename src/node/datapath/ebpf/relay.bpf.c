@@ -61,6 +61,7 @@ struct flow {
 	__be16 channel;
 	__u8 family;
 	__u8 kind;
+	struct flow_key key; /* how it arrives */
 };
 
 struct counter {
@@ -107,7 +108,10 @@ struct map_definition {
 #define FLOWS 32768
 #define BUCKETS 32768
 
-struct map_definition SEC("maps") flows = { BPF_MAP_TYPE_HASH, sizeof(struct flow_key), sizeof(struct flow), FLOWS };
+/* To each its number, and by number what it is: what a hash map has removed is another's at once, whoever still reads it, and
+ * a number is not for as long as a packet may be on its way. */
+struct map_definition SEC("maps") numbers = { BPF_MAP_TYPE_HASH, sizeof(struct flow_key), 4, FLOWS };
+struct map_definition SEC("maps") flows = { BPF_MAP_TYPE_ARRAY, 4, sizeof(struct flow), FLOWS };
 struct map_definition SEC("maps") counters = { BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct counter), FLOWS };
 struct map_definition SEC("maps") qualities = { BPF_MAP_TYPE_ARRAY, 4, sizeof(struct quality), FLOWS };
 struct map_definition SEC("maps") buckets = { BPF_MAP_TYPE_ARRAY, 4, sizeof(struct bucket), BUCKETS };
@@ -249,6 +253,25 @@ INLINE int read(struct __sk_buff *skb, struct seen *seen)
 	seen->checksum = udp->check;
 	seen->length = SWAP16(udp->len) - 8;
 	return 0;
+}
+
+/* The flow that arrives so. */
+INLINE struct flow *find(const struct flow_key *key)
+{
+	__u32 *number = lookup(&numbers, key), index, difference = 0;
+	struct flow *flow;
+
+	if (!number)
+		return 0;
+	index = *number;
+	flow = lookup(&flows, &index);
+	if (!flow)
+		return 0;
+	/* The number may have become another flow's since it was found. */
+#pragma unroll
+	for (int i = 0; i < sizeof(*key) / 4; i++)
+		difference |= ((const __u32 *)key)[i] ^ ((const __u32 *)&flow->key)[i];
+	return difference ? 0 : flow;
 }
 
 /* Whether the allocation's bandwidth has room for this packet. */
@@ -459,7 +482,7 @@ int relay(struct __sk_buff *skb)
 	length = seen.length;
 	if (length >= 4 && load_bytes(skb, from, &header_in, 4) == 0 && (header_in & 0xc0) == 0x40) {
 		seen.key.channel = (__u16)header_in;
-		flow = lookup(&flows, &seen.key);
+		flow = find(&seen.key);
 	}
 	now = now_ns();
 	if (flow) {
@@ -471,7 +494,7 @@ int relay(struct __sk_buff *skb)
 	} else {
 		header_in = 0;
 		seen.key.channel = 0;
-		flow = lookup(&flows, &seen.key);
+		flow = find(&seen.key);
 	}
 	if (!flow)
 		return up(MISSED);
@@ -540,7 +563,7 @@ const struct place SEC("layout") places[] = {
 	SIZE(flow), AT(flow, local), AT(flow, remote), AT(flow, index), AT(flow, bucket), AT(flow, interface), AT(flow, mtu),
 	AT(flow, ssrc), AT(flow, clock_rate), AT(flow, payload_types), AT(flow, expires), AT(flow, passed),
 	AT(flow, other_bucket), AT(flow, local_port), AT(flow, remote_port),
-	AT(flow, channel), AT(flow, family), AT(flow, kind),
+	AT(flow, channel), AT(flow, family), AT(flow, kind), AT(flow, key),
 	SIZE(counter), AT(counter, packets), AT(counter, bytes), AT(counter, last), AT(counter, up),
 	SIZE(bucket), AT(bucket, arrival), AT(bucket, tolerance), AT(bucket, picoseconds_a_byte),
 	SIZE(quality), AT(quality, received), AT(quality, highest), AT(quality, jitter),

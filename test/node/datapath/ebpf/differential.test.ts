@@ -8,7 +8,7 @@ import { type Address, parseIp } from "../../../../src/core/base/address.ts";
 import { LoadedProgram } from "../../../../src/node/datapath/ebpf/loaded-program.ts";
 import { BUCKET, COUNTER, OUTCOME, QUALITY } from "../../../../src/node/datapath/ebpf/program.ts";
 import { Qualities } from "../../../../src/node/datapath/ebpf/qualities.ts";
-import { type Departure, encodeArrival, encodeDeparture } from "../../../../src/node/datapath/ebpf/records.ts";
+import { type Departure, encodeArrival, putFlow } from "../../../../src/node/datapath/ebpf/records.ts";
 import { RelayProgram } from "../../../../src/node/datapath/ebpf/relay-program.ts";
 import type { BpfMap } from "../../../../src/node/sys/bpf.ts";
 import { RtpSource } from "../../../core/rtp/rtp-source.ts";
@@ -126,10 +126,7 @@ function setSilence(program: RelayProgram): void {
 
 function install(program: RelayProgram, { arrival, departure, rtp }: TestFlow): void {
   if (rtp !== undefined) new Qualities(program.maps.qualities).begin(departure.index, rtp);
-  const { flows } = program.maps;
-  flows.key.bytes.set(encodeArrival(arrival));
-  flows.value.bytes.set(encodeDeparture(departure));
-  flows.put();
+  putFlow(program.maps, encodeArrival(arrival), departure);
 }
 
 /** One that is empty for ever, and one that never is. */

@@ -9,7 +9,7 @@ import { EbpfDatapath } from "../../../../src/node/datapath/ebpf/ebpf.ts";
 import { LoadedProgram } from "../../../../src/node/datapath/ebpf/loaded-program.ts";
 import { type Limit, Policing } from "../../../../src/node/datapath/ebpf/policing.ts";
 import { ownProgram } from "../../../../src/node/datapath/ebpf/program-source.ts";
-import { encodeArrival, encodeDeparture } from "../../../../src/node/datapath/ebpf/records.ts";
+import { encodeArrival, putFlow } from "../../../../src/node/datapath/ebpf/records.ts";
 import { possibleCpus, RelayProgram } from "../../../../src/node/datapath/ebpf/relay-program.ts";
 import { MmsgDatapath } from "../../../../src/node/datapath/mmsg.ts";
 import { heldMemory } from "../../../../src/node/sys/native-memory.ts";
@@ -46,7 +46,7 @@ test("an allocation's bandwidth in the kernel is what it is in user space", { sk
   const program = new RelayProgram(loaded);
   const runs = new TestRuns(loaded.descriptor);
   try {
-    const { flows, lease } = program.maps;
+    const { lease } = program.maps;
     lease.value.u32.fill(0x7fffffff);
     lease.put();
     const policing = new Policing<number>(program.maps.buckets);
@@ -61,19 +61,15 @@ test("an allocation's bandwidth in the kernel is what it is in user space", { sk
     assert.equal(place.index, 1);
     assert.equal(take(limit, 2), place, "flows of one allocation share it");
     const arrival = { local: parseIp("10.0.0.1", 1)!, remote: parseIp("10.0.0.2", 2)!, channel: 0 };
-    flows.key.bytes.set(encodeArrival(arrival));
-    flows.value.bytes.set(
-      encodeDeparture({
-        ...arrival,
-        index: 0,
-        bucket: place.index,
-        expires: 1n << 62n,
-        passed: 0n,
-        interface: 1,
-        mtu: 1_500,
-      }),
-    );
-    flows.put();
+    putFlow(program.maps, encodeArrival(arrival), {
+      ...arrival,
+      index: 0,
+      bucket: place.index,
+      expires: 1n << 62n,
+      passed: 0n,
+      interface: 1,
+      mtu: 1_500,
+    });
     const frame = bareFrame(1_000);
     const begun = performance.now();
     let forwarded = 0;

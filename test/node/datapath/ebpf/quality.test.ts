@@ -10,7 +10,7 @@ import { Counters } from "../../../../src/node/datapath/ebpf/counters.ts";
 import { LoadedProgram } from "../../../../src/node/datapath/ebpf/loaded-program.ts";
 import { COUNTER, QUALITY } from "../../../../src/node/datapath/ebpf/program.ts";
 import { Qualities } from "../../../../src/node/datapath/ebpf/qualities.ts";
-import { encodeArrival, encodeDeparture } from "../../../../src/node/datapath/ebpf/records.ts";
+import { encodeArrival, putFlow } from "../../../../src/node/datapath/ebpf/records.ts";
 import { RelayProgram } from "../../../../src/node/datapath/ebpf/relay-program.ts";
 import { rtp } from "../../../core/rtp/packets.ts";
 import { RtpSource } from "../../../core/rtp/rtp-source.ts";
@@ -76,7 +76,7 @@ for (const clockRate of [8_000, 48_000, 90_000]) {
       const program = new RelayProgram(loaded);
       const runs = new TestRuns(loaded.descriptor);
       try {
-        const { flows, lease, counters, qualities: map } = program.maps;
+        const { lease, counters, qualities: map } = program.maps;
         lease.value.u32.fill(0x7fffffff);
         lease.put();
         const dice = new Dice(0xab1e + clockRate + first);
@@ -87,9 +87,7 @@ for (const clockRate of [8_000, 48_000, 90_000]) {
         told.handle(source.ssrc, first, 0, 0);
         const qualities = new Qualities(map);
         qualities.begin(7, source);
-        flows.key.bytes.set(encodeArrival(arrival));
-        flows.value.bytes.set(encodeDeparture({ ...departure, index: 7, media: source }));
-        flows.put();
+        putFlow(program.maps, encodeArrival(arrival), { ...departure, index: 7, media: source });
         const counter = new Counters(counters, program.cpus);
         let [forwarded, before] = [0, 0];
         for (const { sequence, timestamp, payloadType } of packetsOf(dice, first, clockRate)) {
