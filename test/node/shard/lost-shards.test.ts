@@ -88,7 +88,7 @@ describe("one of two workers ends under load", { skip }, () => {
     await t.sessionOnEach();
     const ports = () => t.host.shards.map(({ failures }) => failures);
     cause(0, "error");
-    await until("the first end", () => ports()[0] === 1 && t.host.shards[0]?.isUp);
+    await until("the first end", () => ports()[0] === 1 && t.host.shards[0]?.isUp, { within: 60_000 });
     await until("a session", () => t.sessionOnEach());
     const before = openCount();
     for (let times = 2; times <= 4; times++) {
