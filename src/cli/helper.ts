@@ -103,7 +103,8 @@ async function serveListener(flags: HelperFlags): Promise<void> {
   const service = await openService(() => (/^\d+$/.test(user) ? Number(user) : findAccount(user)?.uid), flags);
   service.listen(listener);
   if (process.env.NOTIFY_SOCKET === undefined) {
-    console.error(`postern helper: listens at ${path} for the user ${user}`);
+    const isKnown = /^\d+$/.test(user) || findAccount(user) !== undefined;
+    console.error(`postern helper: listens at ${path} for the user ${user}${isKnown ? "" : ", whom there is not yet"}`);
   }
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {

@@ -30,7 +30,11 @@ export function addUserCommand(program: Command): void {
     .option("--password-stdin", "read the password from standard input")
     .addOption(new Option("--generate", "make a password and print it once").conflicts("passwordStdin"));
   addConfigFlags(add, shown).action(addUser);
-  const remove = command.command("remove").description("remove a user, whose sessions end").argument("<NAME>");
+  const remove = command
+    .command("remove")
+    .alias("del")
+    .description("remove a user, whose sessions end")
+    .argument("<NAME>");
   addConfigFlags(remove, shown).action(removeUser);
   const list = command.command("list").description("list the users").option("--json", "print JSON");
   addConfigFlags(list, shown).action(listUsers);

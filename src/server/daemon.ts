@@ -82,6 +82,7 @@ export class Daemon implements AsyncDisposable {
   #http: HttpServer | undefined;
   /** Undefined where no domain is configured. */
   #sip: SipService | undefined;
+  #certificateFlaw: string | undefined;
   #draining = false;
   #lastWork: Promise<void> = Promise.resolve();
 
@@ -156,7 +157,8 @@ export class Daemon implements AsyncDisposable {
     if (!usesTls(config)) return undefined;
     const identity = await loadIdentityFor(config, plan);
     const problem = isSelfSigned(config) ? undefined : certificateFlaw(identity, config, new Date());
-    if (problem !== undefined) this.#log.warn({ problem }, "certificate-refused");
+    if (problem !== undefined) this.#log.warn({ problem }, "certificate-flawed");
+    this.#certificateFlaw = problem;
     return identity;
   }
 
@@ -224,6 +226,11 @@ export class Daemon implements AsyncDisposable {
 
   get config(): Config {
     return this.#config;
+  }
+
+  /** Why clients will refuse the certificate that was configured; undefined where nothing is known. */
+  get certificateFlaw(): string | undefined {
+    return this.#certificateFlaw;
   }
 
   get plan(): AddressPlan {

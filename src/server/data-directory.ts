@@ -1,9 +1,10 @@
 /**
  * Where Postern keeps what it makes. The directory is its owner's alone, and so is every secret in it.
  */
-import { mkdirSync, statSync } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 import { join } from "node:path";
 import { PosternError } from "../core/base/failure.ts";
+import { makeDirectory } from "../node/make-directory.ts";
 
 /** The place by systemd's and XDG's conventions; "" when the environment names no home. */
 export function defaultDataDirectory(env: NodeJS.ProcessEnv): string {
@@ -23,18 +24,23 @@ export function openDataDirectory(path: string): string {
     throw new PosternError("data-dir-missing", "There is no home directory to keep secrets in: set data-dir.");
   }
   let mode: number;
+  let owner = "";
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    ({ mode } = statSync(path));
+    makeDirectory(path, 0o700);
+    const found = statSync(path);
+    if (!found.isDirectory()) throw new Error("it is no directory");
+    if (found.uid !== process.getuid?.()) owner = ` It belongs to the user ${found.uid}.`;
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
+    ({ mode } = found);
   } catch (cause) {
-    throw unusable(path, cause as Error);
+    throw unusable(path, owner, cause as Error);
   }
   if ((mode & 0o002) === 0) return path;
   throw new PosternError("data-dir-exposed", `Everybody can write to the data directory: run chmod 700 ${path}`);
 }
 
-function unusable(path: string, cause: Error): PosternError {
-  const sentence = `The data directory ${path} cannot be used: ${cause.message}. Set data-dir to another.`;
+function unusable(path: string, owner: string, cause: Error): PosternError {
+  const sentence = `The data directory ${path} cannot be used: ${cause.message}.${owner} Set data-dir to another.`;
   return new PosternError("data-dir-unusable", sentence, { cause });
 }
 

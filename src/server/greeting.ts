@@ -75,8 +75,8 @@ function room({ capacity, shards }: Daemon): string {
   return `${found}\n${shards.length - onStreams} threads serve UDP${more}.`;
 }
 
-function warnings({ config, plan }: Daemon): string {
-  const found: string[] = [];
+function warnings({ config, plan, certificateFlaw }: Daemon): string {
+  const found: string[] = certificateFlaw === undefined ? [] : [`Warning: ${certificateFlaw}`];
   const whoRefuses = isSelfSigned(config) ? refusing(config) : "";
   if (whoRefuses !== "") {
     found.push(`Warning: TLS shows a self-signed certificate, which ${whoRefuses} refuse: set tls-cert and tls-key.`);

@@ -1,11 +1,24 @@
 /** The commands around the daemon: what they print, and what they say when they are used wrongly. */
 import assert from "node:assert/strict";
-import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  chown,
+  constants,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { version } from "../../src/server/version.ts";
-import { startChild } from "../support/child.ts";
+import { runChild, startChild } from "../support/child.ts";
 import { cleanEnvironment, postern } from "../support/daemon.ts";
 import { requireForeign, requirePeer, requirePrivilege } from "../support/peers.ts";
 import { makeTestCertificates } from "../support/test-ca.ts";
@@ -68,6 +81,9 @@ test("config check tells every mistake and exits 1", async () => {
   const { code, output } = await run(["config", "check", "--udp-port", "0", "--realm", ""]);
   assert.equal(code, 1);
   assert.match(output, /2 mistakes/);
+  const together = await run(["config", "check", "--shards", "2", "--datapath", "dgram"]);
+  assert.equal(together.code, 1);
+  assert.match(together.output, /shards must be 1 with datapath: dgram/);
 });
 
 suite("config check reads the files that are named", () => {
@@ -78,9 +94,12 @@ suite("config check reads the files that are named", () => {
   test("the certificate and its key", { skip: requirePeer("openssl") }, async () => {
     const { cert, key, ca } = await makeTestCertificates(certificates);
     const check = (...args: readonly string[]) => run(["config", "check", ...args]);
+    const other = join(certificates, "rsa.key");
+    await runChild(["openssl", "genrsa", "-out", other, "2048"]);
     assert.deepEqual(await check("--tls-cert", cert, "--tls-key", key), { code: 0, output: "" });
     for (const [args, problem] of [
       [["--tls-cert", ca, "--tls-key", key], /do not work together/],
+      [["--tls-cert", cert, "--tls-key", other], /do not work together/],
       [["--tls-cert", `${cert}.none`, "--tls-key", key], /The certificate in .*leaf\.pem\.none cannot be read/],
       [["--tls-cert", cert, "--tls-key", `${key}.none`], /The secret in .*leaf\.key\.none cannot be read/],
       [["--tls-cert", cert, "--tls-key", key, "--server-name", "turn.example.org"], /is not for turn\.example\.org/],
@@ -214,6 +233,19 @@ test("a helper for a user that there is not says how to make one", {
   const { code, output } = await run(["helper", "--user", "nobody-else", "--", "serve"]);
   assert.equal(code, 1);
   assert.match(output, /^postern: There is no user nobody-else: make one, with useradd --system nobody-else, or /);
+});
+
+test("a helper says who cannot run it", { skip: requireForeign() || requirePrivilege("root") }, async () => {
+  const hidden = await mkdtemp(join(tmpdir(), "postern-hidden-"));
+  try {
+    await copyFile(process.execPath, join(hidden, "node"), constants.COPYFILE_FICLONE);
+    const [, ...program] = postern("helper", "--user", "nobody", "--", "serve");
+    const child = await startChild([join(hidden, "node"), ...program], { env: cleanEnvironment });
+    assert.equal((await child.ended()).code, 1);
+    assert.match(child.output(), /^postern: The user 65534 may not run .*node: /m);
+  } finally {
+    await rm(hidden, { recursive: true });
+  }
 });
 
 test("a helper is given interfaces by name, or none at all", async () => {

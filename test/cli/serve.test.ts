@@ -365,7 +365,7 @@ suite("while it runs", () => {
       const first = await makeTestCertificates(directory);
       const named = ["--tls-cert", first.cert, "--tls-key", first.key, "--server-name", "turn.example.org"];
       await using daemon = await startDaemon({ flags: named });
-      const { problem } = await daemon.logged("certificate-refused");
+      const { problem } = await daemon.logged("certificate-flawed");
       assert.match(String(problem), /is not for turn\.example\.org/);
       const serial = () =>
         new Promise<string>((resolve, reject) => {

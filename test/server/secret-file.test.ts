@@ -32,6 +32,14 @@ test("the data directory is its owner's alone, and refused when everybody can wr
   assert.throws(() => openDataDirectory(path), { code: "data-dir-exposed", message: /chmod 700/ });
   writeFileSync(join(directory, "plain"), "");
   assert.throws(() => openDataDirectory(join(directory, "plain/sub")), { code: "data-dir-unusable" });
+  assert.throws(() => openDataDirectory(join(directory, "plain")), {
+    code: "data-dir-unusable",
+    message: /no directory/,
+  });
+});
+
+test("where no directory can be made, that is said", () => {
+  assert.throws(() => openDataDirectory("/proc/none/below"), { code: "data-dir-unusable" });
 });
 
 test("a secret is made once, with mode 600, and leaves nothing else behind", () => {

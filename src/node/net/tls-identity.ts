@@ -1,5 +1,5 @@
 /** A certificate and its key, in PEM. */
-import { constants } from "node:crypto";
+import { constants, createPrivateKey, X509Certificate } from "node:crypto";
 import { createSecureContext, type TlsOptions } from "node:tls";
 import { PosternError } from "../../core/base/failure.ts";
 import type { Secret } from "../secret.ts";
@@ -21,10 +21,12 @@ export function secureOptions({ certificate, key }: TlsIdentity): TlsOptions {
   } as const;
   try {
     createSecureContext(options);
+    // OpenSSL takes a key of another type than the certificate's as one for a further certificate, and then shows none.
+    if (new X509Certificate(options.cert).checkPrivateKey(createPrivateKey(options.key))) return options;
   } catch (cause) {
     throw badIdentity(cause);
   }
-  return options;
+  throw badIdentity(undefined);
 }
 
 function badIdentity(cause: unknown): PosternError {

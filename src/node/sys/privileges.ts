@@ -2,8 +2,9 @@
  * What a process may do, and how it becomes one that may do less. Capabilities belong to threads, and Node has several before
  * any code of ours runs: so they are given up in one thread, which then puts a new program in the place of the whole process.
  */
-import { readFileSync } from "node:fs";
+import { accessSync, readFileSync, constants as rights } from "node:fs";
 import { constants } from "node:os";
+import { PosternError } from "../../core/base/failure.ts";
 import { libc } from "./libc.ts";
 import { NativeMemory } from "./native-memory.ts";
 import {
@@ -44,7 +45,7 @@ export interface Replacement {
 /** What the types of Node do not have. */
 type Groups = typeof process & { initgroups(user: string, group: number): void };
 
-/** This process goes on as another program, as somebody else, and can become nobody more privileged. Throws `SystemError`. */
+/** This process goes on as another program, as somebody else, and can become nobody more privileged. Throws `SystemError`, and `PosternError` `program-unreachable`. */
 export function continueAs({ user, capabilities }: Identity, { program, args, environment }: Replacement): never {
   limitTo(capabilities);
   if (user !== undefined) {
@@ -58,7 +59,22 @@ export function continueAs({ user, capabilities }: Identity, { program, args, en
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
   for (const one of capabilities) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, one);
   prctl(PR_SET_NO_NEW_PRIVS, 1);
+  // Where it fails, Node ends the process with a dump.
+  demandRunnable(program);
   return process.execve!(program, [program, ...args], { ...environment });
+}
+
+function demandRunnable(program: string): void {
+  try {
+    accessSync(program, rights.X_OK);
+  } catch (cause) {
+    throw unreachable(program, cause);
+  }
+}
+
+function unreachable(program: string, cause: unknown): PosternError {
+  const why = `The user ${process.getuid!()} may not run ${program}: install Postern where every user may read it.`;
+  return new PosternError("program-unreachable", why, { cause });
 }
 
 /** Of the bounding set: no program that is started from here on can be given more. */

@@ -52,6 +52,11 @@ export function checkTogether(config: Config): Complaint[] {
     "natDiscovery",
     "needs udp-port: most of what it finds out is about UDP",
   );
+  demand(
+    config.shards === undefined || config.shards === 1 || config.datapath !== "dgram",
+    "shards",
+    "must be 1 with datapath: dgram, or auto: clients can be divided only with mmsg",
+  );
   checkSip(config, demand);
   demand(
     !config.usernameAnonymity || auth === "users",

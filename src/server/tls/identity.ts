@@ -58,8 +58,11 @@ export function certificateFlaw(
 ): string | undefined {
   const x509 = new X509Certificate(certificate);
   const ends = new Date(x509.validTo);
+  const begins = new Date(x509.validFrom);
+  if (begins > now)
+    return `The certificate in ${tlsCert} begins on ${begins.toISOString().slice(0, 10)}: wait until then.`;
   if (ends <= now) return `The certificate in ${tlsCert} ended on ${ends.toISOString().slice(0, 10)}: renew it.`;
-  if (serverName === undefined || x509.checkHost(serverName) !== undefined) return undefined;
+  if (serverName === undefined || x509.checkHost(serverName, { subject: "never" }) !== undefined) return undefined;
   return `The certificate in ${tlsCert} is not for ${serverName}: get one that names it, or set server-name to a name that it has.`;
 }
 

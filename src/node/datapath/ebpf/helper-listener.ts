@@ -1,7 +1,8 @@
 /** A helper that daemons find at a path: opened in the place of one that has gone, and told of to the service manager. */
-import { chmodSync, mkdirSync, unlinkSync } from "node:fs";
+import { chmodSync, unlinkSync } from "node:fs";
 import { dirname } from "node:path";
 import { PosternError } from "../../../core/base/failure.ts";
+import { makeDirectory } from "../../make-directory.ts";
 import { SystemError } from "../../sys/system-error.ts";
 import { closeDescriptor } from "../../sys/udp-socket.ts";
 import { connectTo, listenAt, notify } from "../../sys/unix-socket.ts";
@@ -12,7 +13,7 @@ import { connectTo, listenAt, notify } from "../../sys/unix-socket.ts";
  */
 export function openHelperSocket(path: string): number {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    makeDirectory(dirname(path), 0o755);
     const listener = listenOnce(path);
     chmodSync(path, 0o666);
     return listener;
