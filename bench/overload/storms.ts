@@ -4,8 +4,9 @@
  * for a second, whether everything is as before.
  */
 import { setTimeout as delay } from "node:timers/promises";
+import { startChild } from "../../test/support/child.ts";
 import { until } from "../../test/support/until.ts";
-import { generate, startGenerator } from "../generator.ts";
+import { generate, serverCore, startGenerator } from "../generator.ts";
 import type { RelayRun } from "../relaying.ts";
 import type { RateRun } from "../requesting.ts";
 import { type BenchServer, type ServerName, startServer } from "../servers.ts";
@@ -17,6 +18,12 @@ const refreshPeriod = 10;
 const newcomers = 20;
 /** A server may take so long to be itself again. */
 const recoveryMs = 1_000;
+
+/**
+ * Programs that never wait and share the server's core, for storms of what the generator could not else send three times as much of:
+ * it has one core, and there is little that a server does with such packets.
+ */
+const company = { media: 6, allocations: 0, Bindings: 7, challenges: 7 } as const;
 
 export const storms = ["media", "allocations", "Bindings", "challenges"] as const;
 export type Storm = (typeof storms)[number];
@@ -78,6 +85,15 @@ export async function measureOverload(
 }
 
 async function weather(server: BenchServer, storm: Storm, seconds: number): Promise<OverloadResult> {
+  await using busy = new AsyncDisposableStack();
+  for (let i = 0; i < company[storm]; i++) {
+    const child = await startChild([...serverCore, "sh", "-c", "while :; do :; done"]);
+    busy.defer(async () => {
+      await child.stop("SIGKILL");
+    });
+  }
+  // The first time the compiler is at work.
+  await capacityFor(server, storm);
   const capacity = await capacityFor(server, storm);
   const keeper = await startGenerator("stormgen", {
     ...server.flags,
