@@ -3,11 +3,11 @@ import { PosternError } from "../core/base/failure.ts";
 import type { Config } from "./config/config.ts";
 import { readHttpToken } from "./secrets.ts";
 import { ownSharedSecretFile, readSharedSecrets, sharedSecretFiles } from "./shared-secrets.ts";
-import { certificateFlaw, readConfiguredIdentity } from "./tls/identity.ts";
+import { certificateFlaw, readConfiguredIdentity, usesTls } from "./tls/identity.ts";
 
 /** Throws `PosternError` of the first that cannot be used, and `tls-cert-refused` for a certificate that clients will refuse. */
 export function checkNamedFiles(config: Config, now: Date): void {
-  const identity = readConfiguredIdentity(config);
+  const identity = usesTls(config) ? readConfiguredIdentity(config) : undefined;
   const flaw = identity === undefined ? undefined : certificateFlaw(identity, config, now);
   if (flaw !== undefined) throw new PosternError("tls-cert-refused", flaw);
   if (config.httpTokenFile !== undefined) readHttpToken(config.httpTokenFile);

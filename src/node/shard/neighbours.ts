@@ -5,8 +5,9 @@
 import type { Address } from "../../core/base/address.ts";
 import type { IpFields } from "../../core/base/ip-fields.ts";
 import { EventDescriptor } from "../sys/event-descriptor.ts";
-import type { Watch, WatchReadable } from "../sys/readiness.ts";
+import type { Watch } from "../sys/readiness.ts";
 import { type PacketSink, RingReader, RingWriter } from "./packet-ring.ts";
+import type { WaitLoop } from "./wait-loop.ts";
 
 /** Of all shards: `rings[from][to]`, and the events that wake them; the diagonal is empty. */
 export interface RingMemories {
@@ -37,6 +38,7 @@ export class Neighbours {
   readonly #events: readonly EventDescriptor[];
   readonly #own: EventDescriptor;
   readonly #sink: PacketSink;
+  readonly #loop: WaitLoop;
   readonly #watch: Watch;
   readonly #isTouched: boolean[];
   readonly #wakeAll = (): void => this.#wakeTouched();
@@ -44,14 +46,15 @@ export class Neighbours {
   #isClosed = false;
 
   /** What came for a shard of this number that is gone is dropped. */
-  constructor({ rings, events }: RingMemories, index: number, watch: WatchReadable, sink: PacketSink) {
+  constructor({ rings, events }: RingMemories, index: number, loop: WaitLoop, sink: PacketSink) {
+    this.#loop = loop;
     this.#writers = (rings[index] ?? []).map((memory) => memory && new RingWriter(memory));
     this.#readers = rings.flatMap((to) => to[index] ?? []).map((memory) => new RingReader(memory));
     this.#events = events.map((descriptor) => new EventDescriptor(descriptor));
     this.#own = this.#events[index] as EventDescriptor;
     this.#sink = sink;
     this.#isTouched = events.map(() => false);
-    this.#watch = watch(this.#own.descriptor, () => this.#takeTurn());
+    this.#watch = loop.watch(this.#own.descriptor, () => this.#takeTurn());
     this.#watch.unref();
     // Whoever had this number before may have written without waking anybody, and did not ask to be woken.
     for (const event of this.#events) event.signal();
@@ -88,7 +91,7 @@ export class Neighbours {
     this.#isTouched[shard] = true;
     if (this.#isWakeDue) return;
     this.#isWakeDue = true;
-    queueMicrotask(this.#wakeAll);
+    this.#loop.defer(this.#wakeAll);
   }
 
   #wakeTouched(): void {

@@ -59,7 +59,7 @@ class ShardProgram {
       keys: (user, realm, signal) => this.#findKeys(user, realm, signal),
       onEvent: (event) => this.#tell({ type: "event", event }),
       log: this.#log,
-      link: shardLink(data.common, data, this.#loop.watch, (to, message, descriptor) =>
+      link: shardLink(data.common, data, this.#loop, (to, message, descriptor) =>
         this.#tell({ type: "toShard", to, message, descriptor }),
       ),
     });

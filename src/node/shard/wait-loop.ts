@@ -30,6 +30,10 @@ export class WaitLoop implements ThreadLoop {
   readonly #pause: Pause = new Pause(this.#epoll.descriptor);
   readonly #watched: (Watched | undefined)[] = [undefined];
   readonly #turn = (): void => this.#takeTurn();
+  readonly #deferred: (() => void)[] = [];
+  readonly #doDeferred = (): void => {
+    for (let work = this.#deferred.pop(); work !== undefined; work = this.#deferred.pop()) work();
+  };
   readonly #pulse: Pulse;
   #next: NodeJS.Immediate;
 
@@ -64,7 +68,13 @@ export class WaitLoop implements ThreadLoop {
     };
   };
 
+  /** `work` is done as a microtask, but before anybody waits. */
+  defer(work: () => void): void {
+    if (this.#deferred.push(work) === 1) queueMicrotask(this.#doDeferred);
+  }
+
   pause(microseconds: number): boolean {
+    this.#doDeferred();
     this.#loop.updateTime();
     const { timeout } = this.#loop;
     return (timeout < 0 || timeout * 1_000 >= microseconds) && this.#pause.take(microseconds);

@@ -22,7 +22,7 @@ export interface ThreadLoop {
   readonly watch: WatchReadable;
   /**
    * Waits in its place, from inside an immediate or what `watch` calls: for so many microseconds, less than a second, and not much longer. Returns whether it did:
-   * not, or not any more, when somebody else has something to do, or a timer is due before.
+   * not, or not any more, when somebody else has something to do, or a timer is due before. Promises that are settled, and microtasks, wait as well.
    */
   pause(microseconds: number): boolean;
 }

@@ -57,7 +57,7 @@ class NeighbourThread {
   constructor({ memories, index }: Start) {
     this.#index = index;
     this.#random = new SeededRandom(index + 1);
-    this.#neighbours = new Neighbours(memories, index, this.#loop.watch, (bytes, offset, length) =>
+    this.#neighbours = new Neighbours(memories, index, this.#loop, (bytes, offset, length) =>
       this.#look(Buffer.from(bytes.buffer, bytes.byteOffset + offset, length)),
     );
   }

@@ -43,7 +43,7 @@ export class ShardsUnderTest implements AsyncDisposable {
     this.relayPorts = config.relayPorts;
     this.host = new TurnShards({
       shards: 2,
-      wakeDelay: 0,
+      wakeDelay: 250,
       keys: (user) => ("username" in user && user.username === alice.username ? aliceKeys() : undefined),
       onEvent: (event) => this.events.push(event),
       log: { trace, debug, info, warn, error } as Log,

@@ -66,6 +66,18 @@ for (const [name, open] of [
       });
       assert.equal(lasts, false);
     });
+    await t.test("nor when one has become due sooner, by work that has taken its time", async () => {
+      const lasts = await inTurn(loop, () => {
+        const begin = performance.now();
+        held.adopt(
+          setTimeout(() => {}, 100),
+          clearTimeout,
+        );
+        while (performance.now() < begin + 80);
+        return loop.pause(50_000);
+      });
+      assert.equal(lasts, false);
+    });
     await t.test("it is none when an immediate is due", async () => {
       const lasts = await inTurn(loop, () => {
         setImmediate(() => {});
@@ -85,3 +97,20 @@ for (const [name, open] of [
     });
   });
 }
+
+test("what was put off is done before a worker waits in its loop's place", {
+  skip: foreign,
+  timeout: 60_000,
+}, async () => {
+  using held = new DisposableStack();
+  const loop = held.adopt(new WaitLoop(new Pulse(createPulse())), (closing) => closing.close());
+  const done: string[] = [];
+  await inTurn(loop, () => {
+    loop.defer(() => done.push("in the turn"));
+    loop.pause(500);
+    done.push("after the pause");
+    loop.defer(() => done.push("after the turn"));
+  });
+  await until("what was put off after it", () => done.length === 3);
+  assert.deepEqual(done, ["in the turn", "after the pause", "after the turn"]);
+});

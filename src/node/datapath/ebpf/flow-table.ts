@@ -58,6 +58,8 @@ export class FlowTable {
   #turn: IterableIterator<FlowEntry> = [].values();
   /** When it was the first one's. */
   #turnBegan: Instant = 0 as Instant;
+  /** Of counters, in this call of `count`: whose bandwidth others share is read with them. */
+  #reads = 0;
   /** `capacity`: of flows, for tests. */
   constructor(
     program: RelayProgram,
@@ -114,7 +116,8 @@ export class FlowTable {
     this.#retired.push(entry);
     this.#takeOut(entry);
     this.#count(entry);
-    for (const place of entry.places) this.#settleLimit(place);
+    // Of many flows that end together each would read all others: the last one does, and the turn when some go on.
+    for (const place of entry.places) if (--place.living === 0) this.#settleLimit(place);
   }
 
   /** Looks for every flow's way again, those first that have waited for it longest: see `goOn`. */
@@ -181,7 +184,8 @@ export class FlowTable {
     if (this.#stats.flows === 0) this.#program.keepAttached(new Set());
     this.#lookout.heedLosses();
     const due = Math.max(readAtLeast, this.#entries.size >> 4);
-    for (let i = 0; i < due && i < this.#entries.size; i++) {
+    this.#reads = 0;
+    for (let i = 0; i < due && i < this.#entries.size && this.#reads < 2 * due; i++) {
       let { value: entry } = this.#turn.next();
       if (entry === undefined) {
         this.#turn = this.#entries.values();
@@ -253,15 +257,16 @@ export class FlowTable {
 
   #takeOut(entry: FlowEntry): void {
     if (entry.arrivesBy === undefined) return;
-    entry.arrivesBy = undefined;
-    entry.seen = undefined;
-    this.#stats.flows--;
     const { numbers } = this.#program.maps;
     numbers.key.bytes.set(entry.key);
     numbers.remove();
+    entry.arrivesBy = undefined;
+    entry.seen = undefined;
+    this.#stats.flows--;
   }
 
   #count(entry: FlowEntry): void {
+    this.#reads++;
     const numbers = this.#counters.read(entry.index, COUNTER.packets, COUNTER.bytes, COUNTER.up);
     const [packets, bytes, up] = numbers as [number, number, number];
     if (entry.arrivesBy !== undefined) this.#lookout.compare(entry, packets + up);

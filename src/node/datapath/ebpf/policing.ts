@@ -22,7 +22,9 @@ export interface Limit {
 export interface Place<User> {
   readonly index: number;
   readonly limit: Limit;
-  users: readonly User[];
+  readonly users: Set<User>;
+  /** Users that are not on their way out. */
+  living: number;
   /** When both buckets were last told the same: how many bytes they were short of a burst, and how many had been carried. */
   at: Instant;
   short: number;
@@ -47,22 +49,29 @@ export class Policing<User> {
   /** One for each limit; undefined when there is no room for all of them, and then it has none. Throws `SystemError`. */
   takeAll(limits: readonly Limit[], user: User): Place<User>[] | undefined {
     const taken: Place<User>[] = [];
-    for (const limit of limits) {
-      const place = this.#places.get(limit.bucket) ?? this.#open(limit);
-      if (place === undefined) {
-        for (const one of taken) this.release(one, user);
-        return undefined;
+    try {
+      for (const limit of limits) {
+        const place = this.#places.get(limit.bucket) ?? this.#open(limit);
+        if (place === undefined) break;
+        place.users.add(user);
+        place.living++;
+        taken.push(place);
       }
-      place.users = [...place.users, user];
-      taken.push(place);
+      return taken.length === limits.length ? taken : undefined;
+    } finally {
+      if (taken.length < limits.length) for (const one of taken) this.#leave(one, user);
     }
-    return taken;
   }
 
-  /** Once nothing of the user's is on its way through the program: then the place may be another's. */
+  #leave(place: Place<User>, user: User): void {
+    place.living--;
+    this.release(place, user);
+  }
+
+  /** Once nothing of the user's, which is not living, is on its way through the program: then the place may be another's. */
   release(place: Place<User>, user: User): void {
-    place.users = place.users.filter((one) => one !== user);
-    if (place.users.length > 0) return;
+    place.users.delete(user);
+    if (place.users.size > 0) return;
     this.#places.delete(place.limit.bucket);
     this.#free.push(place.index);
   }
@@ -94,10 +103,17 @@ export class Policing<User> {
     const { bucket, account, way } = limit;
     const now = monotonicNow();
     const short = bucket.size.burst - bucket.left(now);
-    const place = { index, limit, users: [], at: now, short, carried: account.traffic[way] };
-    this.#write(place, short);
+    const users: Set<User> = new Set();
+    const place = { index, limit, users, living: 0, at: now, short, carried: account.traffic[way] };
     this.#places.set(bucket, place);
-    return place;
+    try {
+      this.#write(place, short);
+      return place;
+    } catch (error) {
+      this.#places.delete(bucket);
+      this.#free.push(index);
+      throw error;
+    }
   }
 
   /** Bytes that the kernel's bucket is short of a burst. */

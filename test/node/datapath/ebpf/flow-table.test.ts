@@ -1,6 +1,7 @@
 /** What the table writes into the kernel of a flow, as the program there understands it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { blankAddress, parseIp } from "../../../../src/core/base/address.ts";
 import type { Instant } from "../../../../src/core/base/machine.ts";
 import { TokenBucket } from "../../../../src/core/base/token-bucket.ts";
@@ -196,6 +197,37 @@ test("what an allocation's bandwidth allows owes nothing, however late it is cou
     kernel.table.count();
     assert.deepEqual([kernel.run(1_000), carry(flow, 400)], ["forward", true]);
   }
+});
+
+test("a burst that the kernel has let through is gone above as well, however long nothing came before", {
+  skip,
+}, async () => {
+  using kernel = new Kernel();
+  const flow = flowOf(new TokenBucket({ rate: 1_000, burst: 1_000 }, monotonicNow()), undefined);
+  kernel.table.add(flow, { arrival, departure });
+  // More than a burst's time.
+  await delay(1_200);
+  assert.equal(kernel.run(1_000), "forward");
+  kernel.table.count();
+  assert.equal(carry(flow, 900), false);
+});
+
+test("flows that end together are read once each, and not by each other", { skip }, () => {
+  using kernel = new Kernel();
+  const { counters } = kernel.program.maps;
+  const read = counters.read.bind(counters);
+  let reads = 0;
+  counters.read = () => {
+    reads++;
+    return read();
+  };
+  const bucket = new TokenBucket({ rate: 1, burst: 100_000 }, monotonicNow());
+  const first = flowOf(bucket, undefined);
+  const flows = Array.from({ length: 100 }, (_, i) => ({ ...first, channel: 0x4000 + i }));
+  for (const flow of flows) kernel.table.add(flow, { arrival: { ...arrival, channel: flow.channel }, departure });
+  for (const flow of flows) kernel.table.remove(flow);
+  // The last one settles what all have carried.
+  assert.ok(reads <= 2 * flows.length, `${reads} reads`);
 });
 
 test("a bucket is another allocation's when nothing of its flow is on its way any more", { skip }, () => {
