@@ -54,4 +54,6 @@ async function endWhenAsked(daemon: Daemon, signals: Signals, log: DaemonLog): P
   const { allocations, calls } = await daemon.drain(signals.hurry).catch(() => daemon.sessions);
   await daemon.close();
   log.info({ ended: allocations + calls, allocations, calls }, "stopped");
+  // Node joins every thread before it ends, `process.exit` too.
+  if (daemon.shards.some(({ isStuck }) => isStuck)) process.kill(process.pid, "SIGKILL");
 }

@@ -50,10 +50,14 @@ export interface ShardHealth {
   /** `udp 0` and so on, or `streams`. */
   readonly name: string;
   readonly isUp: boolean;
+  /** It was ended, and is inside a system call yet: so is the process, until it is killed. */
+  readonly isStuck: boolean;
   /** How often it has ended, and was started again. */
   readonly failures: number;
   /** Allocations that ended with it. */
   readonly lost: number;
+  /** Listeners that it could not open again, and tries to. */
+  readonly lostListeners: number;
 }
 
 export interface TurnService extends AsyncDisposable {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { runChild, startChild } from "../support/child.ts";
-import { cleanEnvironment, postern, type RunningDaemon, startDaemon } from "../support/daemon.ts";
+import { cleanEnvironment, logLines, postern, type RunningDaemon, startDaemon } from "../support/daemon.ts";
 import { requireForeign, requireIpv6, requirePeer } from "../support/peers.ts";
 import { Refused, TurnClient } from "../support/turn-client.ts";
 import { until } from "../support/until.ts";
@@ -153,6 +153,17 @@ describe("two shards", { skip, timeout: 180_000 }, () => {
     process.kill(daemon.child.pid, "SIGTERM");
     assert.deepEqual(await daemon.child.ended(), { code: 0, signal: null });
     assert.equal((await daemon.logged("stopped"))["ended"], 1);
+  });
+
+  test("SIGTERM ends a process with a worker inside a system call, which it is said to hang in", async () => {
+    await using daemon = await start();
+    process.kill(daemon.child.pid, "SIGWINCH");
+    const { shard } = await daemon.logged("shard-hung", { within: 60_000 });
+    assert.equal(shard, "udp 0");
+    process.kill(daemon.child.pid, "SIGTERM");
+    assert.deepEqual(await daemon.child.ended(), { code: null, signal: "SIGKILL" });
+    const events = logLines(daemon.child.output()).map(({ event }) => event);
+    assert.deepEqual(events.slice(-2), ["shard-stuck", "stopped"]);
   });
 
   test("Node's own sockets cannot be shared: several shards need mmsg", async () => {

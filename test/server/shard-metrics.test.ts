@@ -1,6 +1,7 @@
 /** What /metrics says of a server of several workers, when one of them ends. */
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
+import { createServer } from "node:net";
 import { test } from "node:test";
 import { parseIp } from "../../src/core/base/address.ts";
 import { Secret } from "../../src/node/secret.ts";
@@ -37,21 +38,49 @@ async function overfill(port: number, sources: number): Promise<void> {
   }
 }
 
-test("no counter goes back when a worker ends by its heap's limit, nor while the next one begins", {
-  skip: requireForeign(),
-  timeout: 120_000,
-}, async () => {
-  await using t = await ShardsUnderTest.create({ workers: { heapMegabytes: 48, execArgv: faults } });
-  const { address } = await t.host.listen({ transport: "tcp", address: at("127.0.0.1") });
-  await using http = await serveHttp(parseIp("127.0.0.1") as never, {
+function serve({ host }: ShardsUnderTest) {
+  return serveHttp(parseIp("127.0.0.1") as never, {
     token: () => new Secret("token-1"),
-    turn: t.host,
+    turn: host,
     isDraining: () => false,
     version: "0",
     issue: () => undefined,
     maxTtl: 60,
     guardMetrics: false,
   });
+}
+
+test("a TCP port that somebody else took is missed in /healthz and in /metrics", {
+  skip: requireForeign(),
+  timeout: 60_000,
+}, async () => {
+  const thief = createServer();
+  using held = new DisposableStack();
+  held.defer(() => thief.close());
+  let port = 0;
+  const onLost = () => thief.listen(port, "127.0.0.1");
+  await using t = await ShardsUnderTest.create({ workers: { execArgv: faults } }, {}, "127.0.0.1", onLost);
+  ({ port } = (await t.host.listen({ transport: "tcp", address: at("127.0.0.1") })).address);
+  await using http = await serve(t);
+  const lost = async () => {
+    const ask = (path: string) => fetch(`http://127.0.0.1:${http.port}/${path}`);
+    const { lostListeners } = (await (await ask("healthz")).json()) as { lostListeners: number };
+    const metrics = await (await ask("metrics")).text();
+    return [lostListeners, /^postern_shard_lost_listeners{shard="streams"} (\d)$/m.exec(metrics)?.[1]];
+  };
+  assert.deepEqual(await lost(), [0, "0"]);
+  cause(t.shards, "error");
+  await until("the loss", () => t.logged("listener-lost").length === 1);
+  assert.deepEqual(await lost(), [1, "1"]);
+});
+
+test("no counter goes back when a worker ends by its heap's limit, nor while the next one begins", {
+  skip: requireForeign(),
+  timeout: 120_000,
+}, async () => {
+  await using t = await ShardsUnderTest.create({ workers: { heapMegabytes: 48, execArgv: faults } });
+  const { address } = await t.host.listen({ transport: "tcp", address: at("127.0.0.1") });
+  await using http = await serve(t);
   const scrape = async () => counters(await (await fetch(`http://127.0.0.1:${http.port}/metrics`)).text());
   let last = new Map<string, number>();
   const backward: string[] = [];

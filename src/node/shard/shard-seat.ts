@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { formatAddress } from "../../core/base/address.ts";
+import type { PosternError } from "../../core/base/failure.ts";
 import type { TurnServerConfig } from "../../core/turn/server/config.ts";
 import type { DiscoverySquare } from "../../core/turn/server/discovery-sites.ts";
 import type { TurnServerEvent, UserQuery } from "../../core/turn/server/outputs.ts";
@@ -62,6 +63,8 @@ export class ShardSeat implements ShardOwner, Correspondent {
   /** Live ones: the number that is told by the worker's own. */
   readonly #allocations: Map<number, number> = new Map();
   #lost = 0;
+  /** Those that this worker could not open: why, when last tried. */
+  readonly #lostListeners: Map<number, string> = new Map();
   /** Of workers that have ended. */
   #past: HostStats = noStats();
   /** Of the one that is there, when it was last asked, and of the listeners that it has from those before. */
@@ -100,8 +103,10 @@ export class ShardSeat implements ShardOwner, Correspondent {
   }
 
   get health(): ShardHealth {
-    const { name, isUp, failures } = this.shard;
-    return { name, isUp, failures, lost: this.#lost };
+    const { name, isUp, isStuck, failures } = this.shard;
+    // Whoever closed one does not miss it, though it is tried once more.
+    const wanted = [...this.#lostListeners.keys()].filter((id) => this.#orders.listeners.has(id));
+    return { name, isUp, isStuck, failures, lost: this.#lost, lostListeners: wanted.length };
   }
 
   /** Asks the worker what it has counted; what is not answered stays as it was. */
@@ -131,6 +136,7 @@ export class ShardSeat implements ShardOwner, Correspondent {
 
   begin(): void {
     const { listeners, isDraining } = this.#orders;
+    this.#lostListeners.clear();
     if (isDraining) this.shard?.post({ type: "drain" });
     for (const one of listeners.values()) if (this.#serves(one)) void this.#reopen(one);
   }
@@ -150,13 +156,16 @@ export class ShardSeat implements ShardOwner, Correspondent {
       );
       if (failure === undefined) return this.#handleOpen(id, what, tries);
       if (hasEnded(failure)) return;
-      if (tries === 0) this.#log.warn({ ...what, err: failure }, "listener-lost");
+      const why = (failure as NodeJS.ErrnoException).code ?? failure.message;
+      if (this.#lostListeners.get(id) !== why) this.#log.warn({ ...what, err: failure }, "listener-lost");
+      this.#lostListeners.set(id, why);
       await delay(Math.min(firstPauseMs * 2 ** tries, longestPauseMs), undefined, { ref: false });
     }
   }
 
   #handleOpen(id: number, what: object, tries: number): void {
     const { listeners, squares } = this.#orders;
+    this.#lostListeners.delete(id);
     if (tries > 0) this.#log.info({ ...what, tries }, "listener-back");
     if (listeners.has(id)) this.shard.post({ type: "squares", squares });
     // Whoever closed it meanwhile was told that it was not open.
@@ -194,6 +203,14 @@ export class ShardSeat implements ShardOwner, Correspondent {
     if (event.type === "allocation-created") this.#allocations.set(own, id);
     else this.#allocations.delete(own);
     this.#host.handleEvent({ ...event, allocation: { ...event.allocation, id } });
+  }
+
+  handleHung(cause: PosternError): void {
+    this.#log.warn({ shard: this.shard.name, err: cause }, "shard-hung");
+  }
+
+  handleStuck(cause: PosternError): void {
+    this.#log.error({ shard: this.shard.name, err: cause }, "shard-stuck");
   }
 
   handleLost(cause: Error, restartMs: number): void {

@@ -19,6 +19,8 @@ export interface WorkerSettings {
   readonly execArgv?: readonly string[];
   /** How long it may be at work without coming to the end of a turn, before it is ended; 10 s when not given. */
   readonly longestTurnMs?: number;
+  /** How long it is waited for after it was told to end; 5 s when not given. */
+  readonly longestEndMs?: number;
 }
 
 export interface ShardOwner {
@@ -27,6 +29,10 @@ export interface ShardOwner {
   /** A new worker listens to messages. */
   begin(): void;
   handle(message: Exclude<FromShard, { type: "ready" | "done" }>): void;
+  /** It is at work without end, and was ended; `handleLost` follows when it has. */
+  handleHung(cause: PosternError): void;
+  /** It was ended, and is there yet. */
+  handleStuck(cause: PosternError): void;
   /** A worker has ended that was not told to. `restartMs`: when the next one is started. */
   handleLost(cause: Error, restartMs: number): void;
 }
@@ -37,6 +43,7 @@ const longestWaitMs = 30_000;
 const longLifeMs = 60_000;
 
 const longestTurnMs = 10_000;
+const longestEndMs = 5_000;
 /** In the time that a turn may last. */
 const looks = 5;
 
@@ -69,6 +76,8 @@ export class Shard {
   #timer: NodeJS.Timeout | undefined;
   #looking: NodeJS.Timeout | undefined;
   #isReady = false;
+  #ending: Promise<void> | undefined;
+  #isStuck = false;
   #isClosing = false;
 
   constructor(name: string, owner: ShardOwner, settings: WorkerSettings) {
@@ -81,6 +90,11 @@ export class Shard {
   /** Whether a worker is there, and has come so far that it serves. */
   get isUp(): boolean {
     return this.#isReady;
+  }
+
+  /** Whether the worker that is there was ended, and has not ended in time. */
+  get isStuck(): boolean {
+    return this.#isStuck;
   }
 
   /** How often it has ended without being told to. */
@@ -118,12 +132,35 @@ export class Shard {
       clearInterval(this.#looking);
       // Until it has ended, which it cannot inside a system call.
       this.#isReady = false;
-      this.#cause = new PosternError(
+      const cause = new PosternError(
         "shard-hung",
         `The worker ${this.name} was at work for more than ${longest / 1_000} s without end, and was ended.`,
       );
-      void worker.terminate();
+      this.#cause = cause;
+      this.#owner.handleHung(cause);
+      void this.#end(worker);
     }, longest / looks).unref();
+  }
+
+  /** Resolves when it has ended, or is not waited for any longer: `terminate` does not reach into a system call. */
+  #end(worker: Worker): Promise<void> {
+    this.#ending ??= this.#endInTime(worker);
+    return this.#ending;
+  }
+
+  async #endInTime(worker: Worker): Promise<void> {
+    const longest = this.#settings.longestEndMs ?? longestEndMs;
+    const ended = worker.terminate().then(() => true);
+    if (await Promise.race([ended, delay(longest, false, { ref: false })])) return;
+    // `terminate` keeps the process for it.
+    worker.unref();
+    this.#isStuck = true;
+    this.#owner.handleStuck(
+      new PosternError(
+        "shard-stuck",
+        `The worker ${this.name} was told to end ${longest / 1_000} s ago and has not: it is inside a system call. Its clients are not served; restart the process.`,
+      ),
+    );
   }
 
   /** Lost where there is no worker now. */
@@ -148,7 +185,7 @@ export class Shard {
     return result;
   }
 
-  /** Resolves when the worker has ended, of itself or not, and nothing of it is left. */
+  /** Resolves when the worker has ended, of itself or not, and nothing of it is left, unless it `isStuck`. */
   async close(): Promise<void> {
     this.#isClosing = true;
     clearTimeout(this.#timer);
@@ -159,7 +196,7 @@ export class Shard {
       () => true,
     );
     await Promise.race([closed, delay(patienceMs, undefined, { ref: false })]);
-    await worker.terminate();
+    await this.#end(worker);
   }
 
   #handle(message: FromShard): void {
@@ -176,6 +213,8 @@ export class Shard {
   #handleExit(code: number): void {
     this.#worker = undefined;
     this.#isReady = false;
+    this.#isStuck = false;
+    this.#ending = undefined;
     clearInterval(this.#looking);
     // What it had opened through foreign functions is nobody's now.
     for (const descriptor of openDescriptors(this.#descriptors)) closeDescriptor(descriptor);

@@ -101,9 +101,11 @@ async function readWish(c: Context, maxTtl: number): Promise<Wish | string> {
   return { user: user as string | undefined, ttl: seconds };
 }
 
-/** How many workers there are, and how many of them serve; nothing where there are none. */
+/** How many workers there are, how many of them serve, and what they do not listen on; nothing where there are none. */
 function shardsOf(shards: readonly ShardHealth[]) {
-  return shards.length === 0 ? {} : { shards: shards.length, up: shards.filter(({ isUp }) => isUp).length };
+  if (shards.length === 0) return {};
+  const lostListeners = shards.reduce((sum, one) => sum + one.lostListeners, 0);
+  return { shards: shards.length, up: shards.filter(({ isUp }) => isUp).length, lostListeners };
 }
 
 export function createHttpApp(options: HttpAppOptions): Hono {

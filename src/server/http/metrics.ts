@@ -118,6 +118,12 @@ function addShardMetrics({ gauges, counters }: Writer<readonly ShardHealth[]>): 
     "shard",
     each(({ isUp }) => Number(isUp)),
   );
+  gauges(
+    "shard_lost_listeners",
+    "Listeners that this worker could not open again, and tries to.",
+    "shard",
+    each(({ lostListeners }) => lostListeners),
+  );
   counters(
     "shard_failures",
     "How often this worker has ended by itself.",

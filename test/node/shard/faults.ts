@@ -1,16 +1,19 @@
 /**
  * Loaded into every thread before anything else (`--import`): breaks a worker when the main thread says so. `error`: throws
  * what nobody catches; `heap`: keeps what it makes until there is no room; `hang`: never comes back; `sleep`: neither, and
- * takes no processor; `stall`: does nothing until it is let go, and throws then; `pause`: goes on then.
+ * takes no processor; `stall`: does nothing until it is let go, and throws then; `pause`: goes on then; `block`: is inside a
+ * system call until then.
  */
 import { BroadcastChannel, isMainThread, workerData } from "node:worker_threads";
+import { availableForeign, libc } from "../../../src/node/sys/libc.ts";
 
 export type Fault = "error" | "heap" | "hang" | "sleep";
 
 interface Order {
   readonly index: number;
-  readonly fault: Fault | "stall" | "pause";
+  readonly fault: Fault | "stall" | "pause" | "block";
   readonly latch?: SharedArrayBuffer;
+  readonly descriptor?: number;
 }
 
 const channel = new BroadcastChannel("faults");
@@ -33,6 +36,36 @@ export function stall(index: number, fault: "stall" | "pause" = "stall"): () => 
   };
 }
 
+export interface Block extends Disposable {
+  /** Whether it is about to make that call. */
+  readonly isThere: boolean;
+}
+
+export function block(index: number): Block {
+  const descriptor = libc().eventfd(0, 0);
+  const latch = new SharedArrayBuffer(4);
+  channel.postMessage({ index, fault: "block", latch, descriptor } satisfies Order);
+  return {
+    get isThere() {
+      return Atomics.load(new Int32Array(latch), 0) === 1;
+    },
+    [Symbol.dispose]() {
+      const one = new BigUint64Array([1n]);
+      libc().write(descriptor, addressOf(one), one.byteLength);
+    },
+  };
+}
+
+function enter(latch: SharedArrayBuffer, descriptor: number): void {
+  const count = new BigUint64Array(1);
+  Atomics.store(new Int32Array(latch), 0, 1);
+  libc().read(descriptor, addressOf(count), count.byteLength);
+}
+
+function addressOf(memory: BigUint64Array): number {
+  return Number(availableForeign().address(new Uint8Array(memory.buffer)));
+}
+
 /** Longer than any test. */
 const longestStallMs = 300_000;
 
@@ -43,11 +76,14 @@ function grow(): void {
   setImmediate(grow);
 }
 
-if (isMainThread) process.on("SIGUSR2", () => cause(0, "error"));
-else {
+if (isMainThread) {
+  process.on("SIGUSR2", () => cause(0, "error"));
+  process.on("SIGWINCH", () => block(0));
+} else {
   channel.onmessage = (message) => {
-    const { index, fault, latch } = (message as { data: Order }).data;
+    const { index, fault, latch, descriptor } = (message as { data: Order }).data;
     if (index !== (workerData as { index?: number } | null)?.index) return;
+    if (fault === "block") return enter(latch as SharedArrayBuffer, descriptor as number);
     if (latch !== undefined) Atomics.wait(new Int32Array(latch), 0, 0, longestStallMs);
     if (fault === "pause") return;
     if (fault === "error" || fault === "stall") throw new Error("broken on purpose");

@@ -9,16 +9,18 @@ import type { PosternError } from "../../../src/core/base/failure.ts";
 import type { UserKeys } from "../../../src/core/turn/server/outputs.ts";
 import { type Log, silentLog } from "../../../src/node/log.ts";
 import type { TurnShards } from "../../../src/node/shard/turn-shards.ts";
+import { availableForeign } from "../../../src/node/sys/libc.ts";
 import type { BoundListener, FindKeys } from "../../../src/node/turn-service.ts";
 import { requireForeign } from "../../support/peers.ts";
 import { Refused, TurnClient } from "../../support/turn-client.ts";
-import { until } from "../../support/until.ts";
+import { soon, until } from "../../support/until.ts";
 import { makeIdentity } from "../certificate.ts";
 import { alice, aliceKeys, at, type LogLine, LoopbackPeer } from "../host-under-test.ts";
-import { cause, type Fault, faults } from "./faults.ts";
+import { block, cause, type Fault, faults } from "./faults.ts";
 import { openCount, type Session, ShardsUnderTest } from "./shards-under-test.ts";
 
 const skip = requireForeign();
+const RLIMIT_NOFILE = 7;
 const workers = { heapMegabytes: 48, execArgv: faults };
 
 /** Sends numbered packets through a session, a few at a time, and hears of each that comes out. */
@@ -32,6 +34,24 @@ async function pour({ client }: Session, peer: LoopbackPeer, isOver: () => boole
     else await turn();
   }
   return sent;
+}
+
+/** Until it is disposed of, this process can open nothing. */
+function withoutDescriptors(): Disposable {
+  const limits = new BigUint64Array(2);
+  const { load, address } = availableForeign();
+  const at = Number(address(new Uint8Array(limits.buffer)));
+  const [read, write] = ["getrlimit", "setrlimit"].map((name) => load(null).func(name, "int", ["int", "uintptr_t"]));
+  read?.(RLIMIT_NOFILE, at);
+  const [most] = limits;
+  limits[0] = 1n;
+  write?.(RLIMIT_NOFILE, at);
+  return {
+    [Symbol.dispose]() {
+      limits[0] = most as bigint;
+      write?.(RLIMIT_NOFILE, at);
+    },
+  };
 }
 
 describe("one of two workers ends under load", { skip }, () => {
@@ -175,16 +195,29 @@ describe("one of two workers ends under load", { skip }, () => {
     }
     await using beside = await until("the other port", () => connect(free.address.port).catch(() => undefined));
     await beside.allocate();
+    const lost = () => t.host.shards.map(({ lostListeners }) => lostListeners);
+    assert.deepEqual(lost(), [0, 0, 2]);
     t.host.unlisten(unwanted);
+    assert.deepEqual(lost(), [0, 0, 1]);
+    {
+      using _room = withoutDescriptors();
+      await until("another cause", () => t.logged("listener-lost").length === 3);
+    }
+    assert.equal(
+      ((t.logged("listener-lost")[2] as LogLine).fields["err"] as PosternError).code,
+      "descriptors-exhausted",
+    );
     for (const { thief } of taken.splice(0)) await once(thief.close(), "close");
     const back = () => t.logged("listener-back").map(({ fields }) => fields["listener"]);
     await until("the port to be open again", () => back().length > 0, { within: 60_000 });
+    assert.deepEqual(lost(), [0, 0, 0]);
     await using client = await connect(wanted.address.port);
     await client.allocate();
     // Its turn was before.
     assert.deepEqual(back(), [`tcp 127.0.0.1:${wanted.address.port}`]);
     await t.host.listen({ transport: "tcp", address: unwanted.address });
-    assert.equal(t.logged("listener-lost").length, 2, "it is said once of each");
+    const again = t.logged("listener-lost").slice(3);
+    assert.ok(again.length <= 1, "it is said once of each cause");
   });
 
   test("what its predecessor asked is not answered to the next worker, whose questions have the same numbers", {
@@ -229,5 +262,46 @@ describe("one of two workers ends under load", { skip }, () => {
     await t[Symbol.asyncDispose]();
     assert.ok(openCount() < before);
     assert.deepEqual(t.logged("shard-ended"), []);
+  });
+
+  test("one inside a system call is said to hang, then to be stuck, and is started again when it comes back", {
+    timeout: 60_000,
+  }, async () => {
+    await using t = await ShardsUnderTest.create({ workers: { ...workers, longestTurnMs: 2_000, longestEndMs: 200 } });
+    await until("all to serve", () => t.host.shards.every(({ isUp }) => isUp));
+    {
+      using _held = block(1);
+      await until("what to do", () => t.logged("shard-stuck").length === 1);
+      const said = t.lines.flatMap(({ level, event, fields }) =>
+        event.startsWith("shard-") ? [[level, event, fields["shard"], (fields["err"] as PosternError).code]] : [],
+      );
+      assert.deepEqual(said, [
+        ["warn", "shard-hung", "udp 1", "shard-hung"],
+        ["error", "shard-stuck", "udp 1", "shard-stuck"],
+      ]);
+      assert.deepEqual(
+        t.host.shards.map(({ isUp, isStuck }) => [isUp, isStuck]),
+        [
+          [true, false],
+          [false, true],
+          [true, false],
+        ],
+      );
+    }
+    await until("its end", () => t.logged("shard-ended").length === 1);
+    await until("the next one", () => t.host.shards.every(({ isUp, isStuck }) => isUp && !isStuck));
+    assert.equal(t.logged("shard-hung").length, 1);
+  });
+
+  test("the end of all does not wait for one inside a system call", { timeout: 60_000 }, async () => {
+    const t = await ShardsUnderTest.create({ workers: { ...workers, longestEndMs: 200 } });
+    await until("all to serve", () => t.host.shards.every(({ isUp }) => isUp));
+    using held = block(1);
+    await until("the call", () => held.isThere);
+    await soon("the end", t[Symbol.asyncDispose]());
+    assert.deepEqual(
+      t.host.shards.map(({ isStuck }) => isStuck),
+      [false, true, false],
+    );
   });
 });
