@@ -31,17 +31,13 @@ const mostByThemselves = 8;
  * How many shards there are; 1 is none besides this thread. Throws `PosternError` `shards-need-mmsg` when there have to be
  * several, and cannot.
  */
-export function shardCount({ shards, udpPort, datapath }: Config, { kind }: DatapathChoice): number {
+export function shardCount({ shards, udpPort }: Config, { kind }: DatapathChoice): number {
   if (udpPort === undefined) return 1;
   if (shards === undefined) return kind === "mmsg" ? Math.min(availableParallelism(), mostByThemselves) : 1;
   if (shards > 1 && kind !== "mmsg") {
-    const advice =
-      datapath === "dgram"
-        ? "and datapath: dgram was asked for: leave that out, or shards at 1."
-        : "which cannot be had here: leave shards at 1.";
     throw new PosternError(
       "shards-need-mmsg",
-      `Clients can be divided among several shards only with the datapath mmsg, ${advice}`,
+      "Clients can be divided among several shards only with the datapath mmsg, which cannot be had here: leave shards at 1.",
     );
   }
   return shards;
