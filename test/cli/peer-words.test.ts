@@ -3,11 +3,15 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { adviseOnFailed, adviseOnRelayed } from "../../src/cli/check/peer/advice.ts";
-import type { End } from "../../src/cli/check/peer/end.ts";
+import { type End, peerEnd } from "../../src/cli/check/peer/end.ts";
 import { figuresOf, type Outcome, qualityOf } from "../../src/cli/check/peer/outcome.ts";
 import { drawPath } from "../../src/cli/check/peer/picture.ts";
 import { decidedBecause, formatSummary, parseSummary } from "../../src/cli/check/peer/summary.ts";
+import { parseIp } from "../../src/core/base/address.ts";
+import type { Candidate } from "../../src/core/ice/candidate.ts";
+import type { Path } from "../../src/core/ice/outputs.ts";
 import { cause, choice } from "../../src/core/ice/reasons.ts";
+import type { IceReport } from "../../src/core/ice/report.ts";
 
 const symmetric: End = {
   ...{ host: "10.0.1.2:4000", outside: "203.0.113.11:61002" },
@@ -22,6 +26,17 @@ const report = { relayFailures: [] };
 function picture(outcome: Outcome["outcome"], own: End, peer: End): string[] {
   return drawPath({ outcome, own, peer, speech: undefined }).map((line) => line.trim().replace(/ {2,}/g, "  "));
 }
+
+test("the other end's relay is known, though its check came before it was told of", () => {
+  const common = { foundation: "1", component: 1, address: parseIp("192.0.2.1", 50_000)! } as const;
+  const told: Candidate = { ...common, priority: 16_777_215, type: "relay", related: parseIp("203.0.113.11", 61_002)! };
+  // RFC 8445 §7.3.1.3: of the priority that the check has told, which only what is relayed has.
+  const seen: Candidate = { ...common, priority: 16_777_215, type: "prflx", related: undefined };
+  const peer = (remote: readonly Candidate[]) =>
+    peerEnd({ remote: seen } as unknown as Path, { remote } as unknown as IceReport);
+  assert.deepEqual(peer([told]), { outside: "203.0.113.11:61002", relay: "192.0.2.1:50000" });
+  assert.deepEqual(peer([]), { relay: "192.0.2.1:50000" });
+});
 
 describe("pictures", () => {
   test("direct: hosts and NATs, as far as they are known", () => {

@@ -1,6 +1,6 @@
 /** One end of a path: the host, the NAT in front of it, the relay that it uses. As far as it is known. */
-import { type Address, formatAddress, formatIp, sameIp } from "../../../core/base/address.ts";
-import type { Candidate } from "../../../core/ice/candidate.ts";
+import { type Address, formatAddress, formatIp, sameAddress, sameIp } from "../../../core/base/address.ts";
+import { type Candidate, isRelayed } from "../../../core/ice/candidate.ts";
 import type { Path } from "../../../core/ice/outputs.ts";
 import type { IceReport } from "../../../core/ice/report.ts";
 import type {
@@ -44,9 +44,12 @@ export function peerEnd(path: Path | undefined, { remote }: IceReport): End {
   return path === undefined ? firstOf(remote) : endOf(path.remote, remote, undefined);
 }
 
-function endOf({ type, address, related }: Candidate, all: readonly Candidate[], host: Candidate | undefined): End {
+function endOf(candidate: Candidate, all: readonly Candidate[], host: Candidate | undefined): End {
+  // A check by the relay may have come before the peer has told of it.
+  const told = all.find((one) => one.type === "relay" && sameAddress(one.address, candidate.address));
+  const { type, address, related } = told ?? candidate;
   if (type === "host") return { host: formatAddress(address) };
-  if (type !== "relay") {
+  if (!isRelayed(candidate)) {
     const alike = all.find((one) => one.type === "srflx" && sameIp(one.address, address))?.related;
     const inside = related ?? alike;
     return { ...(inside && { host: formatAddress(inside) }), outside: formatAddress(address) };
