@@ -7,8 +7,8 @@
  *   npm test -- --no-coverage    everything, without coverage
  *
  * Files `*.long.test.ts` wait for real time, and use little else: they start first, all at once, beside the others, and
- * are reported behind them. Files `*.thorough.test.ts` compute for minutes, and run when the others are through. The tests
- * of both run with POSTERN_LONG=1, and are skipped without. They count for no coverage.
+ * are reported behind them. Files `*.thorough.test.ts` compute for minutes, and run when the others are through. Most tests
+ * of both run with POSTERN_LONG=1, and are skipped without. They count for no coverage, which slows down what computes.
  *
  * Everything ends. A test has three minutes unless it says otherwise, a file's process twelve, those of files that take their
  * time (`long`, `thorough`, `stress`) as long as the run, and the run has 60: `--limits 3,12,60` says so in other words.
