@@ -7,7 +7,7 @@ import type { UserKeys, UserQuery } from "../core/turn/server/outputs.ts";
 import { monotonicNow } from "./clock.ts";
 import type { FindKeys } from "./turn-service.ts";
 
-const freshMs = 10_000;
+const usualFreshMs = 10_000;
 const mostKnown = 1_024;
 
 interface Known {
@@ -17,13 +17,15 @@ interface Known {
 
 export class KeyCache {
   readonly #ask: FindKeys;
+  readonly #freshMs: number;
   readonly #known: Map<string, Known> = new Map();
   /** Users that were forgotten. */
   #removals = 0;
 
-  /** What is asked is always about the same realm. */
-  constructor(ask: FindKeys) {
+  /** What is asked is always about the same realm. `freshMs`: how long an answer is good for, unless it is forgotten. */
+  constructor(ask: FindKeys, freshMs: number = usualFreshMs) {
     this.#ask = ask;
+    this.#freshMs = freshMs;
   }
 
   find(user: UserQuery, realm: string, signal: AbortSignal): ReturnType<FindKeys> {
@@ -58,7 +60,7 @@ export class KeyCache {
         this.#known.delete(oldest);
         break;
       }
-    this.#known.set(username, { keys, until: monotonicNow() + freshMs });
+    this.#known.set(username, { keys, until: monotonicNow() + this.#freshMs });
     return keys;
   }
 }

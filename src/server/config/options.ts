@@ -149,7 +149,7 @@ export const options: { readonly [K in keyof Config]: Option<Config[K]> } = {
     kind: orAuto(count(1, 64)),
     fallback: 1,
     description:
-      "How many threads, 2 to 64, serve UDP clients, each with its part of them and of relay-ports. With 1 everything is in one thread. From 2 on another thread serves TCP and TLS; a thread that fails takes its own sessions with it, is started again, and the others notice nothing. auto is as many as there are processors, 8 at most. Needs Linux and the datapath mmsg.",
+      "How many threads, 2 to 64, serve UDP clients, each with its part of them and of relay-ports. With 1 everything is in one thread. From 2 on another thread serves TCP and TLS, where they are on; a thread that fails takes its own sessions with it, is started again, and the others notice nothing. auto is as many as there are processors, 8 at most. Needs Linux and the datapath mmsg.",
   },
   wakeDelay: {
     group: "General",
